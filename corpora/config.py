@@ -1,0 +1,81 @@
+"""What the two stages of this room can be told."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from corpora.errors import StackbertError
+
+
+@dataclass(frozen=True)
+class CorpusConfig:
+    """Where the texts come from and which of them stay."""
+
+    source: Literal["packages", "dump", "table"] = "packages"
+    """'packages': documentation of the installed Python packages; needs nothing. 'dump': a Stack Exchange Posts.xml.
+    'table': CSV, JSON lines, Parquet or a Hugging Face data set."""
+    path: str = ""
+    """File of the dump or table; for a table also a folder of Parquet files, a folder saved by Hugging Face datasets,
+    or 'hub:owner/name[@revision][:split]'. Unused for packages."""
+    id_column: str | None = None
+    """Table's column of post ids; without it, or where it is empty, ids are made from the content."""
+    title_column: str | None = None
+    """Table's column of titles; a table needs at least this or the body."""
+    body_column: str | None = None
+    """Table's column of bodies."""
+    tags_column: str | None = None
+    """Table's column of tags: a list, '<a><b>', '|a|b|', '["a", "b"]', or a text with commas or spaces."""
+    packages: tuple[str, ...] = ()
+    """Packages whose documentation is read, 'stdlib' for the standard library; empty: those of the default list that
+    are installed."""
+    format: Literal["auto", "html", "text"] = "auto"
+    """What a body is; 'auto' takes a table's body for HTML where it is laid out as HTML, and a dump's always."""
+    site: str | None = None
+    """Site the ids belong to, such as stackoverflow.com; gives each question and answer its url, for attribution."""
+    min_characters: int = 20
+    """Posts with a shorter title and body are left out: some 4 words, too few to predict a masked one from."""
+    max_rejected_share: float = 0.001
+    """Share of unreadable rows above which the build stops; dumps as published have none, so more means damage."""
+    processes: int = 0
+    """Processes that parse and clean; 0: one a core. Never changes the output."""
+
+    def __post_init__(self) -> None:
+        if self.source != "packages" and not self.path:
+            raise StackbertError(f"source '{self.source}' needs path: name the file to read")
+        if self.source == "table" and not (self.title_column or self.body_column):
+            raise StackbertError("source 'table' needs title_column or body_column: name the columns that hold text")
+        if self.processes < 0:
+            raise StackbertError(f"processes must be 0 or more, not {self.processes}")
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """Which tags become labels and how the labelled posts are divided."""
+
+    num_labels: int = 25
+    """The most frequent tags become the labels; 25 as in the study that this project answers."""
+    labels: tuple[str, ...] = ()
+    """The labels by name, in this order; replaces num_labels."""
+    misc: bool = False
+    """Give tagged posts that have none of the labels the label 'misc'; without it they are left out."""
+    dev_share: float = 0.1
+    """Share of labelled posts for choosing thresholds and epochs."""
+    test_share: float = 0.2
+    """Share of labelled posts for the final figures: 10,000 of 50,000, as in the study."""
+    max_train: int = 0
+    """Training posts at most; 0: all. Those with the lowest id hashes stay, so a smaller set is part of a larger."""
+    max_dev: int = 0
+    """Dev posts at most; 0: all."""
+    max_test: int = 0
+    """Test posts at most; 0: all."""
+    seed: int = 0
+    """Key of the hash that divides the posts; a post's split depends on this and its id alone."""
+
+    def __post_init__(self) -> None:
+        if self.num_labels < 1:
+            raise StackbertError(f"num_labels must be 1 or more, not {self.num_labels}")
+        if not (0 < self.dev_share < 1 and 0 < self.test_share < 1 and self.dev_share + self.test_share < 1):
+            raise StackbertError(
+                f"dev_share {self.dev_share} and test_share {self.test_share} must be above 0, and below 1 in sum"
+            )
+        if min(self.max_train, self.max_dev, self.max_test) < 0:
+            raise StackbertError("max_train, max_dev and max_test must be 0 (all) or more")

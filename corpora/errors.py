@@ -1,0 +1,5 @@
+"""The one exception that people are meant to see."""
+
+
+class StackbertError(ValueError):
+    """Wrong input: the text says what was wrong, where, and what to do. The command line prints it without a traceback."""

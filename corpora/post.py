@@ -1,0 +1,89 @@
+"""A post, and its Parquet shards: what every source becomes and every later stage reads."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpora.errors import StackbertError
+
+POSTS_PER_SHARD = 100_000  # some 60 MB compressed: small enough to hold, large enough to scan quickly
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("kind", pa.string()),
+        ("parent_id", pa.string()),
+        ("title", pa.string()),
+        ("text", pa.string()),
+        ("tags", pa.list_(pa.string())),
+        ("score", pa.int32()),
+        ("created", pa.string()),
+        ("license", pa.string()),
+        ("url", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Post:
+    """One question, answer or document, as plain text with its code kept."""
+
+    id: str
+    """Unique in its corpus; the site's own number where there is one, else made from the content."""
+    kind: str
+    """'question', 'answer' or 'document'."""
+    title: str
+    text: str
+    """The body, without the title; may be empty where a source has titles only."""
+    tags: tuple[str, ...] = ()
+    parent_id: str | None = None
+    """The question that an answer belongs to."""
+    score: int | None = None
+    created: str | None = None
+    """ISO 8601, as the source gives it."""
+    license: str | None = None
+    url: str | None = None
+
+    @property
+    def whole_text(self) -> str:
+        """Title and body, as they are read by the tokenizer and the encoder."""
+        return "\n".join(part for part in (self.title, self.text) if part)
+
+
+def write_posts(posts: Iterable[Post], folder: Path) -> int:
+    """Write `posts` as zstd Parquet shards into `folder`; returns how many were written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written, buffer = 0, []
+    for post in posts:
+        buffer.append(asdict(post))
+        if len(buffer) == POSTS_PER_SHARD:
+            written += _write_shard(buffer, folder, written // POSTS_PER_SHARD)
+            buffer = []
+    if buffer:
+        written += _write_shard(buffer, folder, written // POSTS_PER_SHARD)
+    return written
+
+
+def read_posts(folder: Path) -> Iterator[Post]:
+    """Yield the posts of all shards in `folder`, in the order they were written; memory stays at one batch."""
+    for path in shards(folder):
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=2_000):
+            for row in batch.to_pylist():
+                yield Post(**row | {"tags": tuple(row["tags"])})
+
+
+def shards(folder: Path) -> list[Path]:
+    """The Parquet shards of `folder`; raises StackbertError where there is none."""
+    paths = sorted(folder.glob("posts-*.parquet"))
+    if not paths:
+        raise StackbertError(f"{folder}: holds no posts-*.parquet; it should be the output of 'stackbert corpora build'")
+    return paths
+
+
+def _write_shard(rows: list[dict], folder: Path, number: int) -> int:
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    pq.write_table(table, folder / f"posts-{number:05d}.parquet", compression="zstd")
+    return len(rows)

@@ -1,0 +1,229 @@
+"""Reader of tables: CSV, JSON lines, Parquet and Hugging Face data sets, with the columns named by the user."""
+
+import csv
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpora.cleaning import clean_body, clean_title
+from corpora.config import CorpusConfig
+from corpora.duplicates import exact_key
+from corpora.errors import StackbertError
+from corpora.lines import MAX_LINE_BYTES, read_lines, refuse_other_encodings
+from corpora.nearest import nearest_hint
+from corpora.post import Post
+from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_short, post_url
+from corpora.tags import parse_tags
+
+ROWS_PER_CHUNK = 500
+HUB = "hub:"
+
+_WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0")  # what an id becomes in pandas when a column has gaps
+
+Row = tuple[str, dict[str, Any] | Dropped]
+"""Where it stands, and its values by column."""
+
+
+class ArrowBatches(Protocol):
+    """What we use of a Hugging Face data set in Arrow's format."""
+
+    def iter(self, batch_size: int) -> Iterator[pa.Table]: ...
+
+
+def table_source(path: Path, config: CorpusConfig) -> Source:
+    """The posts of a table; `path` is unused for 'hub:' data sets."""
+    inputs: dict[str, Path | str] = {"source": path}
+    rows = partial(table_rows, path)
+    if config.path.startswith(HUB):
+        name, revision, split = hub_address(config.path)
+        inputs = {"source": f"{name}@{revision}"}
+        rows = partial(_hub_rows, name, revision, split)
+    return Source(inputs, partial(_chunks, rows, config), partial(parse_chunk, config=config))
+
+
+def table_rows(path: Path) -> Iterator[Row]:
+    """The rows of a file, or of a folder of Parquet files or one saved by Hugging Face datasets."""
+    if path.is_dir():
+        return _folder_rows(path)
+    readers = {".csv": _csv_rows, ".tsv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows, ".json": _json_rows}
+    reader = (readers | {".parquet": _parquet_rows}).get(path.suffix.lower())
+    if reader is None:
+        raise StackbertError(f"{path}: tables end in .csv, .tsv, .jsonl, .json or .parquet, not in '{path.suffix}'")
+    return reader(path)
+
+
+def parse_chunk(chunk: list[Row], config: CorpusConfig) -> list[Outcome]:
+    """One outcome for each row."""
+    return [
+        values if isinstance(values, Dropped) else _post_or_reason(where, values, config) for where, values in chunk
+    ]
+
+
+def hub_address(path: str) -> tuple[str, str, str | None]:
+    """Name, revision and split of 'hub:owner/name[@revision][:split]'; a missing revision is asked for.
+
+    >>> hub_address("hub:owner/name@3f2a:train")
+    ('owner/name', '3f2a', 'train')
+    """
+    found = re.fullmatch(HUB + r"([^@:]+)(?:@([^@:]+))?(?::([^@:]+))?", path)
+    if found is None:
+        raise StackbertError(f"{path}: a data set is written hub:owner/name[@revision][:split]")
+    return found[1], found[2] or _latest_revision(found[1]), found[3]
+
+
+def _post_or_reason(where: str, values: Mapping[str, Any], config: CorpusConfig) -> Outcome:
+    title, body = _text(values, config.title_column), _text(values, config.body_column)
+    if any("\udc80" <= character <= "\udcff" for character in chain(title, body) if character > "\ud7ff"):
+        return bad_row(where, "not UTF-8", title or body)
+    title, body = clean_title(title), clean_body(body, config.format)
+    post_id = _id(values, config.id_column) or "content-" + exact_key(f"{title}\n{body}").hex()
+    post = Post(
+        id=post_id,
+        kind="question" if config.tags_column or title else "document",
+        title=title,
+        text=body,
+        tags=parse_tags(values.get(config.tags_column)) if config.tags_column else (),
+        url=post_url(config, "question", post_id),
+    )
+    return kept_or_short(post, config)
+
+
+def _text(values: Mapping[str, Any], column: str | None) -> str:
+    value = values.get(column) if column else None
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return value if isinstance(value, str) else str(value)
+
+
+def _id(values: Mapping[str, Any], column: str | None) -> str:
+    text = clean_title(_text(values, column))
+    whole = _WHOLE_FLOAT.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def _chunks(rows: partial[Iterator[Row]], config: CorpusConfig) -> Iterator[list[Row]]:
+    """Group the rows; the first chunk shows whether the named columns exist."""
+    unread = rows()
+    first = list(islice(unread, ROWS_PER_CHUNK))
+    _require_columns([values for _, values in first if isinstance(values, dict)], config)
+    unread = chain(first, unread)
+    while chunk := list(islice(unread, ROWS_PER_CHUNK)):
+        yield chunk
+
+
+def _require_columns(rows: Iterable[dict[str, Any]], config: CorpusConfig) -> None:
+    names = list(dict.fromkeys(chain.from_iterable(rows)))
+    for field in ("id_column", "title_column", "body_column", "tags_column"):
+        column = getattr(config, field)
+        if names and column is not None and column not in names:
+            listed = ", ".join(names)
+            hint = nearest_hint(column, names)
+            raise StackbertError(f"{config.path}: no column '{column}' for {field}{hint}; the columns are: {listed}")
+
+
+def _csv_rows(path: Path) -> Iterator[Row]:
+    """Rows of a CSV with a header; a row with more or fewer fields than the header is set aside."""
+    csv.field_size_limit(MAX_LINE_BYTES)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        refuse_other_encodings(path, file.buffer.peek(8))  # type: ignore[attr-defined]
+        reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        names = next(reader, [])
+        while True:
+            where = f"line {reader.line_num + 1}"
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield where, bad_row(where, str(error), "")
+                continue
+            if len(fields) == len(names):
+                yield where, dict(zip(names, fields, strict=True))
+            elif fields:
+                detail = f"{len(fields)} fields, the header has {len(names)}"
+                yield where, bad_row(where, detail, ",".join(fields))
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    for _, number, line in read_lines(path):
+        where = f"line {number}"
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield where, bad_row(where, f"not JSON: {error}", line)
+            continue
+        yield where, values if isinstance(values, dict) else bad_row(where, "not a JSON object", line)
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    try:
+        with pq.ParquetFile(path) as file:
+            yield from _arrow_rows(file.iter_batches(batch_size=ROWS_PER_CHUNK), path.name)
+    except pa.ArrowException as error:
+        raise StackbertError(f"{path}: cannot be read as Parquet: {error}") from None
+
+
+def _arrow_rows(batches: Iterable[pa.RecordBatch | pa.Table], name: str) -> Iterator[Row]:
+    number = 0
+    for batch in batches:
+        for values in batch.to_pylist():
+            number += 1
+            yield f"{name} row {number}", values
+
+
+def _folder_rows(path: Path) -> Iterator[Row]:
+    files = sorted(path.glob("*.parquet"))
+    if files:
+        return chain.from_iterable(map(_parquet_rows, files))
+    if not list(path.glob("*.json")):
+        raise StackbertError(f"{path}: holds neither *.parquet nor a data set saved by Hugging Face datasets")
+    try:
+        return _dataset_rows(_datasets().load_from_disk(str(path)))
+    except (OSError, ValueError) as error:
+        raise StackbertError(f"{path}: cannot be read as a Hugging Face data set: {error}") from None
+
+
+def _hub_rows(name: str, revision: str, split: str | None) -> Iterator[Row]:
+    """Rows of a data set on the Hugging Face Hub, streamed; all splits where none is named. Never runs its code."""
+    try:
+        return _dataset_rows(_datasets().load_dataset(name, split=split, revision=revision, streaming=True))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StackbertError(f"{HUB}{name}: cannot be loaded: {error}") from None
+
+
+def _dataset_rows(dataset: Any) -> Iterator[Row]:
+    """Rows of a data set, or of each of its splits in their order."""
+    splits = dataset if isinstance(dataset, Mapping) else {"data set": dataset}
+    for name, split in splits.items():
+        batches = cast(ArrowBatches, split.with_format("arrow"))
+        yield from _arrow_rows(batches.iter(batch_size=ROWS_PER_CHUNK), name)
+
+
+def _latest_revision(name: str) -> str:
+    try:
+        from huggingface_hub import HfApi
+
+        return str(HfApi().dataset_info(name).sha)
+    except ImportError:
+        raise StackbertError("hub: data sets need the package 'datasets': pip install datasets") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StackbertError(f"{HUB}{name}: cannot be found: {error}; offline, write {HUB}{name}@revision") from None
+
+
+def _datasets() -> Any:
+    """The package datasets, imported only by those who read such data sets: it takes 2 s."""
+    try:
+        import datasets
+    except ImportError:
+        raise StackbertError("Hugging Face data sets need the package 'datasets': pip install datasets") from None
+    return datasets

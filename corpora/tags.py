@@ -1,0 +1,41 @@
+"""Tags, in the notations that dumps and tables use."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+_ANGLE = re.compile(r"<([^<>]*+)>")
+_QUOTED = re.compile(r"'([^']*+)'|\"([^\"]*+)\"")
+_COMMAS = re.compile(r"[,;|]")
+
+
+def parse_tags(value: Any) -> tuple[str, ...]:
+    """Tags in their order, each once.
+
+    >>> parse_tags("<c#><linq>"), parse_tags("|c#|linq|"), parse_tags("['c#', 'linq']"), parse_tags("c# linq")
+    (('c#', 'linq'), ('c#', 'linq'), ('c#', 'linq'), ('c#', 'linq'))
+    """
+    if isinstance(value, str):
+        found = _split(value.strip())
+    elif isinstance(value, Iterable):
+        found = (str(item) for item in value if item is not None)
+    else:  # None, or the NaN that stands for it
+        return ()
+    return tuple(dict.fromkeys(tag for tag in (item.strip() for item in found) if tag))
+
+
+def _split(text: str) -> list[str]:
+    if text.startswith("<"):
+        return _ANGLE.findall(text)
+    if text.startswith("["):
+        return _split_list(text)
+    return _COMMAS.split(text) if _COMMAS.search(text) else text.split()
+
+
+def _split_list(text: str) -> list[str]:
+    """The strings of a JSON list, or of a list as Python prints it."""
+    try:
+        return [str(item) for item in json.loads(text)]
+    except (ValueError, RecursionError):
+        return [single or double for single, double in _QUOTED.findall(text)]

@@ -1,0 +1,1 @@
+"""Fourth room: checkpoints and a labelled set in; tag classifiers and an honest comparison out."""

@@ -1,0 +1,80 @@
+"""Texts packed into rows for the encoder, so that short ones cost what they are long."""
+
+# R rows, T tokens, N texts
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from tokenizer.packing import RowPacker, segments_of
+from tokenizer.reader import TextReader
+
+
+class TextBatch(NamedTuple):
+    """Some texts in packed rows."""
+
+    ids_RT: np.ndarray
+    segments_RT: np.ndarray
+    firsts_N: np.ndarray
+    """Where each text begins, as an index into the R x T tokens."""
+    owners_RT: np.ndarray
+    """Number of the text, within the batch, that each token belongs to; -1 for padding."""
+
+
+def pack_texts(sequences: list[list[int]], reader: TextReader, row_length: int) -> list[list[int]]:
+    """Numbers of the texts that share each row, best fit."""
+    packer: RowPacker[int] = RowPacker(row_length, open_rows=len(sequences))
+    done = list(packer.add((len(sequence), number) for number, sequence in enumerate(sequences)))
+    return done + list(packer.flush())
+
+
+def batch_of_rows(
+    sequences: list[list[int]], rows: list[list[int]], reader: TextReader, row_length: int, num_rows: int
+) -> tuple[TextBatch, np.ndarray]:
+    """One batch of `rows`, filled up to `num_rows` with padding, and the numbers of its texts in the batch's order."""
+    numbers = np.array([number for row in rows for number in row], np.int64)
+    ids_RT = np.full((num_rows, row_length), reader.padding_id, np.int32)
+    owners_RT = np.full((num_rows, row_length), -1, np.int32)
+    firsts = []
+    for place, row in enumerate(rows):
+        start = 0
+        for number in row:
+            end = start + len(sequences[number])
+            ids_RT[place, start:end] = sequences[number]
+            owners_RT[place, start:end] = len(firsts)
+            firsts.append(place * row_length + start)
+            start = end
+    segments_RT = segments_of(ids_RT, reader.first_id, reader.padding_id)
+    return TextBatch(ids_RT, segments_RT, np.array(firsts, np.int32), owners_RT), numbers
+
+
+def inference_batches(
+    sequences: list[list[int]], reader: TextReader, row_length: int, rows_per_batch: int
+) -> Iterator[tuple[TextBatch, np.ndarray]]:
+    """Batches that hold every text once, all of one shape, with the numbers of the texts in each."""
+    for rows in batched_lists(pack_texts(sequences, reader, row_length), rows_per_batch):
+        yield batch_of_rows(sequences, rows, reader, row_length, rows_per_batch)
+
+
+def training_batches(
+    sequences: list[list[int]], reader: TextReader, row_length: int, batch_size: int, seed: tuple[int, ...]
+) -> Iterator[tuple[TextBatch, np.ndarray]]:
+    """The batches of one epoch: `batch_size` texts each, in an order that `seed` fixes, packed within the batch.
+
+    The number of rows is rounded up to one of few, as each makes the step compile anew.
+    """
+    order = np.random.default_rng(seed).permutation(len(sequences))
+    step = max(1, batch_size // 8)
+    for numbers in batched_lists(order.tolist(), batch_size):
+        chosen = [sequences[number] for number in numbers]
+        rows = pack_texts(chosen, reader, row_length)
+        num_rows = -(-len(rows) // step) * step
+        batch, within = batch_of_rows(chosen, rows, reader, row_length, num_rows)
+        yield batch, np.asarray(numbers)[within]
+
+
+def batched_lists(items: list, size: int) -> Iterator[list]:
+    """Consecutive lists of at most `size` items."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,149 @@
+"""The cells of a comparison: one checkpoint fine-tuned with one seed, kept as soon as it is done."""
+
+# N questions, L labels
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corpora.artifact import write_json
+from corpora.errors import StackbertError
+from corpora.labelled import Split
+from finetune.baselines import fit_tfidf
+from finetune.bundle import save_bundle
+from finetune.classifier import Classifier
+from finetune.config import FinetuneConfig
+from finetune.metrics import evaluate, tune_threshold
+from finetune.training import EncodedSplit, Phase, encode_split, train_head, train_whole
+from pretrain.bases import resolve_base
+from pretrain.checkpoint import load_checkpoint
+from pretrain.transfer import check_vocabulary
+from tokenizer.reader import load_reader
+
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True)
+class Task:
+    """The labelled set that every cell works on."""
+
+    labels: list[str]
+    splits: dict[str, Split]
+    """'train', 'dev' and 'test'."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one checkpoint and seed gave."""
+
+    summary: dict[str, Any]
+    """Metrics of both phases, curves, costs; JSON."""
+    test_NL: np.ndarray
+    """Final probabilities on test."""
+
+    @property
+    def threshold(self) -> float:
+        return self.summary["threshold"]
+
+
+def load_cell(folder: Path) -> Cell | None:
+    """A finished cell; None where there is none."""
+    path = folder / "cell.json"
+    if not path.is_file():
+        return None
+    return Cell(json.loads(path.read_text("utf-8")), np.load(folder / "test.npy", allow_pickle=False))
+
+
+def run_linear(task: Task, folder: Path) -> Cell:
+    """The TF-IDF row; it has no seed."""
+    result = fit_tfidf(*(task.splits[name] for name in SPLITS))
+    threshold, _ = tune_threshold(task.splits["dev"].targets, result.dev_NL)
+    summary = {
+        "phases": {"head": None, "whole": evaluate(task.splits["test"].targets, result.test_NL, threshold)},
+        "threshold": threshold,
+        "curves": None,
+        "seconds": {"fit": result.seconds},
+        "cost": {"parameters": result.features * len(task.labels), "vocab_size": result.features},
+    }
+    return _kept(folder, summary, result.test_NL)
+
+
+def run_checkpoint(name: str, task: Task, config: FinetuneConfig, seeds: tuple[int, ...], folders: list[Path], bundle: Path):
+    """Yield the cell of each seed of one checkpoint; finished ones are read back, the first seed's model goes to `bundle`.
+
+    The frozen encoder's features are computed once for all seeds.
+    """
+    unfinished = [seed for seed, folder in zip(seeds, folders, strict=True) if load_cell(folder) is None]
+    prepared = _Prepared(name, task, config) if unfinished else None
+    for seed, folder in zip(seeds, folders, strict=True):
+        cell = load_cell(folder)
+        if cell is None:
+            assert prepared is not None
+            cell = prepared.fine_tune(seed, folder, bundle if seed == seeds[0] else None)
+        yield cell
+
+
+class _Prepared:
+    """A checkpoint loaded and its frozen features computed, ready for any seed."""
+
+    def __init__(self, name: str, task: Task, config: FinetuneConfig):
+        self._task, self._config = task, config
+        self._source = resolve_base(name)
+        checkpoint, reader = load_checkpoint(self._source), load_reader(self._source)
+        check_vocabulary(checkpoint, reader)
+        _check_length(config, checkpoint.architecture.max_length, name)
+        self._classifier = Classifier(checkpoint, reader, len(task.labels), config)
+        start = time.monotonic()
+        self._splits: dict[str, EncodedSplit] = {
+            split: encode_split(self._classifier, data) for split, data in task.splits.items()
+        }
+        self._feature_seconds = time.monotonic() - start
+
+    def fine_tune(self, seed: int, folder: Path, bundle: Path | None) -> Cell:
+        self._classifier.encoder.assign(self._classifier.checkpoint.weights)
+        parts = [self._splits[name] for name in SPLITS]
+        head = train_head(self._classifier, *parts, seed)
+        whole = train_whole(self._classifier, *parts, seed)
+        if bundle is not None:
+            save_bundle(self._classifier, self._source, self._task.labels, whole.threshold, bundle)
+        return _kept(folder, self._summary(head, whole), whole.test_NL)
+
+    def _summary(self, head: Phase, whole: Phase) -> dict[str, Any]:
+        targets_NL = self._task.splits["test"].targets
+        texts = sum(len(split.sequences) for split in self._splits.values())
+        lengths = [len(sequence) for split in self._splits.values() for sequence in split.sequences]
+        weights = self._classifier.checkpoint.weights
+        return {
+            "phases": {
+                "head": evaluate(targets_NL, head.test_NL, head.threshold),
+                "whole": evaluate(targets_NL, whole.test_NL, whole.threshold),
+            },
+            "threshold": whole.threshold,
+            "curves": {"head": head.epochs, "whole": whole.epochs},
+            "seconds": {"features": self._feature_seconds, "head": head.seconds, "whole": whole.seconds},
+            "cost": {
+                "parameters": sum(array.size for name, array in weights.items() if not name.startswith("mlm/")),
+                "vocab_size": self._classifier.checkpoint.architecture.vocab_size,
+                "tokens_per_text": float(np.mean(lengths)),
+                "share_cut": float(np.mean([length == self._config.max_length for length in lengths])),
+                "texts_per_second": texts / self._feature_seconds,
+            },
+        }
+
+
+def _check_length(config: FinetuneConfig, longest: int, name: str) -> None:
+
+    if config.max_length > longest:
+        raise StackbertError(f"{name}: reads {longest} tokens at most; max_length is {config.max_length}")
+
+
+def _kept(folder: Path, summary: dict[str, Any], test_NL: np.ndarray) -> Cell:
+    """Write a cell, its summary last, so that a cell is there whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "test.npy", test_NL, allow_pickle=False)
+    write_json(folder / "cell.json", summary)
+    return Cell(summary, test_NL)

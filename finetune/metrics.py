@@ -1,0 +1,99 @@
+"""Multi-label metrics, each with one stated definition."""
+
+# N questions, L labels, K thresholds
+
+import numpy as np
+from sklearn import metrics
+
+THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.01), 2)
+
+DEFINITIONS = {
+    "weighted_f1": "F1 of each label at the stated threshold, averaged with the labels' supports as weights (scikit-learn).",
+    "micro_f1": "F1 of all (question, label) decisions together.",
+    "macro_f1": "F1 of each label, averaged with equal weights.",
+    "samples_f1": "F1 of each question's set of labels, averaged over questions.",
+    "subset_accuracy": "Share of questions whose set of labels is exactly right.",
+    "val_acc": "Keras's accuracy on a multi-hot target: share of questions whose highest-scoring label is the first of "
+    "their labels in label order.",
+    "precision_at_1": "Share of questions whose highest-scoring label is true.",
+    "recall_at_3": "True labels among the 3 highest-scoring, over min(3, number of true labels), averaged over questions.",
+    "recall_at_5": "True labels among the 5 highest-scoring, over min(5, number of true labels), averaged over questions.",
+    "average_precision": "Area under each label's precision-recall curve, averaged with supports as weights; needs no "
+    "threshold.",
+}
+
+
+def evaluate(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float) -> dict[str, float]:
+    """Every metric of `DEFINITIONS` for probabilities `scores_NL`, deciding at `score >= threshold`."""
+    decided_NL = scores_NL >= threshold
+    averages = {
+        f"{name}_f1": metrics.f1_score(targets_NL, decided_NL, average=name, zero_division=0)
+        for name in ("weighted", "micro", "macro", "samples")
+    }
+    present = targets_NL.any(0)
+    return {name: float(value) for name, value in averages.items()} | {
+        "subset_accuracy": float(metrics.accuracy_score(targets_NL, decided_NL)),
+        "val_acc": first_label_accuracy(targets_NL, scores_NL),
+        "precision_at_1": precision_at(targets_NL, scores_NL, 1),
+        "recall_at_3": recall_at(targets_NL, scores_NL, 3),
+        "recall_at_5": recall_at(targets_NL, scores_NL, 5),
+        "average_precision": float(
+            metrics.average_precision_score(targets_NL[:, present], scores_NL[:, present], average="weighted")
+        ),
+    }
+
+
+def first_label_accuracy(targets_NL: np.ndarray, scores_NL: np.ndarray) -> float:
+    """Share of questions with argmax(scores) = argmax(targets): what Keras's 'accuracy' is on a multi-hot target."""
+    return float(np.mean(scores_NL.argmax(1) == targets_NL.argmax(1)))
+
+
+def precision_at(targets_NL: np.ndarray, scores_NL: np.ndarray, k: int) -> float:
+    """True labels among the k highest-scoring, over k, averaged over questions."""
+    return float(np.mean(_hits_at(targets_NL, scores_NL, k) / k))
+
+
+def recall_at(targets_NL: np.ndarray, scores_NL: np.ndarray, k: int) -> float:
+    """True labels among the k highest-scoring, over min(k, labels), averaged over the questions that have labels."""
+    labels_N = targets_NL.sum(1)
+    some_N = labels_N > 0
+    return float(np.mean(_hits_at(targets_NL, scores_NL, k)[some_N] / np.minimum(labels_N[some_N], k)))
+
+
+def per_label(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float, names: list[str]) -> list[dict]:
+    """Support, precision, recall and F1 of each label."""
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(
+        targets_NL, scores_NL >= threshold, zero_division=0
+    )
+    columns = {"support": support, "precision": precision, "recall": recall, "f1": f1}
+    return [
+        {"label": name} | {key: column[number].item() for key, column in columns.items()}
+        for number, name in enumerate(names)
+    ]
+
+
+def decision_counts(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """True positives, and false decisions of either kind, each (N, L): all that F1 needs, and they add over questions."""
+    decided_NL = scores_NL >= threshold
+    return decided_NL & (targets_NL > 0), decided_NL != (targets_NL > 0)
+
+
+def weighted_f1_of_counts(right_L: np.ndarray, wrong_L: np.ndarray, support_L: np.ndarray) -> np.ndarray:
+    """Weighted F1 from sums of `decision_counts` and label supports, along the last axis; leading axes are kept."""
+    f1_L = 2 * right_L / np.maximum(2 * right_L + wrong_L, 1)
+    return (f1_L * support_L).sum(-1) / np.maximum(support_L.sum(-1), 1)
+
+
+def tune_threshold(targets_NL: np.ndarray, scores_NL: np.ndarray) -> tuple[float, float]:
+    """The threshold of the grid with the best weighted F1, the lowest of equals, and that F1. For dev data only."""
+    support_L = targets_NL.sum(0)
+    sums = [[part.sum(0) for part in decision_counts(targets_NL, scores_NL, t)] for t in THRESHOLDS]
+    right_KL, wrong_KL = (np.array(part) for part in zip(*sums, strict=True))
+    f1_K = weighted_f1_of_counts(right_KL, wrong_KL, np.broadcast_to(support_L, right_KL.shape))
+    best = int(f1_K.argmax())
+    return float(THRESHOLDS[best]), float(f1_K[best])
+
+
+def _hits_at(targets_NL: np.ndarray, scores_NL: np.ndarray, k: int) -> np.ndarray:
+    top_NK = np.argsort(-scores_NL, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(targets_NL, top_NK, 1).sum(1)

@@ -1,0 +1,277 @@
+"""Plots of a comparison, drawn to SVG text: the same comparison gives the same bytes.
+
+Each panel is a small picture of its own, so that a page can lay two side by side or stack them. Names of rows are
+expected without control characters, which XML cannot hold.
+"""
+
+import base64
+import io
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+Row = dict[str, Any]
+
+PANEL_WIDTH = 4.9
+"""Inches; 470 pixels on a page, so two fit a desktop's column and one fits a phone at nearly full size."""
+MAX_LABELS = 60
+"""Labels drawn; beyond, the dots of the rare ones say little and the table holds them all."""
+MAX_NAME = 24
+"""Characters of a name beside an axis; the page gives names in full."""
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B07800", "#3A9BD9", "#444444")  # Okabe and Ito's, two darkened
+MARKERS = ("o", "s", "^", "D", "v", "P")  # six, so that the pair with a colour is unique for 42 rows
+GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")  # the markers again, for a legend in text
+PHASES = {"head": "Head on the frozen encoder", "whole": "Fine-tuned whole"}
+
+STYLE: dict[str, Any] = {
+    "svg.hashsalt": "stackbert",
+    "svg.fonttype": "none",  # text stays text: it can be searched, and the reader's fonts supply what ours lack
+    "text.parse_math": False,  # a label may hold a dollar sign
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#8a8f98",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e8eb",
+    "figure.constrained_layout.use": True,
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One panel: its SVG and its figures in words."""
+
+    svg: str
+    alt: str
+
+    @property
+    def source(self) -> str:
+        """For the `src` of an image."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
+
+
+def build_plots(comparison: dict[str, Any]) -> dict[str, list[Plot]]:
+    """Return the panels of each figure by its name; a figure without data has none.
+
+    >>> build_plots({"rows": [], "pretraining": [], "data": {"labels": []}, "baseline": ""})
+    {'intervals': [], 'curves': [], 'pretraining': [], 'labels': []}
+    """
+    rows = comparison["rows"]
+    return {
+        "intervals": [plot for phase in PHASES for plot in intervals_panel(rows, phase, comparison["baseline"])],
+        "curves": [plot for phase in PHASES for plot in curves_panel(rows, phase)],
+        "pretraining": pretraining_panel(rows, comparison["pretraining"]),
+        "labels": label_panels(rows),
+    }
+
+
+def intervals_panel(rows: Sequence[Row], phase: str, baseline: str) -> list[Plot]:
+    """Weighted F1 of each row with its interval; the baseline's mean as a dashed line."""
+    found = [(place, row["name"], row["phases"][phase]["weighted_f1"]) for place, row in _with_phase(rows, phase)]
+    if not found:
+        return []
+
+    def draw(axes: Axes) -> None:
+        for y, (place, name, score) in enumerate(found):
+            reach = [[max(score["mean"] - score["low"], 0)], [max(score["high"] - score["mean"], 0)]]
+            colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+            axes.errorbar(score["mean"], y, xerr=reach, color=colour, marker=marker, capsize=4, linewidth=1.8)
+            axes.annotate(
+                f"{score['mean']:.3f}",
+                (score["mean"], y),
+                (0, 7),
+                textcoords="offset points",
+                ha="center",
+                color="#222",
+            )
+            if name == baseline:
+                axes.axvline(score["mean"], color="#8a8f98", linestyle="--", linewidth=1, zorder=0)
+        axes.set_yticks(range(len(found)), [_short(name) for _, name, _ in found])
+        axes.set_ylim(len(found) - 0.5, -0.75)
+        axes.margins(x=0.15)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.grid(visible=False, axis="y")
+        axes.set(title=PHASES[phase], xlabel="weighted F1 on the test texts")
+
+    words = [f"{name} {score['mean']:.3f}{_interval_words(score)}" for _, name, score in found]
+    return [_plot(draw, 1.1 + 0.48 * len(found), f"Weighted F1, {PHASES[phase].lower()}: {'; '.join(words)}.")]
+
+
+def curves_panel(rows: Sequence[Row], phase: str) -> list[Plot]:
+    """Weighted F1 on the dev texts against epoch, one line a row, mean over its seeds."""
+    found = [(place, row["name"], mean_curve(row["curves"], phase)) for place, row in enumerate(rows)]
+    found = [item for item in found if item[2]]
+    if not found:
+        return []
+
+    def draw(axes: Axes) -> None:
+        for place, _, points in found:
+            _line(axes, place, points)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.set(title=PHASES[phase], xlabel="epoch", ylabel="weighted F1 on the dev texts")
+
+    words = [f"{name} {_course(points, 'epoch')}" for _, name, points in found]
+    return [_plot(draw, 3.3, f"Weighted F1 on the dev texts, {PHASES[phase].lower()}: {'; '.join(words)}.")]
+
+
+def pretraining_panel(rows: Sequence[Row], runs: Sequence[dict[str, Any]]) -> list[Plot]:
+    """Bits per byte of held-out text against tokens read, one line a run, in its row's colour."""
+    found = [
+        (place, run["name"], [(point["tokens"], point["bits_per_byte"]) for point in run["curve"]])
+        for place, run in zip(run_places(rows, runs), runs, strict=True)
+        if run["curve"]
+    ]
+    if not found:
+        return []
+
+    def draw(axes: Axes) -> None:
+        for place, _, points in found:
+            _line(axes, place, points)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda tokens, _: compact(tokens)))
+        axes.set(title="Pretraining (lower is better)", xlabel="tokens read", ylabel="bits per byte")
+
+    words = [f"{name} {_course(points, 'tokens')}" for _, name, points in found]
+    return [_plot(draw, 3.3, f"Bits per byte of held-out text during pretraining: {'; '.join(words)}.")]
+
+
+def label_panels(rows: Sequence[Row]) -> list[Plot]:
+    """F1 of each label, most frequent first, one dot a row; long lists in two panels with one scale."""
+    labels = labels_by_support(rows)[:MAX_LABELS]
+    if not labels:
+        return []
+    scores = [{entry["label"]: entry["f1"] for entry in row["per_label"]} for row in rows]
+    known = [score for by_label in scores for score in by_label.values()]
+    low, high = min(known), max(known)
+    room = max(0.03, 0.05 * (high - low))
+    half = math.ceil(len(labels) / 2) if len(labels) > 8 else len(labels)
+
+    def panel(part: list[tuple[str, int]], title: str) -> Plot:
+        def draw(axes: Axes) -> None:
+            _dots(axes, part, scores)
+            axes.set_xlim(low - room, high + room)
+            axes.set(title=title, xlabel="F1 on the test texts")
+
+        return _plot(draw, 1.0 + 0.32 * half, _labels_words(part, rows, scores))
+
+    if half == len(labels):
+        return [panel(labels, "Labels, most frequent first")]
+    return [
+        panel(labels[:half], f"The {half} most frequent labels"),
+        panel(labels[half:], f"The {len(labels) - half} next"),
+    ]
+
+
+def labels_by_support(rows: Sequence[Row]) -> list[tuple[str, int]]:
+    """Labels with their number of test texts, most frequent first, ties in label order."""
+    support = {entry["label"]: entry["support"] for row in rows for entry in row["per_label"]}
+    return sorted(support.items(), key=lambda item: -item[1])
+
+
+def mean_curve(curves: Sequence[dict[str, Any]], phase: str) -> list[tuple[float, float]]:
+    """Mean weighted F1 by epoch, over the epochs that every seed reached: no jump where a seed stops early.
+
+    >>> one, two = {"epoch": 1, "dev_weighted_f1": 0.5}, {"epoch": 2, "dev_weighted_f1": 0.8}
+    >>> mean_curve([{"head": [one, two]}, {"head": [one]}], "head")
+    [(1, 0.5)]
+    """
+    seeds = [{point["epoch"]: point["dev_weighted_f1"] for point in curve[phase]} for curve in curves if curve[phase]]
+    shared = sorted(set.intersection(*(set(seed) for seed in seeds))) if seeds else []
+    return [(epoch, sum(seed[epoch] for seed in seeds) / len(seeds)) for epoch in shared]
+
+
+def run_places(rows: Sequence[Row], runs: Sequence[dict[str, Any]]) -> list[int]:
+    """The place of each pretraining run's row, which gives its colour; runs that are no row come after the rows.
+
+    >>> run_places([{"name": "a"}, {"name": "b"}], [{"name": "b"}, {"name": "c"}])
+    [1, 3]
+    """
+    places = {row["name"]: place for place, row in enumerate(rows)}
+    return [places.get(run["name"], len(rows) + number) for number, run in enumerate(runs)]
+
+
+def compact(number: float) -> str:
+    """A large count in few characters.
+
+    >>> compact(18_000_000), compact(2_500), compact(0)
+    ('18M', '2.5k', '0')
+    """
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:.4g}{letter}"
+    return f"{number:.4g}"
+
+
+def _plot(draw: Callable[[Axes], None], height: float, alt: str) -> Plot:
+    buffer = io.StringIO()
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # A glyph our font lacks is drawn by the reader's browser from another font.
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")
+        matplotlib.rcdefaults()  # a reader's own matplotlibrc must not change the bytes
+        matplotlib.rcParams.update(STYLE)
+        figure = Figure(figsize=(PANEL_WIDTH, height))
+        draw(figure.add_subplot())
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return Plot(buffer.getvalue(), alt)
+
+
+def _line(axes: Axes, place: int, points: Sequence[tuple[float, float]]) -> None:
+    axes.plot(
+        *zip(*points, strict=True),
+        color=COLOURS[place % len(COLOURS)],
+        marker=MARKERS[place % len(MARKERS)],
+        markevery=max(1, len(points) // 8),
+        markersize=5,
+        linewidth=1.6,
+    )
+
+
+def _dots(axes: Axes, labels: Sequence[tuple[str, int]], scores: Sequence[dict[str, float]]) -> None:
+    for place, by_label in enumerate(scores):
+        shift = 0.5 * ((place + 0.5) / len(scores) - 0.5)  # rows a little apart, or equal scores would hide each other
+        points = [(by_label[label], y + shift) for y, (label, _) in enumerate(labels) if label in by_label]
+        if points:
+            colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+            axes.plot(*zip(*points, strict=True), color=colour, marker=marker, linestyle="none", markersize=4.5)
+    axes.set_yticks(range(len(labels)), [f"{_short(label)} ({support:,})" for label, support in labels])
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+
+
+def _with_phase(rows: Sequence[Row], phase: str) -> list[tuple[int, Row]]:
+    return [(place, row) for place, row in enumerate(rows) if row["phases"][phase]]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
+
+
+def _interval_words(score: dict[str, Any]) -> str:
+    if score["low"] == score["high"]:
+        return ""
+    return f" (95 % interval {score['low']:.3f} to {score['high']:.3f})"
+
+
+def _course(points: Sequence[tuple[float, float]], unit: str) -> str:
+    (first, start), (last, end) = points[0], points[-1]
+    return f"goes from {start:.3f} at {unit} {first:,} to {end:.3f} at {unit} {last:,}"
+
+
+def _labels_words(part: Sequence[tuple[str, int]], rows: Sequence[Row], scores: Sequence[dict[str, float]]) -> str:
+    words = []
+    for row, by_label in zip(rows, scores, strict=True):
+        ranked = sorted((by_label[label], label) for label, _ in part if label in by_label)
+        if ranked:
+            (low, worst), (high, best) = ranked[0], ranked[-1]
+            words.append(f"{row['name']} from {low:.3f} ({worst}) to {high:.3f} ({best})")
+    return f"F1 of {len(part)} labels, from {part[0][0]} to {part[-1][0]}: {'; '.join(words)}. The table below has all."

@@ -1,0 +1,260 @@
+"""The report of a comparison: a page to read, a table for a README, and one for the terminal."""
+
+import json
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from finetune.plots import COLOURS, GLYPHS, MAX_LABELS, build_plots, labels_by_support, run_places
+
+TERMINAL_COLUMNS = 110
+MIN_NAME_COLUMNS = 12
+MAX_TOKENS = 240
+"""Tokens shown of one example; a longer text makes the same point."""
+WORD_STARTS = ("Ġ", "▁")
+"""What byte-level BPE and SentencePiece put before a word, where WordPiece marks the pieces that follow with ##."""
+SPECIALS = frozenset(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<s>", "</s>", "<unk>", "<pad>", "<mask>"))
+UNKNOWN = frozenset(("[UNK]", "<unk>"))
+NOTHING = "\N{EN DASH}"
+
+HEADER = ("", "head: val_acc", "head: weighted F1", "fine-tuned: val_acc", "fine-tuned: weighted F1", "difference", "")
+GROUPS = ("", "head", "", "fine-tuned", "", "difference to", "")
+TERMINAL_HEADER = ("row", "val_acc", "weighted F1", "val_acc", "weighted F1", "the baseline", "")
+
+
+def write_report(comparison: dict[str, Any], folder: Path) -> None:
+    """Write `comparison.md` and `report.html` into `folder`; the page needs no other file and runs no script."""
+    comparison = printable(comparison)
+    (folder / "comparison.md").write_text(_markdown(comparison), "utf-8")
+    (folder / "report.html").write_text(_page(comparison), "utf-8")
+
+
+def table_text(comparison: dict[str, Any]) -> str:
+    """The study's table for the terminal: aligned, at most 110 columns, no control character but the line's end."""
+    comparison = printable(comparison)
+    lines = [list(GROUPS), list(TERMINAL_HEADER)]
+    for row in comparison["rows"]:
+        head, whole = row["phases"]["head"], row["phases"]["whole"]
+        brief = [mean(phase and phase[name]) for phase in (head, whole) for name in ("val_acc", "weighted_f1")]
+        score = f"{brief[3]} {spread(whole and whole['weighted_f1'])}".strip()
+        lines.append([row["name"], *brief[:3], score, difference(row), verdict(row, comparison["baseline"])])
+    widths = [max(columns(line[place]) for line in lines) for place in range(len(HEADER))]
+    others = sum(widths[1:]) + 2 * (len(widths) - 1)
+    widths[0] = min(widths[0], max(TERMINAL_COLUMNS - others, MIN_NAME_COLUMNS))
+    table = ["  ".join(fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    notes = [comparison["verdict"], interval_note(comparison)]
+    return "\n".join([*table, "", *(line for note in notes for line in textwrap.wrap(note, TERMINAL_COLUMNS))])
+
+
+def markdown_table(comparison: dict[str, Any]) -> str:
+    """The study's table in Markdown."""
+    comparison = printable(comparison)
+    lines = []
+    for row in comparison["rows"]:
+        scores = [
+            f"{mean(score)} {spread(score)}".strip()
+            for phase in (row["phases"]["head"], row["phases"]["whole"])
+            for score in (phase and phase["val_acc"], phase and phase["weighted_f1"])
+        ]
+        lines.append([escape_markdown(row["name"]), *scores, difference(row), verdict(row, comparison["baseline"])])
+    return _markdown_lines(HEADER, lines)
+
+
+def printable(value: Any) -> Any:
+    """The same value with every text in it free of control, format and surrogate characters.
+
+    >>> printable({"na\\x1b[1mme": ["a\\nb", 1]})
+    {'na[1mme': ['a b', 1]}
+    """
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in value)
+    if isinstance(value, dict):
+        return {printable(name): printable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(item) for item in value]
+    return value
+
+
+def escape_markdown(text: str) -> str:
+    """Text that a Markdown table shows as it is.
+
+    >>> escape_markdown("a|b <i> my_model *x*")
+    'a\\\\|b &lt;i&gt; my_model \\\\*x\\\\*'
+    """
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"[\\`*\[\]|~$!#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", text)
+
+
+def mean(score: dict[str, Any] | None) -> str:
+    return f"{score['mean']:.3f}" if score else NOTHING
+
+
+def spread(score: dict[str, Any] | None) -> str:
+    """Half the interval if it lies evenly about the mean, else its ends; nothing if there is but one seed.
+
+    >>> spread({"mean": 0.7, "low": 0.69, "high": 0.71}), spread({"mean": 0.7, "low": 0.69, "high": 0.74})
+    ('±0.010', '[0.690, 0.740]')
+    """
+    if not score or score["low"] == score["high"]:
+        return ""
+    below, above = score["mean"] - score["low"], score["high"] - score["mean"]
+    return f"±{above:.3f}" if abs(below - above) < 0.0005 else f"[{score['low']:.3f}, {score['high']:.3f}]"
+
+
+def difference(row: dict[str, Any]) -> str:
+    """The difference to the baseline with its interval, to a fourth digit where three would show a false zero."""
+    against = row["against_baseline"]
+    if not against:
+        return NOTHING
+    ends = (against["difference"], against["low"], against["high"])
+    digits = 4 if any(0 < abs(end) < 0.0005 for end in ends) else 3
+    return "{:+.{d}f} [{:+.{d}f}, {:+.{d}f}]".format(*ends, d=digits)
+
+
+def verdict(row: dict[str, Any], baseline: str) -> str:
+    if row["name"] == baseline:
+        return "baseline"
+    return row["against_baseline"]["verdict"] if row["against_baseline"] else ""
+
+
+def interval_note(comparison: dict[str, Any]) -> str:
+    """What the intervals are, in words."""
+    seeds = len(comparison["seeds"])
+    own = (
+        f"± is a 95 % interval over {seeds} seeds." if seeds > 1 else "One seed: a row's own figures have no interval."
+    )
+    return f"{own} Differences are in weighted F1, fine-tuned, to {comparison['baseline']}, with their 95 % interval."
+
+
+def duration(seconds: float | None) -> str:
+    """
+    >>> duration(9.4), duration(75), duration(7380)
+    ('9.4 s', '1 min 15 s', '2 h 03 min')
+    """
+    if seconds is None:
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds) // 60
+    return f"{minutes} min {round(seconds) % 60:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def words_of(tokens: Sequence[str]) -> list[list[str]]:
+    """Tokens grouped by the word they are pieces of.
+
+    >>> words_of(["my", "##sql", "error"]), words_of(["my", "sql", "Ġerror", "?"])
+    ([['my', '##sql'], ['error']], [['my', 'sql'], ['Ġerror'], ['?']])
+    """
+    starts_marked = any(token.startswith(WORD_STARTS) for token in tokens)
+    words: list[list[str]] = []
+    for token in tokens:
+        if starts_marked and words:
+            joined = token[:1].isalnum() and not token.startswith(WORD_STARTS) and words[-1][-1][-1:].isalnum()
+        else:
+            joined = token.startswith("##") and len(token) > 2 and bool(words)
+        if joined and token not in SPECIALS and words[-1][0] not in SPECIALS:
+            words[-1].append(token)
+        else:
+            words.append([token])
+    return words
+
+
+def columns(text: str) -> int:
+    """Columns of a terminal that the text takes: East Asian wide characters two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in ("W", "F") else 1 for c in text
+    )
+
+
+def fit(text: str, width: int) -> str:
+    """The text in exactly `width` columns, shortened or padded."""
+    if columns(text) > width:
+        while columns(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    return text + " " * (width - columns(text))
+
+
+def plain(value: Any) -> str:
+    """A recipe's value as text."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool | None) else str(value)
+
+
+def thresholds(values: Sequence[float]) -> str:
+    if len(values) > 6:
+        return f"{len(values)} values from {min(values):.2f} to {max(values):.2f}"
+    return ", ".join(f"{value:.2f}" for value in values) or NOTHING
+
+
+def _markdown_lines(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    table = [header, ["---"] * len(header), *lines]
+    return "".join(f"| {' | '.join(line)} |\n" for line in table)
+
+
+def _markdown(comparison: dict[str, Any]) -> str:
+    rows, data = comparison["rows"], comparison["data"]
+    names = _union(row["metrics"] for row in rows)
+    scores = {name: [row["metrics"].get(name) for row in rows] for name in names}
+    metrics = [
+        [escape_markdown(name), *(f"{mean(score)} {spread(score)}".strip() for score in scores[name])] for name in names
+    ]
+    definitions = comparison["definitions"]
+    listed = [
+        f"- {escape_markdown(name)}: {escape_markdown(definitions[name])}" for name in names if name in definitions
+    ]
+    facts = {**comparison["recipe"], "seeds": comparison["seeds"], **comparison["made_from"]}
+    return "\n".join(
+        [
+            f"# {escape_markdown(comparison['title'])}\n",
+            f"{escape_markdown(comparison['verdict'])}\n",
+            markdown_table(comparison),
+            f"{escape_markdown(interval_note(comparison))}\n",
+            f"{len(data['labels'])} labels, {data['labels_per_text']:.2f} a text; {data['train']:,} training, "
+            f"{data['dev']:,} dev and {data['test']:,} test texts.\n",
+            "## All metrics\n",
+            _markdown_lines(["", *(escape_markdown(row["name"]) for row in rows)], metrics),
+            *listed,
+            "\n## How it was made\n",
+            *(f"- {escape_markdown(str(name))}: {escape_markdown(plain(value))}" for name, value in facts.items()),
+            "",
+        ]
+    )
+
+
+def _union(mappings: Iterable[Iterable[str]]) -> list[str]:
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))
+
+
+def _page(comparison: dict[str, Any]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for function in (mean, spread, difference, verdict, duration, words_of, plain, thresholds):
+        environment.filters[function.__name__] = function
+    rows = comparison["rows"]
+    return environment.get_template("report.html.j2").render(
+        **comparison,
+        plots=build_plots(comparison),
+        metric_names=_union(row["metrics"] for row in rows),
+        stage_names=_union(row["seconds"] for row in rows),
+        run_places=run_places(rows, comparison["pretraining"]),
+        supports=labels_by_support(rows),
+        label_scores=[{entry["label"]: entry for entry in row["per_label"]} for row in rows],
+        colours=COLOURS,
+        glyphs=GLYPHS,
+        interval_note=interval_note(comparison),
+        max_labels=MAX_LABELS,
+        max_tokens=MAX_TOKENS,
+        specials=SPECIALS,
+        unknown=UNKNOWN,
+        nothing=NOTHING,
+    )

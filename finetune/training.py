@@ -1,0 +1,189 @@
+"""Two-phase fine-tuning of one checkpoint with one seed."""
+
+# N texts, H hidden, L labels
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from corpora.labelled import Split
+from finetune.batches import TextBatch, training_batches
+from finetune.classifier import Classifier, binary_cross_entropy
+from finetune.metrics import first_label_accuracy, tune_threshold
+from pretrain.device import whole_step_compiled
+from pretrain.optimizer import AdamW, linear_schedule
+from pretrain.randomness import stream
+
+EpochRecord = dict[str, float]
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """A split as one classifier reads it."""
+
+    sequences: list[list[int]]
+    targets_NL: np.ndarray
+    features_NH: np.ndarray
+    """Of the frozen encoder, before any fine-tuning."""
+
+
+@dataclass
+class Phase:
+    """What one phase of fine-tuning gave."""
+
+    dev_NL: np.ndarray
+    """Probabilities on dev, from the best epoch's weights."""
+    test_NL: np.ndarray
+    threshold: float
+    """Tuned on dev."""
+    epochs: list[EpochRecord] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def encode_split(classifier: Classifier, split: Split) -> EncodedSplit:
+    """Token ids and frozen features of a split; done once for all seeds."""
+    sequences = classifier.sequences(split.texts)
+    return EncodedSplit(sequences, split.targets, classifier.features(sequences))
+
+
+def train_head(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, test: EncodedSplit, seed: int) -> Phase:
+    """Phase 1: the head alone, with Adam, on features computed before; the encoder is not run.
+
+    The weights of the epoch with the lowest dev loss stay in `classifier`.
+    """
+    start = time.monotonic()
+    classifier.reset_head(seed)
+    config = classifier.config
+    size = min(config.batch_size, len(train.sequences))
+    features_NH, targets_NL = tf.constant(train.features_NH), tf.constant(train.targets_NL)
+    optimizer = AdamW(classifier.head_variables, weight_decay=0.0, clip_norm=math.inf)
+    rate = tf.constant(config.head_learning_rate)
+
+    @tf.function
+    def run_epoch(order_SB):
+        total = 0.0
+        for step in tf.range(tf.shape(order_SB)[0]):
+            numbers_B = order_SB[step]
+            with tf.GradientTape() as tape:
+                seed_2 = stream(seed, "head dropout", tf.cast(optimizer.steps, tf.int32))
+                chosen_BH = tf.nn.experimental.stateless_dropout(tf.gather(features_NH, numbers_B), config.dropout, seed_2)
+                loss = binary_cross_entropy(classifier.logits(chosen_BH), tf.gather(targets_NL, numbers_B), tf.ones(size))
+            optimizer.apply(tape.gradient(loss, classifier.head_variables), rate)
+            total += loss
+        return total / tf.cast(tf.shape(order_SB)[0], tf.float32)
+
+    records = []
+    best = _Best(classifier.head_variables)
+    steps = len(train.sequences) // size  # the few texts left over come in another epoch, as the order changes
+    for epoch in range(1, config.head_epochs + 1):
+        order = np.random.default_rng([seed, epoch]).permutation(len(train.sequences))[: steps * size]
+        train_loss = float(run_epoch(tf.constant(order.reshape(steps, size))))
+        dev_NL = classifier.head_probabilities(dev.features_NH)
+        records.append(_record(epoch, train_loss, dev.targets_NL, dev_NL))
+        best.offer(records[-1]["dev_loss"])
+    best.restore()
+    dev_NL, test_NL = (classifier.head_probabilities(split.features_NH) for split in (dev, test))
+    return Phase(dev_NL, test_NL, tune_threshold(dev.targets_NL, dev_NL)[0], records, time.monotonic() - start)
+
+
+def train_whole(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, test: EncodedSplit, seed: int) -> Phase:
+    """Phase 2: encoder and head together at a low rate, from the head of phase 1, with early stopping on dev."""
+    start = time.monotonic()
+    config = classifier.config
+    variables = classifier.head_variables + classifier.encoder_variables
+    steps_per_epoch = math.ceil(len(train.sequences) / config.batch_size)
+    step = _WholeStep(classifier, variables, steps_per_epoch * config.epochs, seed)
+    best = _Best(variables)
+    records: list[EpochRecord] = []
+    for epoch in range(1, config.epochs + 1):
+        losses = [float(step.train(*arguments)) for arguments in _epoch_arguments(classifier, train, seed, epoch)]
+        if not math.isfinite(losses[-1]):
+            raise FloatingPointError(f"epoch {epoch}: the loss is {losses[-1]}; lower learning_rate")
+        records.append(_record(epoch, float(np.mean(losses)), dev.targets_NL, classifier.probabilities(dev.sequences)))
+        _print_epoch(records[-1], config.epochs, time.monotonic() - start)
+        best.offer(records[-1]["dev_loss"])
+        if best.since >= config.patience:
+            break
+    best.restore()
+    dev_NL, test_NL = (classifier.probabilities(split.sequences) for split in (dev, test))
+    return Phase(dev_NL, test_NL, tune_threshold(dev.targets_NL, dev_NL)[0], records, time.monotonic() - start)
+
+
+class _WholeStep:
+    """One step of the whole model."""
+
+    def __init__(self, classifier: Classifier, variables: list[tf.Variable], total_steps: int, seed: int):
+        self._classifier, self._variables, self._total_steps, self._seed = classifier, variables, total_steps, seed
+        config = classifier.config
+        self._optimizer = AdamW(variables, config.weight_decay, config.clip_norm)
+        self.train = tf.function(self._train, jit_compile=whole_step_compiled())
+
+    def _train(self, batch: TextBatch, targets_NL: tf.Tensor, weights_N: tf.Tensor) -> tf.Tensor:
+        config, done = self._classifier.config, self._optimizer.steps
+        with tf.GradientTape() as tape:
+            seed_2 = stream(self._seed, "dropout", tf.cast(done, tf.int32))
+            features_NH = tf.nn.experimental.stateless_dropout(self._classifier.pooled(batch), config.dropout, seed_2)
+            loss = binary_cross_entropy(self._classifier.logits(features_NH), targets_NL, weights_N)
+        warmup = math.ceil(self._total_steps * config.warmup_share)
+        rate = linear_schedule(done, self._total_steps, warmup, config.learning_rate)
+        self._optimizer.apply(tape.gradient(loss, self._variables), rate)
+        return loss
+
+
+class _Best:
+    """A copy of the variables as they were when the dev loss was lowest."""
+
+    def __init__(self, variables: list[tf.Variable]):
+        self._variables = variables
+        self._loss = math.inf
+        self._values = [variable.numpy() for variable in variables]
+        self.since = 0
+        """Epochs since then."""
+
+    def offer(self, loss: float) -> None:
+        self.since += 1
+        if loss < self._loss:
+            self._loss, self.since = loss, 0
+            self._values = [variable.numpy() for variable in self._variables]
+
+    def restore(self) -> None:
+        for variable, value in zip(self._variables, self._values, strict=True):
+            variable.assign(value)
+
+
+def _epoch_arguments(classifier: Classifier, train: EncodedSplit, seed: int, epoch: int) -> Iterator[tuple[Any, ...]]:
+    """Arguments of each step of an epoch; the last batch is filled up to size with texts of weight 0."""
+    config = classifier.config
+    batches = training_batches(train.sequences, classifier.reader, config.max_length, config.batch_size, (seed, epoch))
+    for batch, numbers in batches:
+        fill = config.batch_size - len(numbers)
+        weights_N = np.pad(np.ones(len(numbers), np.float32), (0, fill))
+        targets_NL = np.pad(train.targets_NL[numbers], ((0, fill), (0, 0)))
+        batch = batch._replace(firsts_N=np.pad(batch.firsts_N, (0, fill)))
+        yield TextBatch(*map(tf.constant, batch)), tf.constant(targets_NL), tf.constant(weights_N)
+
+
+def _record(epoch: int, train_loss: float, targets_NL: np.ndarray, dev_NL: np.ndarray) -> EpochRecord:
+    scores = np.clip(dev_NL.astype(np.float64), 1e-7, 1 - 1e-7)
+    dev_loss = -np.mean(np.where(targets_NL > 0, np.log(scores), np.log1p(-scores)))
+    return {
+        "epoch": epoch,
+        "train_loss": train_loss,
+        "dev_loss": float(dev_loss),
+        "dev_weighted_f1": tune_threshold(targets_NL, dev_NL)[1],
+        "dev_val_acc": first_label_accuracy(targets_NL, dev_NL),
+    }
+
+
+def _print_epoch(record: EpochRecord, epochs: int, seconds: float) -> None:
+    print(
+        f"  epoch {record['epoch']:>2}/{epochs}  loss {record['train_loss']:.4f}  dev loss {record['dev_loss']:.4f}  "
+        f"dev weighted F1 {record['dev_weighted_f1']:.3f}  {seconds:.0f} s",
+        file=sys.stderr,
+    )

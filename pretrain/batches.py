@@ -1,0 +1,73 @@
+"""Batches of packed rows, addressed by (seed, step): any step can be made at once, whatever ran before."""
+
+# B rows, T tokens
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from pretrain.masking import MaskedBatch, Masker
+from pretrain.randomness import stream
+from tokenizer.packing import segments_of
+from tokenizer.rows import PackedRows
+
+
+class TrainingBatches:
+    """The batches of a run: each epoch visits every row once, in an order of its own."""
+
+    def __init__(self, rows: PackedRows, masker: Masker, batch_rows: int, seed: int):
+        self._rows, self._masker, self._batch_rows, self._seed = rows, masker, batch_rows, seed
+
+    def from_step(self, start: int, end: int) -> Iterator[MaskedBatch]:
+        """Yield the batches of steps `start`, ..., `end` - 1, made ahead by a background thread."""
+        steps = tf.data.Dataset.range(start, end)
+        return iter(steps.map(self.at_step, num_parallel_calls=1, deterministic=True).prefetch(2))
+
+    def at_step(self, step: tf.Tensor) -> MaskedBatch:
+        """The masked batch of one step."""
+        row_length = self._rows.ids.shape[1]
+        numbers_B = self.row_numbers(step)
+        ids_BT, segments_BT = tf.numpy_function(self._load, [numbers_B], (tf.int32, tf.int32), stateful=False)
+        shape = (self._batch_rows, row_length)
+        ids_BT, segments_BT = tf.ensure_shape(ids_BT, shape), tf.ensure_shape(segments_BT, shape)
+        return self._masker.mask(ids_BT, segments_BT, stream(self._seed, "mask", step))
+
+    def row_numbers(self, step: tf.Tensor) -> tf.Tensor:
+        """Rows that a step reads, (B,) int64: the n-th of a pseudo-random permutation that changes with each epoch."""
+        total = len(self._rows.ids)
+        place_B = tf.cast(step, tf.int64) * self._batch_rows + tf.range(self._batch_rows, dtype=tf.int64)
+        epoch_B = place_B // total
+        key_2 = stream(self._seed, "order")
+
+        def shuffled(place_and_epoch):
+            place, epoch = place_and_epoch
+            seed_2 = tf.random.experimental.stateless_fold_in(key_2, tf.cast(epoch, tf.int32))
+            return tf.random.experimental.index_shuffle(place, seed_2, total - 1)
+
+        return tf.map_fn(shuffled, (place_B % total, epoch_B), fn_output_signature=tf.int64)
+
+    def _load(self, numbers_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return load_batch(self._rows, numbers_B)
+
+
+def held_out_batches(rows: PackedRows, masker: Masker, batch_rows: int, most_rows: int, seed: int) -> list[MaskedBatch]:
+    """The batches that the held-out loss is measured on: the first rows, always with the same masks."""
+    total = min(len(rows.ids), most_rows)
+    batches = []
+    for number, start in enumerate(range(0, total, batch_rows)):
+        # the last batch is filled up with padding: nothing to guess there, and no new shape to compile
+        numbers = np.arange(start, min(start + batch_rows, total))
+        ids_BT, segments_BT = load_batch(rows, numbers)
+        fill = ((0, batch_rows - len(numbers)), (0, 0))
+        ids_BT = np.pad(ids_BT, fill, constant_values=rows.padding_id)
+        segments_BT = np.pad(segments_BT, fill)
+        seed_2 = stream(seed, "held-out mask", number)
+        batches.append(masker.mask(tf.constant(ids_BT), tf.constant(segments_BT), seed_2))
+    return batches
+
+
+def load_batch(rows: PackedRows, numbers_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids and segments, each (B, T) int32."""
+    ids_BT = np.asarray(rows.ids[numbers_B]).astype(np.int32)
+    return ids_BT, segments_of(ids_BT, rows.first_id, rows.padding_id)

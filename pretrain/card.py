@@ -1,0 +1,38 @@
+"""The model card that goes with an adapted checkpoint."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from pretrain.config import PretrainConfig
+
+
+def write_card(folder: Path, config: PretrainConfig, notes: list[str], history: list[dict[str, float]]) -> None:
+    """Write `README.md`: what the checkpoint is, from what it was made, and how well it guesses masked tokens."""
+    curve = "".join(
+        f"| {point['tokens']:,} | {point['loss']:.3f} | {point['accuracy']:.3f} | {point['bits_per_byte']:.3f} |\n"
+        for point in history
+    )
+    settings = "".join(f"- {name}: {value}\n" for name, value in asdict(config).items())
+    made = "".join(f"- {note}\n" for note in notes)
+    (folder / "README.md").write_text(
+        f"""---
+library_name: transformers
+pipeline_tag: fill-mask
+---
+
+# Encoder adapted by continued pretraining
+
+Started from `{config.base}` and trained as a masked language model with Stackbert. `manifest.json` beside this file holds
+the hashes of everything that went in.
+
+{made}
+Held-out text, the same masks at each measurement (loss in nats a masked token):
+
+| tokens read | loss | accuracy | bits a byte |
+|---|---|---|---|
+{curve}
+Configuration:
+
+{settings}""",
+        "utf-8",
+    )

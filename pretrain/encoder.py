@@ -1,0 +1,110 @@
+"""The BERT encoder and its masked-language-model head in TensorFlow (Devlin et al. 2019, arXiv 1810.04805)."""
+
+# B rows, T tokens, N = B x T, A heads, D head width, H hidden, M masked positions, V vocabulary
+
+import numpy as np
+import tensorflow as tf
+
+from pretrain.architecture import Architecture, weight_shapes
+from pretrain.islands import add_norm, bias_gelu, join_heads, masked_softmax, norm, split_heads, weighted_cross_entropy
+
+
+class Encoder(tf.Module):
+    """An encoder whose weights are float32 variables under the names of `architecture.weight_shapes`.
+
+    `dtype` is the precision of matrix products and of what flows between them: float32, which equals PyTorch
+    transformers within 1e-4, or bfloat16. Packed rows and padded batches are the same thing to it: a token attends to the
+    tokens of its own segment, and its position counts from the segment's first token.
+
+    >>> encoder = Encoder(architecture, load_checkpoint(folder).weights)           # doctest: +SKIP
+    >>> hidden_BTH = encoder.hidden(ids_BT, segments_BT=attention_mask_BT)          # doctest: +SKIP
+    """
+
+    def __init__(self, architecture: Architecture, weights: dict[str, np.ndarray], dtype: tf.DType = tf.float32):
+        super().__init__(name="encoder")
+        self.architecture = architecture
+        self.dtype = dtype
+        self.weights = {
+            name: tf.Variable(weights[name], name=name, dtype=tf.float32) for name in weight_shapes(architecture)
+        }
+
+    def hidden(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
+        """Last hidden states, (B, T, H) in the encoder's dtype.
+
+        `segments_BT` (int32) numbers the text that each token belongs to, from 1; 0 is padding, whose states mean
+        nothing. A padded batch's attention mask is a valid value. Shapes must be known when traced.
+        """
+        a = self.architecture
+        rows, tokens = ids_BT.shape
+        x_NH = self._embedded(ids_BT, segments_BT)
+        for layer in range(a.num_layers):
+            x_NH = self._attention(f"layer_{layer}/attention", x_NH, segments_BT)
+            x_NH = self._feed_forward(f"layer_{layer}/feed_forward", x_NH)
+        return tf.reshape(x_NH, (rows, tokens, a.hidden_dim))
+
+    def mlm_logits(self, states_MH: tf.Tensor) -> tf.Tensor:
+        """Vocabulary logits (M, V), without the MLM bias, of hidden states at the positions to predict."""
+        x_MH = bias_gelu(self._product(states_MH, "mlm/dense/kernel"), self._read("mlm/dense/bias"))
+        x_MH = self._norm(x_MH, "mlm/norm")
+        return tf.matmul(x_MH, tf.cast(self._read("embeddings/word"), self.dtype), transpose_b=True)
+
+    def mlm_loss(self, states_MH: tf.Tensor, targets_M: tf.Tensor, weights_M: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Sums of the weighted cross entropy (nats) and of right guesses over the positions to predict."""
+        return weighted_cross_entropy(self.mlm_logits(states_MH), self._read("mlm/bias"), targets_M, weights_M)
+
+    def assign(self, weights: dict[str, np.ndarray]) -> None:
+        """Set the weights to `weights`."""
+        for name, variable in self.weights.items():
+            variable.assign(weights[name])
+
+    def numpy_weights(self) -> dict[str, np.ndarray]:
+        """The weights as they are now."""
+        return {name: variable.numpy() for name, variable in self.weights.items()}
+
+    def _embedded(self, ids_BT, segments_BT):
+        a = self.architecture
+        positions_BT = restarting_positions(segments_BT) + a.first_position
+        x_BTH = tf.gather(self.weights["embeddings/word"], ids_BT)
+        x_BTH += tf.gather(self.weights["embeddings/position"], positions_BT)
+        if a.num_types:
+            x_BTH += self._read("embeddings/type")[0]
+        return self._norm(tf.reshape(x_BTH, (-1, a.hidden_dim)), "embeddings/norm")
+
+    def _attention(self, name: str, x_NH, segments_BT):
+        projected_NK = self._product(x_NH, f"{name}/qkv/kernel")
+        rows, heads = segments_BT.shape[0], self.architecture.num_heads
+        q_BATD, k_BATD, v_BATD = split_heads(projected_NK, self._read(f"{name}/qkv/bias"), rows, heads)
+        weights_BATT = masked_softmax(tf.matmul(q_BATD, k_BATD, transpose_b=True), segments_BT)
+        mixed_NH = join_heads(tf.matmul(weights_BATT, v_BATD))
+        return self._add_norm(self._product(mixed_NH, f"{name}/output/kernel"), x_NH, f"{name}/output", f"{name}/norm")
+
+    def _feed_forward(self, name: str, x_NH):
+        inner_NF = bias_gelu(self._product(x_NH, f"{name}/inner/kernel"), self._read(f"{name}/inner/bias"))
+        return self._add_norm(self._product(inner_NF, f"{name}/outer/kernel"), x_NH, f"{name}/outer", f"{name}/norm")
+
+    def _product(self, x, kernel: str):
+        return tf.matmul(x, tf.cast(self._read(kernel), self.dtype))
+
+    def _norm(self, x, name: str):
+        gamma, beta = self._read(f"{name}/gamma"), self._read(f"{name}/beta")
+        return norm(x, gamma, beta, self.architecture.norm_epsilon, self.dtype)
+
+    def _add_norm(self, x_NH, residual_NH, dense: str, name: str):
+        bias, gamma, beta = (self._read(part) for part in (f"{dense}/bias", f"{name}/gamma", f"{name}/beta"))
+        return add_norm(x_NH, residual_NH, bias, gamma, beta, self.architecture.norm_epsilon)
+
+    def _read(self, name: str) -> tf.Tensor:
+        return tf.convert_to_tensor(self.weights[name])
+
+
+def restarting_positions(segments_BT: tf.Tensor) -> tf.Tensor:
+    """Tokens before this one in its own segment, (B, T) int32; segments are contiguous.
+
+    >>> restarting_positions(tf.constant([[1, 1, 1, 2, 2, 0]])).numpy()
+    array([[0, 1, 2, 0, 1, 0]], dtype=int32)
+    """
+    index_T = tf.range(segments_BT.shape[1])
+    begins_BT = tf.concat([tf.ones_like(segments_BT[:, :1], tf.bool), segments_BT[:, 1:] != segments_BT[:, :-1]], 1)
+    starts_BT = tf.where(begins_BT, index_T, 0)
+    first_BTT = tf.where(index_T[None, :] <= index_T[:, None], starts_BT[:, None, :], 0)
+    return index_T - tf.reduce_max(first_BTT, -1)

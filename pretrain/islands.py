@@ -1,0 +1,203 @@
+"""The elementwise chains between matrix products, each compiled by XLA as one kernel, with hand-written gradients.
+
+On a CPU the products run fastest outside XLA (oneDNN, bfloat16) and these chains inside it; on an accelerator, where the
+whole step is compiled, XLA inlines them. Each forward saves what its backward needs in the products' own precision, and
+no more; sums are taken in float32.
+"""
+
+# B rows, T tokens, N = B x T, A heads, D head width, H hidden, F feed-forward, M masked positions, V vocabulary
+
+import math
+
+import tensorflow as tf
+
+NOT_ATTENDED = -1e9  # finite, so that a row of padding gives a uniform softmax and not NaN
+
+island = tf.function(jit_compile=True, reduce_retracing=False)
+
+
+def add_norm(x_NH, residual_NH, bias_H, gamma_H, beta_H, epsilon: float):
+    """LayerNorm(x + bias + residual), in the dtype of `x_NH`. Ba et al. 2016 (arXiv 1607.06450)."""
+
+    @tf.custom_gradient
+    def compute(x_NH, residual_NH, bias_H, gamma_H, beta_H):
+        y_NH, normal_NH, scale_N1 = _add_norm_forward(x_NH, residual_NH, bias_H, gamma_H, beta_H, epsilon)
+
+        def gradient(dy_NH):
+            dx_NH, dbias_H, dgamma_H, dbeta_H = _add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H)
+            return dx_NH, dx_NH, dbias_H, dgamma_H, dbeta_H
+
+        return y_NH, gradient
+
+    return compute(x_NH, residual_NH, bias_H, gamma_H, beta_H)
+
+
+def norm(x_NH, gamma_H, beta_H, epsilon: float, dtype: tf.DType):
+    """LayerNorm of `x_NH`, given out in `dtype`; the gradient comes in the dtype of `x_NH`."""
+
+    @tf.custom_gradient
+    def compute(x_NH, gamma_H, beta_H):
+        y_NH, normal_NH, scale_N1 = _norm_forward(x_NH, gamma_H, beta_H, epsilon, dtype)
+
+        def gradient(dy_NH):
+            dx_NH, _, dgamma_H, dbeta_H = _add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H)
+            return tf.cast(dx_NH, x_NH.dtype), dgamma_H, dbeta_H
+
+        return y_NH, gradient
+
+    return compute(x_NH, gamma_H, beta_H)
+
+
+@tf.custom_gradient
+def bias_gelu(x_NF, bias_F):
+    """GELU(x + bias), the exact form with erf (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
+
+    def gradient(dy_NF):
+        return _bias_gelu_backward(dy_NF, x_NF, bias_F)
+
+    return _bias_gelu_forward(x_NF, bias_F), gradient
+
+
+@tf.custom_gradient
+def masked_softmax(scores_BATT, segments_BT):
+    """Softmax over the tokens of the same segment, of scores scaled by 1/sqrt(D) before."""
+    weights_BATT = _softmax_forward(scores_BATT, segments_BT)
+
+    def gradient(dweights_BATT):
+        return _softmax_backward(dweights_BATT, weights_BATT), None
+
+    return weights_BATT, gradient
+
+
+def split_heads(qkv_NK, bias_K, rows: int, num_heads: int):
+    """Queries (scaled by 1/sqrt(D)), keys and values, each (B, A, T, D), of a product with the joint kernel (K = 3H)."""
+
+    @tf.custom_gradient
+    def compute(qkv_NK, bias_K):
+        def gradient(dq_BATD, dk_BATD, dv_BATD):
+            return _split_backward(dq_BATD, dk_BATD, dv_BATD)
+
+        return _split_forward(qkv_NK, bias_K, rows, num_heads), gradient
+
+    return compute(qkv_NK, bias_K)
+
+
+@island
+def join_heads(x_BATD):
+    """(B, A, T, D) -> (N, H)."""
+    b, a, t, d = x_BATD.shape
+    return tf.reshape(tf.transpose(x_BATD, (0, 2, 1, 3)), (b * t, a * d))
+
+
+def weighted_cross_entropy(logits_MV, bias_V, targets_M, weights_M):
+    """Sum over positions of weight x cross entropy of softmax(logits + bias), and of weight x (argmax is right).
+
+    Returns (loss sum, correct sum), float32 scalars; the gradient flows through the first.
+    """
+
+    @tf.custom_gradient
+    def compute(logits_MV, bias_V):
+        loss, correct, normalizer_M1 = _cross_entropy_forward(logits_MV, bias_V, targets_M, weights_M)
+
+        def gradient(dloss, _):
+            return _cross_entropy_backward(dloss, logits_MV, bias_V, normalizer_M1, targets_M, weights_M)
+
+        return (loss, correct), gradient
+
+    return compute(logits_MV, bias_V)
+
+
+def _float(x):
+    return tf.cast(x, tf.float32)
+
+
+def _normalized(x_NH, gamma_H, beta_H, epsilon, dtype):
+    mean_N1 = tf.reduce_mean(x_NH, -1, keepdims=True)
+    centred_NH = x_NH - mean_N1
+    scale_N1 = tf.math.rsqrt(tf.reduce_mean(tf.square(centred_NH), -1, keepdims=True) + epsilon)
+    normal_NH = centred_NH * scale_N1
+    return tf.cast(normal_NH * gamma_H + beta_H, dtype), tf.cast(normal_NH, dtype), scale_N1
+
+
+@island
+def _add_norm_forward(x_NH, residual_NH, bias_H, gamma_H, beta_H, epsilon):
+    return _normalized(_float(x_NH) + _float(residual_NH) + bias_H, gamma_H, beta_H, epsilon, x_NH.dtype)
+
+
+@island
+def _norm_forward(x_NH, gamma_H, beta_H, epsilon, dtype):
+    return _normalized(_float(x_NH), gamma_H, beta_H, epsilon, dtype)
+
+
+@island
+def _add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H):
+    dy_NH, normal_NH, dtype = _float(dy_NH), _float(normal_NH), dy_NH.dtype
+    dnormal_NH = dy_NH * gamma_H
+    mean_N1 = tf.reduce_mean(dnormal_NH, -1, keepdims=True)
+    slope_N1 = tf.reduce_mean(dnormal_NH * normal_NH, -1, keepdims=True)
+    dx_NH = scale_N1 * (dnormal_NH - mean_N1 - normal_NH * slope_N1)
+    return tf.cast(dx_NH, dtype), tf.reduce_sum(dx_NH, 0), tf.reduce_sum(dy_NH * normal_NH, 0), tf.reduce_sum(dy_NH, 0)
+
+
+@island
+def _bias_gelu_forward(x_NF, bias_F):
+    return tf.cast(tf.nn.gelu(_float(x_NF) + bias_F, approximate=False), x_NF.dtype)
+
+
+@island
+def _bias_gelu_backward(dy_NF, x_NF, bias_F):
+    shifted_NF = _float(x_NF) + bias_F
+    cumulative_NF = 0.5 * (1 + tf.math.erf(shifted_NF * math.sqrt(0.5)))
+    density_NF = tf.exp(-0.5 * tf.square(shifted_NF)) * (1 / math.sqrt(2 * math.pi))
+    dx_NF = _float(dy_NF) * (cumulative_NF + shifted_NF * density_NF)
+    return tf.cast(dx_NF, x_NF.dtype), tf.reduce_sum(dx_NF, 0)
+
+
+@island
+def _softmax_forward(scores_BATT, segments_BT):
+    same_B1TT = (segments_BT[:, None, :, None] == segments_BT[:, None, None, :]) & (segments_BT > 0)[:, None, None, :]
+    return tf.cast(tf.nn.softmax(tf.where(same_B1TT, _float(scores_BATT), NOT_ATTENDED)), scores_BATT.dtype)
+
+
+@island
+def _softmax_backward(dweights_BATT, weights_BATT):
+    product_BATT = _float(dweights_BATT) * _float(weights_BATT)
+    sum_BAT1 = tf.reduce_sum(product_BATT, -1, keepdims=True)
+    return tf.cast(product_BATT - _float(weights_BATT) * sum_BAT1, weights_BATT.dtype)
+
+
+@island
+def _split_forward(qkv_NK, bias_K, rows, num_heads):
+    tokens, width = qkv_NK.shape[0] // rows, qkv_NK.shape[1] // (3 * num_heads)
+    x_BT3AD = tf.reshape(_float(qkv_NK) + bias_K, (rows, tokens, 3, num_heads, width))
+    q, k, v = tf.unstack(tf.transpose(x_BT3AD, (2, 0, 3, 1, 4)))
+    return tuple(tf.cast(part, qkv_NK.dtype) for part in (q * width**-0.5, k, v))
+
+
+@island
+def _split_backward(dq_BATD, dk_BATD, dv_BATD):
+    b, a, t, d = dq_BATD.shape
+    stacked = tf.stack([_float(dq_BATD) * d**-0.5, _float(dk_BATD), _float(dv_BATD)])
+    d_NK = tf.reshape(tf.transpose(stacked, (1, 3, 0, 2, 4)), (b * t, 3 * a * d))
+    return tf.cast(d_NK, dq_BATD.dtype), tf.reduce_sum(d_NK, 0)
+
+
+@island
+def _cross_entropy_forward(logits_MV, bias_V, targets_M, weights_M):
+    shifted_MV = _float(logits_MV) + bias_V
+    normalizer_M1 = tf.reduce_logsumexp(shifted_MV, -1, keepdims=True)
+    right_M = tf.reduce_sum(tf.where(_is_target(targets_M, shifted_MV), shifted_MV, 0.0), -1)
+    correct_M = _float(right_M >= tf.reduce_max(shifted_MV, -1))
+    losses_M = normalizer_M1[:, 0] - right_M
+    return tf.reduce_sum(losses_M * weights_M), tf.reduce_sum(correct_M * weights_M), normalizer_M1
+
+
+@island
+def _cross_entropy_backward(dloss, logits_MV, bias_V, normalizer_M1, targets_M, weights_M):
+    shares_MV = tf.exp(_float(logits_MV) + bias_V - normalizer_M1)
+    dlogits_MV = (shares_MV - _float(_is_target(targets_M, shares_MV))) * (dloss * weights_M)[:, None]
+    return tf.cast(dlogits_MV, logits_MV.dtype), tf.reduce_sum(dlogits_MV, 0)
+
+
+def _is_target(targets_M, like_MV):
+    return tf.range(like_MV.shape[1])[None, :] == targets_M[:, None]

@@ -1,0 +1,77 @@
+"""Which tokens a masked language model must guess, and what it sees in their place."""
+
+# B rows, T tokens, P most positions a row, V vocabulary
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+REPLACED_BY_MASK, REPLACED_BY_RANDOM = 0.8, 0.1  # Devlin et al. 2019, section 3.1; the rest stays as it is
+
+
+class MaskedBatch(NamedTuple):
+    """One batch as the training step takes it; all shapes are static."""
+
+    ids_BT: tf.Tensor
+    segments_BT: tf.Tensor
+    positions_BP: tf.Tensor
+    """Where to guess, in ascending order of a random key; unused places point at 0."""
+    targets_BP: tf.Tensor
+    weights_BP: tf.Tensor
+    """1.0 for a position to guess, 0.0 for an unused place."""
+
+
+class Masker:
+    """Chooses, in each row, `rate` of its ordinary tokens, and replaces them as BERT does.
+
+    Special tokens and padding are never chosen; random replacements are drawn from the whole vocabulary without its
+    specials. The number of places P is fixed by row length and rate, so that shapes are static.
+    """
+
+    def __init__(self, vocab_size: int, special_ids: tuple[int, ...], mask_id: int, rate: float):
+        self._mask_id = mask_id
+        self._rate = rate
+        self._special_ids = tf.constant(special_ids, tf.int32)
+        self._ordinary_ids = tf.constant([i for i in range(vocab_size) if i not in set(special_ids)], tf.int32)
+
+    def num_places(self, row_length: int) -> int:
+        """P: one more than the expected share of a row, for the rounding."""
+        return int(row_length * self._rate) + 1
+
+    def mask(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor, seed_2: tf.Tensor) -> MaskedBatch:
+        """Mask one batch; equal arguments give equal batches, eagerly, in tf.data and under XLA."""
+        rows, tokens = ids_BT.shape
+        places = self.num_places(tokens)
+        seeds = tf.random.split(seed_2, 4)
+        special_BT = tf.reduce_any(ids_BT[:, :, None] == self._special_ids, -1)
+        maskable_BT = ~special_BT & (segments_BT > 0)
+        keys_BT = tf.where(maskable_BT, tf.random.stateless_uniform((rows, tokens), seeds[0]), -1.0)
+        positions_BP = tf.math.top_k(keys_BT, places).indices
+        weights_BP = tf.cast(tf.range(places) < self._counts(maskable_BT, seeds[1])[:, None], tf.float32)
+        positions_BP = tf.where(weights_BP > 0, positions_BP, 0)
+        targets_BP = tf.gather(ids_BT, positions_BP, batch_dims=1)
+        seen_BP = self._replacements(targets_BP, seeds[2], seeds[3])
+        return MaskedBatch(_placed(ids_BT, positions_BP, seen_BP, weights_BP), segments_BT, positions_BP, targets_BP, weights_BP)
+
+    def _counts(self, maskable_BT, seed_2):
+        """How many tokens of each row to guess: the rate's share, rounded up or down at random, at least one."""
+        maskable_B = tf.reduce_sum(tf.cast(maskable_BT, tf.int32), 1)
+        share_B = tf.cast(maskable_B, tf.float32) * self._rate
+        rounded_B = tf.cast(share_B + tf.random.stateless_uniform(share_B.shape, seed_2), tf.int32)
+        return tf.minimum(tf.maximum(rounded_B, 1), maskable_B)
+
+    def _replacements(self, targets_BP, choice_seed, word_seed):
+        choice_BP = tf.random.stateless_uniform(targets_BP.shape, choice_seed)
+        last = self._ordinary_ids.shape[0]
+        random_BP = tf.gather(
+            self._ordinary_ids, tf.random.stateless_uniform(targets_BP.shape, word_seed, 0, last, tf.int32)
+        )
+        seen_BP = tf.where(choice_BP < REPLACED_BY_MASK + REPLACED_BY_RANDOM, random_BP, targets_BP)
+        return tf.where(choice_BP < REPLACED_BY_MASK, self._mask_id, seen_BP)
+
+
+def _placed(ids_BT, positions_BP, seen_BP, weights_BP):
+    """`ids_BT` with `seen_BP` at the positions in use; a sum over places, as scatter is slow under XLA."""
+    here_BPT = (tf.range(ids_BT.shape[1]) == positions_BP[:, :, None]) & (weights_BP > 0)[:, :, None]
+    change_BT = tf.reduce_sum(tf.where(here_BPT, (seen_BP - tf.gather(ids_BT, positions_BP, batch_dims=1))[:, :, None], 0), 1)
+    return ids_BT + change_BT

@@ -1,0 +1,88 @@
+"""HTML and plain text as people and attackers write them."""
+
+import time
+
+import pytest
+
+from corpora.cleaning import clean_body, clean_text, clean_title, html_to_text, looks_like_html
+
+
+def test_paragraphs_lists_links_and_inline_code_become_lines() -> None:
+    body = '<p>See <a href="http://x.y">the\n docs</a> of <code>map()</code>.</p>\n<ul><li>one</li><li><p>two</p></ul>'
+    assert html_to_text(body) == "See the docs of map().\n\n- one\n\n- two"
+
+
+def test_code_blocks_keep_line_breaks_and_indentation() -> None:
+    body = "<p>Try:</p>\n\n<pre><code>for x in y:\n    if a &lt; b:\n\treturn\n</code></pre>\n\n<p>Why?</p>"
+    assert html_to_text(body) == "Try:\n\nfor x in y:\n    if a < b:\n\treturn\n\nWhy?"
+
+
+def test_script_style_and_comments_leave_nothing() -> None:
+    body = "<p>a</p><script>evil('<p>')</script><STYLE>p{}</STYLE ><!-- <p>no</p> --><p>b</p>"
+    assert html_to_text(body) == "a\n\nb"
+
+
+def test_unescaped_type_parameters_and_headers_stay() -> None:
+    assert html_to_text("<p>vector<int> and <stdio.h>, a<b</p>") == "vector<int> and <stdio.h>, a<b"
+
+
+def test_escaped_markup_is_text_once_and_not_parsed_again() -> None:
+    assert html_to_text("<p>&lt;script&gt;x&lt;/script&gt; &amp;lt;</p>") == "<script>x</script> &lt;"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("<p>Why?</p>\n\n<p>How?</p>", True),
+        ("I tried\n<pre><code>x</code></pre>", True),
+        ("<h2>Syntax</h2>", True),
+        ("What is the use of <p> and </div> in HTML?", False),
+        ("if (a < b && c > d)", False),
+    ],
+)
+def test_auto_tells_html_from_text_about_html(body: str, expected: bool) -> None:
+    assert looks_like_html(body) is expected
+
+
+def test_text_about_html_keeps_its_tags() -> None:
+    assert clean_body("How do I close <div> before <p>?", "auto") == "How do I close <div> before <p>?"
+
+
+def test_control_characters_surrogates_and_space_are_normalised() -> None:
+    text = "a\x00b\u200b\ufeff  c \r\n\r\n\r\n\r\n    x =  1\t\n\ud800\u2028end\xa0"
+    assert clean_text(text) == "ab c\n\n    x = 1\n\ufffd\nend"
+
+
+def test_title_is_one_line() -> None:
+    assert clean_title("  How\n to\t do ") == "How to do"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<div>" * 100_000,
+        "<div>" * 50_000 + "<p>x" * 50_000,
+        "<ul><li>" * 50_000,
+        "<!--" * 100_000,
+        "<script>" * 100_000,
+        '<a href="' * 100_000,
+        "<" + "a" * 1_000_000,
+        "<a " + "x " * 500_000,
+        "&#" + "9" * 1_000_000 + ";",
+        "&#" * 500_000,
+        "<p>" + " " * 1_000_000 + "x",
+        "</p>" + "\n" * 500_000 + "x",
+    ],
+    ids=lambda body: f"{body[:8]}..{body[-4:]}".replace("\n", "n"),
+)
+def test_hostile_html_takes_linear_time(body: str) -> None:
+    start = time.process_time()
+    html_to_text(body)
+    looks_like_html(body)
+    assert time.process_time() - start < 2  # some 0.3 s; a parser that builds the tree needs 20 s
+
+
+def test_ten_megabytes_of_pre_are_kept() -> None:
+    start = time.process_time()
+    assert len(html_to_text("<pre>" + "x = 1\n" * 1_700_000)) == 6 * 1_700_000 - 1
+    assert time.process_time() - start < 6

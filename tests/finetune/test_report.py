@@ -1,0 +1,282 @@
+"""The report: what it shows, that it shows any text as text, and that it is the same bytes each time."""
+
+import copy
+import json
+import unicodedata
+import warnings
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from finetune import plots, report
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<SCRIPT SRC=//x.example/x.js></SCRIPT>",
+    "</title><script>alert(1)</script>",
+    "</style><script>alert(1)</script>",
+    "--><script>alert(1)</script><!--",
+    "]]><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<img/src=x/onerror=alert(1)//",
+    '"><img src=x onerror=alert(1)>',
+    "'><img src=x onerror=alert(1)>",
+    '" onload="alert(1)',
+    "' onload='alert(1)",
+    "x onmouseover=alert(1) y",
+    "` onmouseover=alert(1) `",
+    "<svg onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<svg><animate onbegin=alert(1) attributeName=x dur=1s>",
+    "<math><mtext></p><style><img src=x onerror=alert(1)>",
+    "<iframe src=javascript:alert(1)>",
+    "<iframe srcdoc='<script>alert(1)</script>'>",
+    "<object data=javascript:alert(1)>",
+    "<embed src=data:text/html,x>",
+    "<a href=javascript:alert(1)>x</a>",
+    "<base href=//x.example/>",
+    "<link rel=stylesheet href=//x.example/x.css>",
+    "<meta http-equiv=refresh content='0;url=//x.example'>",
+    "<form action=//x.example><input name=a></form>",
+    "<details open ontoggle=alert(1)>",
+    "<body onload=alert(1)>",
+    "<video><source onerror=alert(1)></video>",
+    "<style>@import '//x.example/x.css'</style>",
+    "<div style=background:url(//x.example)>",
+    "{{ 7 * 7 }}{% raw %}",
+    "${7*7}$\\frac$",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&#60;script&#62;",
+    "\x1b]0;owned\x07\x1b[31mred\x1b[0m",
+    "a\r\nb\x00c\x08\x7f\x9b31m\u202e\u2028",
+    "_hidden | pipe \\| `code` ![x](//x.example/x.png)",
+    "\ud800 \ufffe 漢字 🙂",
+)
+
+
+class Structure(HTMLParser):
+    """Elements with the names of their attributes, in order, and the text between them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(name for name, _ in attrs)))
+        self.attributes.extend((tag, name, value or "") for name, value in attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.elements.append(("/" + tag, ()))
+
+    def handle_comment(self, data: str) -> None:
+        self.elements.append(("comment", ()))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def estimate(mean: float, half: float = 0.004) -> dict[str, Any]:
+    return {"mean": mean, "low": mean - half, "high": mean + half, "values": [mean - half / 2, mean + half / 2]}
+
+
+def epochs(number: int, start: float) -> list[dict[str, float]]:
+    return [
+        {"epoch": n, "train_loss": 1 / n, "dev_loss": 1 / n, "dev_weighted_f1": start + n / 100, "dev_val_acc": 0.5}
+        for n in range(1, number + 1)
+    ]
+
+
+def encoder_row(name: str, weighted_f1: float, against: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": "encoder",
+        "checkpoint": f"models/{name}",
+        "parameters": 22_713_216,
+        "vocab_size": 30_522,
+        "tokens_per_text": 213.4,
+        "share_cut": 0.071,
+        "phases": {
+            "head": {"val_acc": estimate(0.55), "weighted_f1": estimate(0.45)},
+            "whole": {"val_acc": estimate(0.72), "weighted_f1": estimate(weighted_f1)},
+        },
+        "metrics": {"weighted_f1": estimate(weighted_f1), "micro_f1": estimate(weighted_f1 + 0.01)},
+        "thresholds": [0.31, 0.33],
+        "per_label": [
+            {"label": "python", "support": 1203, "precision": 0.8, "recall": 0.7, "f1": 0.75},
+            {"label": "c++", "support": 640, "precision": 0.9, "recall": 0.8, "f1": 0.85},
+        ],
+        "curves": [{"seed": seed, "head": epochs(5, 0.3), "whole": epochs(3, 0.7)} for seed in (1, 2)],
+        "seconds": {"features": 61.0, "head": 9.4, "whole": 7380.0},
+        "against_baseline": against,
+    }
+
+
+def linear_row(name: str) -> dict[str, Any]:
+    row = encoder_row(name, 0.69, {"difference": -0.09, "low": -0.1, "high": -0.08, "verdict": "worse"})
+    none = {"parameters": None, "vocab_size": None, "tokens_per_text": None, "share_cut": None, "curves": []}
+    whole = {"val_acc": estimate(0.65, 0), "weighted_f1": estimate(0.69, 0)}
+    return row | none | {"kind": "linear", "phases": {"head": None, "whole": whole}, "seconds": {"fit": 12.0}}
+
+
+def made_up() -> dict[str, Any]:
+    better = {"difference": 0.012, "low": 0.0003, "high": 0.021, "verdict": "better"}
+    return {
+        "title": "Tags of questions",
+        "verdict": "adapted is better than generic: +1.2 points.",
+        "data": {"labels": ["c++", "python"], "train": 40_000, "dev": 5_000, "test": 10_000, "labels_per_text": 1.27},
+        "recipe": {"head_epochs": 50, "learning_rate": 1e-5},
+        "seeds": [1, 2],
+        "baseline": "generic",
+        "rows": [linear_row("TF-IDF"), encoder_row("generic", 0.78, None), encoder_row("adapted", 0.792, better)],
+        "pretraining": [
+            {
+                "name": "adapted",
+                "curve": [
+                    {"step": step, "tokens": 10**6 * step, "loss": 3.0, "accuracy": 0.4, "bits_per_byte": 2 - step / 10}
+                    for step in range(5)
+                ],
+            }
+        ],
+        "examples": [
+            {"text": "mysql error", "tokens": {"generic": ["my", "##sql", "error"], "adapted": ["mysql", "error"]}}
+        ],
+        "definitions": {"weighted_f1": "Averaged with supports as weights.", "micro_f1": "All decisions together."},
+        "made_from": {"labels": "3f2a"},
+    }
+
+
+def with_text(text: str) -> dict[str, Any]:
+    """The same comparison with `text` wherever text can come from outside."""
+    comparison = made_up()
+    comparison |= {"title": text, "verdict": text, "baseline": text, "recipe": {text: text}, "made_from": {text: text}}
+    comparison["data"]["labels"][0] = text
+    comparison["definitions"] = {text: text}
+    generic = comparison["rows"][1]
+    generic |= {"name": text, "checkpoint": text, "seconds": {text: 1.0}}
+    generic["metrics"][text] = estimate(0.5)
+    for row in comparison["rows"]:
+        row["per_label"][0]["label"] = text
+    comparison["examples"] = [{"text": text, "tokens": {text: ["my", "##" + text], "adapted": [text]}}]
+    comparison["pretraining"][0]["name"] = text
+    return comparison
+
+
+def page_of(comparison: dict[str, Any], folder: Path) -> str:
+    report.write_report(comparison, folder)
+    return (folder / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_page_shows_hostile_text_as_text(text: str, tmp_path: Path) -> None:
+    found = Structure(page_of(with_text(text), tmp_path))
+    assert found.elements == Structure(page_of(with_text("harmless"), tmp_path)).elements
+    assert not {"script", "a", "link", "iframe", "form"} & {tag for tag, _ in found.elements}
+    assert not [name for _, name, _ in found.attributes if name.startswith("on")]
+    assert all(value.startswith("data:image/svg+xml;base64,") for _, name, value in found.attributes if name == "src")
+    assert report.printable(text) in found.text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_plots_show_hostile_text_as_text(text: str) -> None:
+    def drawn(name: str) -> list[str]:
+        panels = [panel for figure in plots.build_plots(report.printable(with_text(name))).values() for panel in figure]
+        trees = [ElementTree.fromstring(panel.svg) for panel in panels]
+        return [element.tag for tree in trees for element in tree.iter()]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tags = drawn(text)
+    assert not [tag for tag in tags if tag.rpartition("}")[2] in ("script", "image", "a", "foreignObject", "animate")]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_terminal_table_holds_no_control_characters_and_fits(text: str) -> None:
+    lines = report.table_text(with_text(text * 5)).split("\n")
+    assert not [c for line in lines for c in line if unicodedata.category(c) in ("Cc", "Cf", "Cs")]
+    assert max(report.columns(line) for line in lines[:5]) <= report.TERMINAL_COLUMNS
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_markdown_keeps_its_columns_and_holds_no_html(text: str) -> None:
+    table = report.markdown_table(with_text(text))
+    pipes = {line.replace("\\\\", "").replace("\\|", "").count("|") for line in table.splitlines()}
+    assert pipes == {len(report.HEADER) + 1}
+    assert "<" not in table
+
+
+def test_content_security_policy_forbids_all_but_styles_and_embedded_pictures(tmp_path: Path) -> None:
+    page = Structure(page_of(made_up(), tmp_path))
+    assert ("meta", ("http-equiv", "content")) in page.elements
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    assert ("meta", "content", policy) in page.attributes
+    assert ("html", "lang", "en") in page.attributes
+
+
+def test_page_and_plots_are_the_same_bytes_each_time(tmp_path: Path) -> None:
+    first = page_of(made_up(), tmp_path)
+    plots.matplotlib.rcParams["font.size"] = 20  # as another program's setting
+    try:
+        assert page_of(made_up(), tmp_path) == first
+        assert plots.matplotlib.rcParams["font.size"] == 20
+    finally:
+        plots.matplotlib.rcdefaults()
+
+
+def test_writing_leaves_the_comparison_as_it_was(tmp_path: Path) -> None:
+    comparison = made_up()
+    before = copy.deepcopy(comparison)
+    page_of(comparison, tmp_path)
+    assert comparison == before
+    json.dumps(comparison)
+
+
+def test_each_plot_says_its_figures_in_words() -> None:
+    figures = plots.build_plots(made_up())
+    assert [len(figures[name]) for name in ("intervals", "curves", "pretraining", "labels")] == [2, 2, 1, 1]
+    assert "adapted 0.792 (95 % interval 0.788 to 0.796)" in figures["intervals"][1].alt
+    assert "TF-IDF" not in figures["intervals"][0].alt
+    assert "generic goes from 0.310 at epoch 1 to 0.350 at epoch 5" in figures["curves"][0].alt
+    assert "from 2.000 at tokens 0 to 1.600 at tokens 4,000,000" in figures["pretraining"][0].alt
+    assert "from 0.750 (python) to 0.850 (c++)" in figures["labels"][0].alt
+
+
+def test_labels_are_sorted_by_support() -> None:
+    assert plots.labels_by_support(made_up()["rows"]) == [("python", 1203), ("c++", 640)]
+
+
+def test_sections_without_data_are_left_out(tmp_path: Path) -> None:
+    comparison = made_up() | {"pretraining": [], "examples": [], "made_from": {}, "rows": [linear_row("generic")]}
+    comparison["rows"][0]["against_baseline"] = None
+    text = Structure(page_of(comparison, tmp_path)).text
+    for heading in ("Learning curves", "Pretraining", "How each vocabulary", "Made from"):
+        assert heading not in text
+    assert "All metrics" in text
+
+
+def test_terminal_table() -> None:
+    lines = report.table_text(made_up()).splitlines()
+    assert lines[2].split() == "TF-IDF – – 0.650 0.690 -0.090 [-0.100, -0.080] worse".split()
+    assert lines[3].split() == "generic 0.550 0.450 0.720 0.780 ±0.004 – baseline".split()
+    assert lines[4].split() == "adapted 0.550 0.450 0.720 0.792 ±0.004 +0.0120 [+0.0003, +0.0210] better".split()
+    assert lines[3].index("0.780") == lines[4].index("0.792")
+    assert "adapted is better than generic" in lines[6]
+
+
+def test_markdown_table() -> None:
+    lines = report.markdown_table(made_up()).splitlines()
+    assert lines[3] == (
+        "| generic | 0.550 ±0.004 | 0.450 ±0.004 | 0.720 ±0.004 | 0.780 ±0.004 | – | baseline |"
+    )
+    assert len(lines) == 5
+
+
+def test_one_seed_is_said_to_have_no_interval(tmp_path: Path) -> None:
+    comparison = made_up() | {"seeds": [1]}
+    assert "One seed" in report.table_text(comparison)
+    assert "none with one seed" in page_of(comparison, tmp_path)

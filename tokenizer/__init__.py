@@ -1,0 +1,1 @@
+"""Second room: posts in; a code-aware WordPiece vocabulary and packed rows of token ids out."""

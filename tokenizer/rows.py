@@ -1,0 +1,158 @@
+"""Packed rows on disk: written from posts and a tokenizer, read memory-mapped."""
+
+import hashlib
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from corpora.artifact import Manifest, build_artifact, identify, load_manifest, require_artifact, write_json
+from corpora.errors import StackbertError
+from corpora.post import Post, read_posts
+from tokenizer.config import EncodeConfig
+from tokenizer.packing import RowPacker, cut
+from tokenizer.reader import TextReader, load_reader
+
+SPLITS = ("train", "held_out")
+POSTS_PER_WINDOW = 4_000  # enough sequences of each length for best-fit to fill rows; some 10 MB of ids
+LAYOUT = "rows.json"
+
+
+@dataclass(frozen=True)
+class PackedRows:
+    """One split of an encoded corpus."""
+
+    ids: np.ndarray
+    """(rows, row length), memory-mapped uint16 or uint32."""
+    first_id: int
+    padding_id: int
+    text_bytes: int
+    """UTF-8 bytes of the posts encoded."""
+    text_tokens: int
+    """Their tokens, without [CLS], [SEP] and padding."""
+
+    @property
+    def tokens_per_byte(self) -> float:
+        return self.text_tokens / self.text_bytes
+
+
+def encode_rows(posts: Path, tokenizer: Path, out: Path, config: EncodeConfig) -> Manifest:
+    """Encode a corpus or labelled set's pretraining text with the tokenizer in `tokenizer` into packed rows.
+
+    `tokenizer` is a folder with Hugging Face tokenizer files: one of ours, or any checkpoint.
+    """
+    manifest = require_artifact(posts, "corpora build", "corpora label")
+    folder = posts / "pretraining" if manifest.stage == "corpora label" else posts
+    inputs = {"posts": posts, "tokenizer": identify_tokenizer(tokenizer)}
+    return build_artifact(
+        out, "tokenizer encode", config, inputs, lambda staging: _encode(folder, tokenizer, staging, config)
+    )
+
+
+def load_rows(folder: Path, split: str) -> PackedRows:
+    """Open one split of `folder` memory-mapped."""
+    require_artifact(folder, "tokenizer encode")
+    layout = json.loads((folder / LAYOUT).read_text("utf-8"))
+    part = layout["splits"][split]
+    shape = (part["rows"], layout["row_length"])
+    ids = np.memmap(folder / f"{split}.bin", layout["dtype"], "r", shape=shape) if part["rows"] else np.zeros(shape, "u2")
+    return PackedRows(ids, layout["first_id"], layout["padding_id"], part["text_bytes"], part["text_tokens"])
+
+
+def tokenizer_of_rows(folder: Path) -> str:
+    """Identity of the tokenizer that `folder`'s rows were encoded with."""
+    return load_manifest(folder).inputs["tokenizer"]
+
+
+def identify_tokenizer(folder: Path) -> str:
+    """What tells one tokenizer from another: the bytes of its `tokenizer.json`, or of `vocab.txt` in older checkpoints."""
+    for name in ("tokenizer.json", "vocab.txt", "vocab.json"):
+        if (folder / name).is_file():
+            return identify(folder / name)
+    raise StackbertError(f"{folder}: holds no tokenizer (tokenizer.json or vocab.txt)")
+
+
+class _SplitWriter:
+    """Appends one split's rows to its file and keeps its sums."""
+
+    def __init__(self, file: BinaryIO, dtype: np.dtype, row_length: int, padding_id: int):
+        self._file, self._dtype, self._padding_id = file, dtype, padding_id
+        self._packer: RowPacker[list[int]] = RowPacker(row_length)
+        self.rows = self.text_bytes = self.text_tokens = self.unknown_tokens = self.row_tokens = 0
+
+    def add(self, posts: list[Post], reader: TextReader) -> None:
+        texts = [post.whole_text for post in posts]
+        self.text_bytes += sum(len(text.encode()) for text in texts)
+        sequences = []
+        for ids in reader.ids_without_specials(texts):
+            self.text_tokens += len(ids)
+            self.unknown_tokens += ids.count(reader.unknown_id)
+            sequences.extend(cut(ids, self._packer.row_length, reader.first_id, reader.last_id))
+        self._write(self._packer.add((len(sequence), sequence) for sequence in sequences))
+
+    def finish(self) -> dict[str, int]:
+        self._write(self._packer.flush())
+        sums = ("rows", "text_bytes", "text_tokens", "unknown_tokens", "row_tokens")
+        return {name: getattr(self, name) for name in sums}
+
+    def _write(self, rows: Iterator[list[list[int]]]) -> None:
+        for row in rows:
+            ids = list(itertools.chain.from_iterable(row))
+            self.rows += 1
+            self.row_tokens += len(ids)
+            padded = ids + [self._padding_id] * (self._packer.row_length - len(ids))
+            self._file.write(np.array(padded, self._dtype).tobytes())
+
+
+def _encode(posts: Path, tokenizer: Path, folder: Path, config: EncodeConfig) -> dict[str, Any]:
+    if not 8 <= config.row_length <= 4_096:
+        raise StackbertError(f"row_length {config.row_length}: must be from 8 to 4,096 tokens")
+    reader = load_reader(tokenizer)
+    dtype = np.dtype("<u2" if reader.vocab_size <= 2**16 else "<u4")
+    stream = itertools.islice(read_posts(posts), config.max_posts or None)
+    start = time.monotonic()
+    with (folder / "train.bin").open("wb") as train, (folder / "held_out.bin").open("wb") as held_out:
+        writers = {
+            split: _SplitWriter(file, dtype, config.row_length, reader.padding_id)
+            for split, file in zip(SPLITS, (train, held_out), strict=True)
+        }
+        while window := list(itertools.islice(stream, POSTS_PER_WINDOW)):
+            for split, writer in writers.items():
+                chosen = [post for post in window if _is_held_out(post.id, config.held_out_share) == (split == "held_out")]
+                writer.add(chosen, reader)
+            read = sum(writer.text_bytes for writer in writers.values())
+            rate = read / 1e6 / (time.monotonic() - start)
+            print(f"\rencoded {read / 1e6:,.0f} MB, {rate:.1f} MB/s", end="", file=sys.stderr)
+        splits = {split: writer.finish() for split, writer in writers.items()}
+    print(file=sys.stderr)
+    _check_filled(splits, posts)
+    sizes = {"row_length": config.row_length, "dtype": dtype.str}
+    ids = {"first_id": reader.first_id, "padding_id": reader.padding_id}
+    write_json(folder / LAYOUT, {**sizes, **ids, "splits": splits})
+    train_sums = splits["train"]
+    padding = 1 - train_sums["row_tokens"] / (train_sums["rows"] * config.row_length)
+    print(
+        f"{train_sums['rows']:,} rows of {config.row_length}, padding {padding:.2%}, unknown tokens "
+        f"{train_sums['unknown_tokens'] / train_sums['text_tokens']:.3%}, "
+        f"{train_sums['text_bytes'] / train_sums['text_tokens']:.2f} bytes a token"
+    )
+    return {**splits, "padding_share": round(padding, 5)}
+
+
+def _check_filled(splits: dict[str, dict[str, int]], posts: Path) -> None:
+    empty = [split for split, sums in splits.items() if not sums["rows"]]
+    if empty:
+        raise StackbertError(
+            f"{posts}: too few posts, nothing is left for {' and '.join(empty)}; give more text or raise held_out_share"
+        )
+
+
+def _is_held_out(post_id: str, share: float) -> bool:
+    digest = hashlib.blake2b(post_id.encode(), digest_size=8, person=b"held-out").digest()
+    return int.from_bytes(digest, "big") < share * 2**64

@@ -1,0 +1,31 @@
+"""Words counted over a corpus: all that vocabulary training needs to see of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from tokenizers import normalizers, pre_tokenizers
+
+WordCounts = dict[str, int]
+
+
+def count_chunks(texts: Iterable[str]) -> Counter[str]:
+    """Occurrences of each stretch without white space."""
+    chunks: Counter[str] = Counter()
+    for text in texts:
+        chunks.update(text.split())
+    return chunks
+
+
+def count_words(
+    chunks: Counter[str], normalizer: normalizers.Normalizer, splitter: pre_tokenizers.PreTokenizer
+) -> WordCounts:
+    """Occurrences of each word, most frequent first, ties in code point order.
+
+    The splitter never looks across white space, so splitting each distinct stretch once gives what splitting the whole
+    text would, at the cost of the distinct ones.
+    """
+    words: Counter[str] = Counter()
+    for chunk, count in chunks.items():
+        for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(chunk)):
+            words[word] += count
+    return dict(sorted(words.items(), key=lambda item: (-item[1], item[0])))
