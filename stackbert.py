@@ -3,6 +3,7 @@
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 import tyro
@@ -129,7 +130,7 @@ def finetune_predict(model: Positional[Path], text: Positional[str], top: int = 
         print(f"{'*' if score >= prediction.threshold else ' '} {score:.3f}  {name}")
 
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "corpora build": corpora_build,
     "corpora label": corpora_label,
     "tokenizer train": tokenizer_train,

@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,7 @@ REQUEST = "request.json"
 RECORDED_VERSIONS = (
     "stackbert",
     "numpy",
+    "pyarrow",
     "tokenizers",
     "transformers",
     "sentencepiece",
@@ -122,10 +123,10 @@ def load_manifest(folder: Path) -> Manifest:
 def require_artifact(folder: Path, *stages: str) -> Manifest:
     """The manifest of an input folder, checked to come from one of `stages`."""
     if not folder.is_dir():
-        raise ArtifactError(f"{folder}: no such folder; it should be the output of '{' or '.join(stages)}'")
+        raise ArtifactError(f"{folder}: no such folder; it should be the output of {_or(stages)}")
     manifest = load_manifest(folder)
     if manifest.stage not in stages:
-        raise ArtifactError(f"{folder}: holds the output of '{manifest.stage}', not of '{' or '.join(stages)}'")
+        raise ArtifactError(f"{folder}: holds the output of '{manifest.stage}', not of {_or(stages)}")
     return manifest
 
 
@@ -139,9 +140,13 @@ def identify(path: Path) -> str:
     if not (path / MANIFEST).exists():
         return _digest(files)
     manifest = load_manifest(path)
-    changed = sorted(name for name in manifest.files.keys() | files.keys() if manifest.files.get(name) != files.get(name))
+    changed = sorted(
+        name for name in manifest.files.keys() | files.keys() if manifest.files.get(name) != files.get(name)
+    )
     if changed:
-        raise ArtifactError(f"{path}: changed since it was made: {', '.join(changed[:5])}; remove the folder and run again")
+        raise ArtifactError(
+            f"{path}: changed since it was made: {', '.join(changed[:5])}; remove the folder and run again"
+        )
     return manifest.identity
 
 
@@ -199,7 +204,9 @@ def _locked(out: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise ArtifactError(f"{out}: is being written by {lock.read().strip() or 'another process'}; wait for it") from None
+            raise ArtifactError(
+                f"{out}: is being written by {lock.read().strip() or 'another process'}; wait for it"
+            ) from None
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {platform.node()}")
         lock.flush()
@@ -229,6 +236,10 @@ def _describe(path: Path) -> dict[str, Any]:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _or(names: Iterable[str]) -> str:
+    return " or ".join(f"'{name}'" for name in names)
 
 
 def _versions() -> dict[str, str]:

@@ -2,4 +2,4 @@
 
 
 class StackbertError(ValueError):
-    """Wrong input: the text says what was wrong, where, and what to do. The command line prints it without a traceback."""
+    """Wrong input: the text says what was wrong, where, and what to do; the command line prints just that."""

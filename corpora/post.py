@@ -1,5 +1,6 @@
 """A post, and its Parquet shards: what every source becomes and every later stage reads."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ import pyarrow.parquet as pq
 
 from corpora.errors import StackbertError
 
-POSTS_PER_SHARD = 100_000  # some 60 MB compressed: small enough to hold, large enough to scan quickly
+POSTS_PER_SHARD = 100_000  # some 60 MB compressed
+POSTS_PER_GROUP = 5_000  # what is held in memory: some 20 MB of objects
 
 SCHEMA = pa.schema(
     [
@@ -54,16 +56,19 @@ class Post:
 
 
 def write_posts(posts: Iterable[Post], folder: Path) -> int:
-    """Write `posts` as zstd Parquet shards into `folder`; returns how many were written."""
+    """Write `posts` as zstd Parquet shards into `folder`, a row group at a time; returns how many were written."""
     folder.mkdir(parents=True, exist_ok=True)
-    written, buffer = 0, []
-    for post in posts:
-        buffer.append(asdict(post))
-        if len(buffer) == POSTS_PER_SHARD:
-            written += _write_shard(buffer, folder, written // POSTS_PER_SHARD)
-            buffer = []
-    if buffer:
-        written += _write_shard(buffer, folder, written // POSTS_PER_SHARD)
+    stream = iter(posts)
+    written = 0
+    for number in itertools.count():
+        shard = _groups(itertools.islice(stream, POSTS_PER_SHARD))
+        first = next(shard, None)
+        if first is None:
+            break
+        with pq.ParquetWriter(folder / f"posts-{number:05d}.parquet", SCHEMA, compression="zstd") as writer:
+            for group in itertools.chain([first], shard):
+                writer.write_table(pa.Table.from_pylist([asdict(post) for post in group], schema=SCHEMA))
+                written += len(group)
     return written
 
 
@@ -79,11 +84,12 @@ def shards(folder: Path) -> list[Path]:
     """The Parquet shards of `folder`; raises StackbertError where there is none."""
     paths = sorted(folder.glob("posts-*.parquet"))
     if not paths:
-        raise StackbertError(f"{folder}: holds no posts-*.parquet; it should be the output of 'stackbert corpora build'")
+        raise StackbertError(
+            f"{folder}: holds no posts-*.parquet; it should be the output of 'stackbert corpora build'"
+        )
     return paths
 
 
-def _write_shard(rows: list[dict], folder: Path, number: int) -> int:
-    table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    pq.write_table(table, folder / f"posts-{number:05d}.parquet", compression="zstd")
-    return len(rows)
+def _groups(posts: Iterator[Post]) -> Iterator[list[Post]]:
+    while group := list(itertools.islice(posts, POSTS_PER_GROUP)):
+        yield group

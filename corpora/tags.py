@@ -19,7 +19,7 @@ def parse_tags(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         found = _split(value.strip())
     elif isinstance(value, Iterable):
-        found = (str(item) for item in value if item is not None)
+        found = [str(item) for item in value if item is not None]
     else:  # None, or the NaN that stands for it
         return ()
     return tuple(dict.fromkeys(tag for tag in (item.strip() for item in found) if tag))

@@ -36,7 +36,7 @@ def batch_of_rows(
     numbers = np.array([number for row in rows for number in row], np.int64)
     ids_RT = np.full((num_rows, row_length), reader.padding_id, np.int32)
     owners_RT = np.full((num_rows, row_length), -1, np.int32)
-    firsts = []
+    firsts: list[int] = []
     for place, row in enumerate(rows):
         start = 0
         for number in row:
@@ -65,7 +65,7 @@ def training_batches(
     The number of rows is rounded up to one of few, as each makes the step compile anew.
     """
     order = np.random.default_rng(seed).permutation(len(sequences))
-    step = max(1, batch_size // 8)
+    step = max(1, batch_size // 4)
     for numbers in batched_lists(order.tolist(), batch_size):
         chosen = [sequences[number] for number in numbers]
         rows = pack_texts(chosen, reader, row_length)

@@ -4,6 +4,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class Bundle:
         ]
 
 
-def save_bundle(classifier: Classifier, tokenizer: Path, labels: list[str], threshold: float, folder: Path) -> None:
+def save_bundle(classifier: Classifier, tokenizer: Path, labels: Sequence[str], threshold: float, folder: Path) -> None:
     """Write the encoder as a Hugging Face checkpoint, the head beside it, and `classifier.json` with the rest."""
     folder.mkdir(parents=True)
     checkpoint = replace(classifier.checkpoint, weights=classifier.encoder.numpy_weights())
@@ -62,7 +63,7 @@ def save_bundle(classifier: Classifier, tokenizer: Path, labels: list[str], thre
     save_file(head, folder / HEAD_FILE)
     write_json(
         folder / SETTINGS_FILE,
-        {"labels": labels, "threshold": threshold, "config": dataclasses.asdict(classifier.config)},
+        {"labels": list(labels), "threshold": threshold, "config": dataclasses.asdict(classifier.config)},
     )
 
 
@@ -74,7 +75,9 @@ def load_bundle(folder: Path) -> Bundle:
         labels, threshold = list(settings["labels"]), float(settings["threshold"])
         head = load_file(folder / HEAD_FILE)
     except FileNotFoundError as error:
-        raise StackbertError(f"{folder}: no {Path(error.filename).name}, so this is not a fine-tuned classifier") from None
+        raise StackbertError(
+            f"{folder}: no {Path(error.filename).name}, so this is not a fine-tuned classifier"
+        ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise StackbertError(f"{folder / SETTINGS_FILE}: cannot be read: {error}") from error
     checkpoint = load_checkpoint(folder)

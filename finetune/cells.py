@@ -4,6 +4,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from finetune.bundle import save_bundle
 from finetune.classifier import Classifier
 from finetune.config import FinetuneConfig
 from finetune.metrics import evaluate, tune_threshold
-from finetune.training import EncodedSplit, Phase, encode_split, train_head, train_whole
+from finetune.training import EncodedSplit, Phase, WholeTraining, encode_split, train_head
 from pretrain.bases import resolve_base
 from pretrain.checkpoint import load_checkpoint
 from pretrain.transfer import check_vocabulary
@@ -31,7 +32,7 @@ SPLITS = ("train", "dev", "test")
 class Task:
     """The labelled set that every cell works on."""
 
-    labels: list[str]
+    labels: tuple[str, ...]
     splits: dict[str, Split]
     """'train', 'dev' and 'test'."""
 
@@ -72,17 +73,18 @@ def run_linear(task: Task, folder: Path) -> Cell:
     return _kept(folder, summary, result.test_NL)
 
 
-def run_checkpoint(name: str, task: Task, config: FinetuneConfig, seeds: tuple[int, ...], folders: list[Path], bundle: Path):
-    """Yield the cell of each seed of one checkpoint; finished ones are read back, the first seed's model goes to `bundle`.
+def run_checkpoint(
+    name: str, task: Task, config: FinetuneConfig, seeds: tuple[int, ...], folders: list[Path], bundle: Path
+) -> Iterator[Cell]:
+    """Yield the cell of each seed of one checkpoint; finished ones are read back. The first seed's model is kept.
 
     The frozen encoder's features are computed once for all seeds.
     """
-    unfinished = [seed for seed, folder in zip(seeds, folders, strict=True) if load_cell(folder) is None]
-    prepared = _Prepared(name, task, config) if unfinished else None
+    prepared: _Prepared | None = None
     for seed, folder in zip(seeds, folders, strict=True):
         cell = load_cell(folder)
         if cell is None:
-            assert prepared is not None
+            prepared = prepared or _Prepared(name, task, config)
             cell = prepared.fine_tune(seed, folder, bundle if seed == seeds[0] else None)
         yield cell
 
@@ -102,12 +104,13 @@ class _Prepared:
             split: encode_split(self._classifier, data) for split, data in task.splits.items()
         }
         self._feature_seconds = time.monotonic() - start
+        self._whole = WholeTraining(self._classifier, *(self._splits[name] for name in SPLITS))
 
     def fine_tune(self, seed: int, folder: Path, bundle: Path | None) -> Cell:
         self._classifier.encoder.assign(self._classifier.checkpoint.weights)
-        parts = [self._splits[name] for name in SPLITS]
-        head = train_head(self._classifier, *parts, seed)
-        whole = train_whole(self._classifier, *parts, seed)
+        train, dev, test = (self._splits[name] for name in SPLITS)
+        head = train_head(self._classifier, train, dev, test, seed)
+        whole = self._whole.run(seed)
         if bundle is not None:
             save_bundle(self._classifier, self._source, self._task.labels, whole.threshold, bundle)
         return _kept(folder, self._summary(head, whole), whole.test_NL)

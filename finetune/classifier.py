@@ -10,7 +10,7 @@ from finetune.config import FinetuneConfig
 from pretrain.checkpoint import Checkpoint
 from pretrain.device import choose_dtype
 from pretrain.encoder import Encoder
-from pretrain.randomness import stream
+from pretrain.randomness import stream, uniform
 from tokenizer.reader import TextReader
 
 ROWS_PER_BATCH = 32  # of inference; enough to fill two cores
@@ -28,13 +28,14 @@ class Classifier(tf.Module):
         self.bias_L = tf.Variable(tf.zeros(num_labels), name="head/bias")
         shape = (ROWS_PER_BATCH, config.max_length)
         table, vector = tf.TensorSpec(shape, tf.int32), tf.TensorSpec([None], tf.int32)
-        self._pooled = tf.function(self.pooled, input_signature=[TextBatch(table, table, vector, table)])
+        self._pooled = tf.function(
+            self.pooled, input_signature=[TextBatch(table, table, vector, table)], autograph=False
+        )
 
     def reset_head(self, seed: int) -> None:
         """New head weights: Glorot uniform kernel, zero bias."""
         limit = (6 / sum(self.kernel_HL.shape)) ** 0.5
-        uniform = tf.random.stateless_uniform(self.kernel_HL.shape, stream(seed, "head"), -limit, limit)
-        self.kernel_HL.assign(uniform)
+        self.kernel_HL.assign(limit * (2 * uniform(self.kernel_HL.shape, stream(seed, "head")) - 1))
         self.bias_L.assign(tf.zeros_like(self.bias_L))
 
     @property

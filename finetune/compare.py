@@ -30,7 +30,7 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
     """Fine-tune each of `checkpoints` (row name -> folder, hub id or 'minilm') and write the comparison.
 
     `labels` is a labelled set. `out` receives `comparison.json`, `.md`, `report.html`, one folder a cell, and in
-    `models/` the first seed's classifier of each row. An interrupted comparison goes on with the cells that are missing.
+    `models/` the first seed's classifier of each row. An interrupted comparison goes on with the missing cells.
     """
     require_artifact(labels, "corpora label")
     baseline = config.baseline or next(iter(checkpoints), "")
@@ -83,7 +83,10 @@ def _compare(
 def _comparison(
     task: Task, checkpoints: Mapping[str, str], baseline: str, cells: Mapping[str, list[Cell]], config: CompareConfig
 ) -> dict[str, Any]:
-    rows = [_row(name, checkpoints.get(name), found, cells[baseline], task, baseline, config) for name, found in cells.items()]
+    rows = [
+        _row(name, checkpoints.get(name), found, cells[baseline], task, baseline, config)
+        for name, found in cells.items()
+    ]
     return {
         "title": config.title or "Comparison of encoders",
         "verdict": verdict(rows, baseline),
@@ -156,7 +159,8 @@ def verdict(rows: list[dict[str, Any]], baseline: str) -> str:
         return f"Only {baseline} was fine-tuned, so there is nothing to compare it with."
     best = max(others, key=lambda row: row["against_baseline"]["difference"])
     found = best["against_baseline"]
-    points = f"{100 * found['difference']:+.1f} points of weighted F1, 95 % interval {100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
+    difference, low, high = (f"{100 * found[key]:+.1f}" for key in ("difference", "low", "high"))
+    points = f"{difference} points of weighted F1, 95 % interval {low} to {high}"
     if found["verdict"] == "better":
         return f"{best['name']} is better than {baseline}: {points}."
     if found["verdict"] == "worse":
@@ -164,7 +168,7 @@ def verdict(rows: list[dict[str, Any]], baseline: str) -> str:
     return f"No gain is shown over {baseline}: the best of the others, {best['name']}, makes no difference ({points})."
 
 
-def _mean_per_label(targets_NL: np.ndarray, cells: list[Cell], names: list[str]) -> list[dict[str, Any]]:
+def _mean_per_label(targets_NL: np.ndarray, cells: list[Cell], names: tuple[str, ...]) -> list[dict[str, Any]]:
     tables = [per_label(targets_NL, cell.test_NL, cell.threshold, names) for cell in cells]
     return [
         entries[0] | {key: float(np.mean([entry[key] for entry in entries])) for key in ("precision", "recall", "f1")}
@@ -177,7 +181,12 @@ def _examples(task: Task, checkpoints: Mapping[str, str]) -> list[dict[str, Any]
     texts = [" ".join(text.split())[:160] for text in task.splits["test"].texts[:EXAMPLES]]
     readers = {name: load_reader(resolve_base(source)) for name, source in checkpoints.items()}
     return [
-        {"text": text, "tokens": {name: reader.tokenizer.encode(text, add_special_tokens=False).tokens for name, reader in readers.items()}}
+        {
+            "text": text,
+            "tokens": {
+                name: reader.tokenizer.encode(text, add_special_tokens=False).tokens for name, reader in readers.items()
+            },
+        }
         for text in texts
     ]
 

@@ -2,13 +2,15 @@
 
 # N questions, L labels, K thresholds
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn import metrics
 
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.01), 2)
 
 DEFINITIONS = {
-    "weighted_f1": "F1 of each label at the stated threshold, averaged with the labels' supports as weights (scikit-learn).",
+    "weighted_f1": "F1 of each label at the stated threshold, averaged with supports as weights (scikit-learn).",
     "micro_f1": "F1 of all (question, label) decisions together.",
     "macro_f1": "F1 of each label, averaged with equal weights.",
     "samples_f1": "F1 of each question's set of labels, averaged over questions.",
@@ -16,8 +18,8 @@ DEFINITIONS = {
     "val_acc": "Keras's accuracy on a multi-hot target: share of questions whose highest-scoring label is the first of "
     "their labels in label order.",
     "precision_at_1": "Share of questions whose highest-scoring label is true.",
-    "recall_at_3": "True labels among the 3 highest-scoring, over min(3, number of true labels), averaged over questions.",
-    "recall_at_5": "True labels among the 5 highest-scoring, over min(5, number of true labels), averaged over questions.",
+    "recall_at_3": "True labels among the 3 highest-scoring, over min(3, true labels), averaged over questions.",
+    "recall_at_5": "True labels among the 5 highest-scoring, over min(5, true labels), averaged over questions.",
     "average_precision": "Area under each label's precision-recall curve, averaged with supports as weights; needs no "
     "threshold.",
 }
@@ -60,7 +62,7 @@ def recall_at(targets_NL: np.ndarray, scores_NL: np.ndarray, k: int) -> float:
     return float(np.mean(_hits_at(targets_NL, scores_NL, k)[some_N] / np.minimum(labels_N[some_N], k)))
 
 
-def per_label(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float, names: list[str]) -> list[dict]:
+def per_label(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float, names: Sequence[str]) -> list[dict]:
     """Support, precision, recall and F1 of each label."""
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         targets_NL, scores_NL >= threshold, zero_division=0
@@ -73,7 +75,7 @@ def per_label(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float, n
 
 
 def decision_counts(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """True positives, and false decisions of either kind, each (N, L): all that F1 needs, and they add over questions."""
+    """True positives, and false decisions of either kind, each (N, L): all that F1 needs; they add over questions."""
     decided_NL = scores_NL >= threshold
     return decided_NL & (targets_NL > 0), decided_NL != (targets_NL > 0)
 

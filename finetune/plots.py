@@ -7,6 +7,7 @@ expected without control characters, which XML cannot hold.
 import base64
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,15 +24,15 @@ PANEL_WIDTH = 4.9
 """Inches; 470 pixels on a page, so two fit a desktop's column and one fits a phone at nearly full size."""
 MAX_LABELS = 60
 """Labels drawn; beyond, the dots of the rare ones say little and the table holds them all."""
-MAX_NAME = 24
-"""Characters of a name beside an axis; the page gives names in full."""
+MAX_NAME = 22
+"""Characters of a line of a name beside an axis; the page gives names in full."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B07800", "#3A9BD9", "#444444")  # Okabe and Ito's, two darkened
 MARKERS = ("o", "s", "^", "D", "v", "P")  # six, so that the pair with a colour is unique for 42 rows
 GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")  # the markers again, for a legend in text
 PHASES = {"head": "Head on the frozen encoder", "whole": "Fine-tuned whole"}
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "svg.hashsalt": "stackbert",
     "svg.fonttype": "none",  # text stays text: it can be searched, and the reader's fonts supply what ours lack
     "text.parse_math": False,  # a label may hold a dollar sign
@@ -78,34 +79,29 @@ def build_plots(comparison: dict[str, Any]) -> dict[str, list[Plot]]:
 
 def intervals_panel(rows: Sequence[Row], phase: str, baseline: str) -> list[Plot]:
     """Weighted F1 of each row with its interval; the baseline's mean as a dashed line."""
-    found = [(place, row["name"], row["phases"][phase]["weighted_f1"]) for place, row in _with_phase(rows, phase)]
-    if not found:
+    scores = [row["phases"][phase] and row["phases"][phase]["weighted_f1"] for row in rows]
+    names = [row["name"] for row in rows]
+    if not any(scores):
         return []
 
     def draw(axes: Axes) -> None:
-        for y, (place, name, score) in enumerate(found):
-            reach = [[max(score["mean"] - score["low"], 0)], [max(score["high"] - score["mean"], 0)]]
-            colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-            axes.errorbar(score["mean"], y, xerr=reach, color=colour, marker=marker, capsize=4, linewidth=1.8)
-            axes.annotate(
-                f"{score['mean']:.3f}",
-                (score["mean"], y),
-                (0, 7),
-                textcoords="offset points",
-                ha="center",
-                color="#222",
-            )
-            if name == baseline:
+        for place, score in enumerate(scores):
+            if score:
+                _interval(axes, place, score)
+            if score and names[place] == baseline:
                 axes.axvline(score["mean"], color="#8a8f98", linestyle="--", linewidth=1, zorder=0)
-        axes.set_yticks(range(len(found)), [_short(name) for _, name, _ in found])
-        axes.set_ylim(len(found) - 0.5, -0.75)
+        axes.set_yticks(
+            range(len(rows)), [textwrap.fill(name, MAX_NAME, max_lines=3, placeholder=" …") for name in names]
+        )
+        axes.set_ylim(len(rows) - 0.5, -0.75)
         axes.margins(x=0.15)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(visible=False, axis="y")
         axes.set(title=PHASES[phase], xlabel="weighted F1 on the test texts")
 
-    words = [f"{name} {score['mean']:.3f}{_interval_words(score)}" for _, name, score in found]
-    return [_plot(draw, 1.1 + 0.48 * len(found), f"Weighted F1, {PHASES[phase].lower()}: {'; '.join(words)}.")]
+    known = [(name, score) for name, score in zip(names, scores, strict=True) if score]
+    words = [f"{name} {score['mean']:.3f}{_interval_words(score)}" for name, score in known]
+    return [_plot(draw, 1.1 + 0.52 * len(rows), f"Weighted F1, {PHASES[phase].lower()}: {'; '.join(words)}.")]
 
 
 def curves_panel(rows: Sequence[Row], phase: str) -> list[Plot]:
@@ -160,6 +156,7 @@ def label_panels(rows: Sequence[Row]) -> list[Plot]:
     def panel(part: list[tuple[str, int]], title: str) -> Plot:
         def draw(axes: Axes) -> None:
             _dots(axes, part, scores)
+            axes.set_ylim(half - 0.4, -0.6)  # the same distance between labels in both panels
             axes.set_xlim(low - room, high + room)
             axes.set(title=title, xlabel="F1 on the test texts")
 
@@ -226,6 +223,15 @@ def _plot(draw: Callable[[Axes], None], height: float, alt: str) -> Plot:
     return Plot(buffer.getvalue(), alt)
 
 
+def _interval(axes: Axes, place: int, score: dict[str, Any]) -> None:
+    reach = [[max(score["mean"] - score["low"], 0)], [max(score["high"] - score["mean"], 0)]]
+    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    axes.errorbar(score["mean"], place, xerr=reach, color=colour, marker=marker, capsize=4, linewidth=1.8)
+    above: dict[str, Any] = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
+    ground = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # or the baseline's line would cross the figure
+    axes.annotate(f"{score['mean']:.3f}", (score["mean"], place), bbox=ground, **above)
+
+
 def _line(axes: Axes, place: int, points: Sequence[tuple[float, float]]) -> None:
     axes.plot(
         *zip(*points, strict=True),
@@ -245,15 +251,12 @@ def _dots(axes: Axes, labels: Sequence[tuple[str, int]], scores: Sequence[dict[s
             colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
             axes.plot(*zip(*points, strict=True), color=colour, marker=marker, linestyle="none", markersize=4.5)
     axes.set_yticks(range(len(labels)), [f"{_short(label)} ({support:,})" for label, support in labels])
-    axes.set_ylim(len(labels) - 0.4, -0.6)
-
-
-def _with_phase(rows: Sequence[Row], phase: str) -> list[tuple[int, Row]]:
-    return [(place, row) for place, row in enumerate(rows) if row["phases"][phase]]
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
+    if len(name) <= MAX_NAME:
+        return name
+    return f"{name[: MAX_NAME // 2]}…{name[1 - MAX_NAME // 2 :]}"  # names of rows often differ at their ends
 
 
 def _interval_words(score: dict[str, Any]) -> str:

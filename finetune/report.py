@@ -23,8 +23,7 @@ UNKNOWN = frozenset(("[UNK]", "<unk>"))
 NOTHING = "\N{EN DASH}"
 
 HEADER = ("", "head: val_acc", "head: weighted F1", "fine-tuned: val_acc", "fine-tuned: weighted F1", "difference", "")
-GROUPS = ("", "head", "", "fine-tuned", "", "difference to", "")
-TERMINAL_HEADER = ("row", "val_acc", "weighted F1", "val_acc", "weighted F1", "the baseline", "")
+TERMINAL_HEADER = ("val_acc, weighted F1:", "head", "fine-tuned", "difference", "")
 
 
 def write_report(comparison: dict[str, Any], folder: Path) -> None:
@@ -37,13 +36,15 @@ def write_report(comparison: dict[str, Any], folder: Path) -> None:
 def table_text(comparison: dict[str, Any]) -> str:
     """The study's table for the terminal: aligned, at most 110 columns, no control character but the line's end."""
     comparison = printable(comparison)
-    lines = [list(GROUPS), list(TERMINAL_HEADER)]
+    lines: list[tuple[str, ...]] = [TERMINAL_HEADER]
     for row in comparison["rows"]:
-        head, whole = row["phases"]["head"], row["phases"]["whole"]
-        brief = [mean(phase and phase[name]) for phase in (head, whole) for name in ("val_acc", "weighted_f1")]
-        score = f"{brief[3]} {spread(whole and whole['weighted_f1'])}".strip()
-        lines.append([row["name"], *brief[:3], score, difference(row), verdict(row, comparison["baseline"])])
-    widths = [max(columns(line[place]) for line in lines) for place in range(len(HEADER))]
+        head, whole = (
+            f"{mean(phase['val_acc'])}, {mean(phase['weighted_f1'])}" if phase else NOTHING
+            for phase in (row["phases"]["head"], row["phases"]["whole"])
+        )
+        whole = f"{whole} {spread(row['phases']['whole']['weighted_f1'])}"
+        lines.append((row["name"], head, whole, difference(row), verdict(row, comparison["baseline"])))
+    widths = [max(columns(cell) for cell in cells) for cells in zip(*lines, strict=True)]
     others = sum(widths[1:]) + 2 * (len(widths) - 1)
     widths[0] = min(widths[0], max(TERMINAL_COLUMNS - others, MIN_NAME_COLUMNS))
     table = ["  ".join(fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -125,10 +126,13 @@ def verdict(row: dict[str, Any], baseline: str) -> str:
 def interval_note(comparison: dict[str, Any]) -> str:
     """What the intervals are, in words."""
     seeds = len(comparison["seeds"])
-    own = (
-        f"± is a 95 % interval over {seeds} seeds." if seeds > 1 else "One seed: a row's own figures have no interval."
+    own = f"± is a 95 % interval over {seeds} seeds (Student's t); a row made once has none."
+    if seeds == 1:
+        own = "One seed: a row's own figures have no interval."
+    return (
+        f"{own} Differences are in weighted F1, fine-tuned, to {comparison['baseline']}, with a 95 % interval by "
+        "paired bootstrap over test texts and seeds."
     )
-    return f"{own} Differences are in weighted F1, fine-tuned, to {comparison['baseline']}, with their 95 % interval."
 
 
 def duration(seconds: float | None) -> str:
@@ -172,11 +176,16 @@ def columns(text: str) -> int:
 
 
 def fit(text: str, width: int) -> str:
-    """The text in exactly `width` columns, shortened or padded."""
+    """The text in exactly `width` columns, padded or cut in the middle: names of rows often differ at their ends.
+
+    >>> fit("adapted, new vocabulary", 13), fit("base", 6)
+    ('adapte…bulary', 'base  ')
+    """
     if columns(text) > width:
-        while columns(text) > width - 1:
-            text = text[:-1]
-        text += "…"
+        start, end = text[: len(text) // 2], text[len(text) // 2 :]
+        while columns(start) + columns(end) > width - 1:
+            start, end = (start[:-1], end) if columns(start) >= columns(end) else (start, end[1:])
+        text = f"{start}…{end}"
     return text + " " * (width - columns(text))
 
 
@@ -204,9 +213,8 @@ def _markdown(comparison: dict[str, Any]) -> str:
         [escape_markdown(name), *(f"{mean(score)} {spread(score)}".strip() for score in scores[name])] for name in names
     ]
     definitions = comparison["definitions"]
-    listed = [
-        f"- {escape_markdown(name)}: {escape_markdown(definitions[name])}" for name in names if name in definitions
-    ]
+    defined = [name for name in names if name in definitions]
+    listed = [f"- {escape_markdown(name)}: {escape_markdown(definitions[name])}" for name in defined]
     facts = {**comparison["recipe"], "seeds": comparison["seeds"], **comparison["made_from"]}
     return "\n".join(
         [

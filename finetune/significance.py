@@ -32,16 +32,18 @@ def compare_weighted_f1(
     """Difference in weighted F1 (ours - theirs), each side the mean over its seeds, with a 95 % bootstrap interval.
 
     Each of `ours` and `theirs` is one seed's test probabilities (N, L) and threshold. Questions are drawn with
-    replacement, the same ones for both sides (Efron and Tibshirani 1993, chapter 13; Koehn 2004), and with each draw the
-    seeds are drawn again too, so that the interval holds both sources of chance. 'better' or 'worse' is said only if it
-    excludes 0.
+    replacement, the same ones for both sides (Efron and Tibshirani 1993, chapter 13; Koehn 2004); with each draw the
+    seeds are drawn again too, so that the interval holds both sources of chance. 'better' or 'worse' is said only if
+    the interval excludes 0.
     """
     generator = np.random.default_rng(seed)
     number = len(targets_NL)
     weights_RN = generator.multinomial(number, np.full(number, 1 / number), resamples).astype(np.float32)
     point = _mean_f1(targets_NL, ours, None, None) - _mean_f1(targets_NL, theirs, None, None)
     drawn = [generator.integers(0, len(side), (resamples, len(side))) for side in (ours, theirs)]
-    differences_R = _mean_f1(targets_NL, ours, weights_RN, drawn[0]) - _mean_f1(targets_NL, theirs, weights_RN, drawn[1])
+    differences_R = _mean_f1(targets_NL, ours, weights_RN, drawn[0]) - _mean_f1(
+        targets_NL, theirs, weights_RN, drawn[1]
+    )
     low, high = np.quantile(differences_R, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     verdict = "better" if low > 0 else "worse" if high < 0 else "no difference"
     return {"difference": float(point), "low": float(low), "high": float(high), "verdict": verdict}
@@ -54,8 +56,8 @@ def _mean_f1(targets_NL, side, weights_RN: np.ndarray | None, seeds_RS: np.ndarr
     support_RL = weights @ targets_NL.astype(np.float32)
     for probabilities_NL, threshold in side:
         right_NL, wrong_NL = decision_counts(targets_NL, probabilities_NL, threshold)
-        sums = (weights @ part.astype(np.float32) for part in (right_NL, wrong_NL))
-        scores.append(weighted_f1_of_counts(*sums, support_RL))
+        right_RL, wrong_RL = (weights @ part.astype(np.float32) for part in (right_NL, wrong_NL))
+        scores.append(weighted_f1_of_counts(right_RL, wrong_RL, support_RL))
     scores_SR = np.stack(scores)
     if seeds_RS is None:
         return scores_SR.mean(0)[0]

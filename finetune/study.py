@@ -94,7 +94,7 @@ def _announce(what: str, folder: Path) -> None:
 
 def _adapter() -> TypeAdapter[Study]:
     for config in (Study, CorpusConfig, LabelConfig, TokenizerConfig, EncodeConfig, PretrainConfig, CompareConfig):
-        config.__pydantic_config__ = ConfigDict(extra="forbid")  # pyright: ignore[reportAttributeAccessIssue]
+        setattr(config, "__pydantic_config__", ConfigDict(extra="forbid"))  # noqa: B010
     return TypeAdapter(Study)
 
 
@@ -102,9 +102,13 @@ def _complaint(place: tuple[str | int, ...], kind: str, message: str) -> str:
     where = ".".join(str(part) for part in place)
     if kind != "unexpected_keyword_argument":
         return f"{where}: {message}"
-    names = [name for config in _SECTIONS.get(str(place[0]) if len(place) > 1 else "", (Study,)) for name in _fields(config)]
+    names = [
+        name for config in _SECTIONS.get(str(place[0]) if len(place) > 1 else "", (Study,)) for name in _fields(config)
+    ]
     nearest = difflib.get_close_matches(str(place[-1]), names, 1)
-    return f"{where}: no such setting" + (f"; did you mean '{nearest[0]}'?" if nearest else f"; there are {', '.join(names)}")
+    return f"{where}: no such setting" + (
+        f"; did you mean '{nearest[0]}'?" if nearest else f"; there are {', '.join(names)}"
+    )
 
 
 def _fields(config: type) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from corpora.errors import StackbertError
 from corpora.labelled import Split
 from finetune.batches import TextBatch, training_batches
 from finetune.classifier import Classifier, binary_cross_entropy
@@ -72,8 +73,12 @@ def train_head(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, t
             numbers_B = order_SB[step]
             with tf.GradientTape() as tape:
                 seed_2 = stream(seed, "head dropout", tf.cast(optimizer.steps, tf.int32))
-                chosen_BH = tf.nn.experimental.stateless_dropout(tf.gather(features_NH, numbers_B), config.dropout, seed_2)
-                loss = binary_cross_entropy(classifier.logits(chosen_BH), tf.gather(targets_NL, numbers_B), tf.ones(size))
+                chosen_BH = tf.nn.experimental.stateless_dropout(
+                    tf.gather(features_NH, numbers_B), config.dropout, seed_2
+                )
+                loss = binary_cross_entropy(
+                    classifier.logits(chosen_BH), tf.gather(targets_NL, numbers_B), tf.ones(size)
+                )
             optimizer.apply(tape.gradient(loss, classifier.head_variables), rate)
             total += loss
         return total / tf.cast(tf.shape(order_SB)[0], tf.float32)
@@ -92,42 +97,49 @@ def train_head(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, t
     return Phase(dev_NL, test_NL, tune_threshold(dev.targets_NL, dev_NL)[0], records, time.monotonic() - start)
 
 
-def train_whole(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, test: EncodedSplit, seed: int) -> Phase:
-    """Phase 2: encoder and head together at a low rate, from the head of phase 1, with early stopping on dev."""
-    start = time.monotonic()
-    config = classifier.config
-    variables = classifier.head_variables + classifier.encoder_variables
-    steps_per_epoch = math.ceil(len(train.sequences) / config.batch_size)
-    step = _WholeStep(classifier, variables, steps_per_epoch * config.epochs, seed)
-    best = _Best(variables)
-    records: list[EpochRecord] = []
-    for epoch in range(1, config.epochs + 1):
-        losses = [float(step.train(*arguments)) for arguments in _epoch_arguments(classifier, train, seed, epoch)]
-        if not math.isfinite(losses[-1]):
-            raise FloatingPointError(f"epoch {epoch}: the loss is {losses[-1]}; lower learning_rate")
-        records.append(_record(epoch, float(np.mean(losses)), dev.targets_NL, classifier.probabilities(dev.sequences)))
-        _print_epoch(records[-1], config.epochs, time.monotonic() - start)
-        best.offer(records[-1]["dev_loss"])
-        if best.since >= config.patience:
-            break
-    best.restore()
-    dev_NL, test_NL = (classifier.probabilities(split.sequences) for split in (dev, test))
-    return Phase(dev_NL, test_NL, tune_threshold(dev.targets_NL, dev_NL)[0], records, time.monotonic() - start)
+class WholeTraining:
+    """Phase 2: encoder and head together at a low rate, from the head of phase 1, with early stopping on dev.
 
+    Made once for a checkpoint and used for each seed, as tracing and compiling the step takes a while.
+    """
 
-class _WholeStep:
-    """One step of the whole model."""
-
-    def __init__(self, classifier: Classifier, variables: list[tf.Variable], total_steps: int, seed: int):
-        self._classifier, self._variables, self._total_steps, self._seed = classifier, variables, total_steps, seed
+    def __init__(self, classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, test: EncodedSplit):
+        self._classifier, self._train, self._dev, self._test = classifier, train, dev, test
         config = classifier.config
-        self._optimizer = AdamW(variables, config.weight_decay, config.clip_norm)
-        self.train = tf.function(self._train, jit_compile=whole_step_compiled())
+        self._variables = classifier.head_variables + classifier.encoder_variables
+        self._optimizer = AdamW(self._variables, config.weight_decay, config.clip_norm)
+        self._total_steps = math.ceil(len(train.sequences) / config.batch_size) * config.epochs
+        self._step = tf.function(self._train_step, jit_compile=whole_step_compiled(), autograph=False)
 
-    def _train(self, batch: TextBatch, targets_NL: tf.Tensor, weights_N: tf.Tensor) -> tf.Tensor:
+    def run(self, seed: int) -> Phase:
+        """Fine-tune with one seed; the weights of the epoch with the lowest dev loss stay in the classifier."""
+        start = time.monotonic()
+        config = self._classifier.config
+        self._optimizer.reset()
+        key_2 = stream(seed, "dropout")
+        best = _Best(self._variables)
+        records: list[EpochRecord] = []
+        for epoch in range(1, config.epochs + 1):
+            arguments = _epoch_arguments(self._classifier, self._train, seed, epoch)
+            losses = [float(self._step(*batch, key_2)) for batch in arguments]
+            if not math.isfinite(losses[-1]):
+                raise StackbertError(f"epoch {epoch}: the loss is {losses[-1]}; lower the recipe's learning_rate")
+            dev_NL = self._classifier.probabilities(self._dev.sequences)
+            records.append(_record(epoch, float(np.mean(losses)), self._dev.targets_NL, dev_NL))
+            _print_epoch(records[-1], config.epochs, time.monotonic() - start)
+            best.offer(records[-1]["dev_loss"])
+            if best.since >= config.patience:
+                break
+        best.restore()
+        dev_NL, test_NL = (self._classifier.probabilities(split.sequences) for split in (self._dev, self._test))
+        return Phase(
+            dev_NL, test_NL, tune_threshold(self._dev.targets_NL, dev_NL)[0], records, time.monotonic() - start
+        )
+
+    def _train_step(self, batch: TextBatch, targets_NL: tf.Tensor, weights_N: tf.Tensor, key_2: tf.Tensor) -> tf.Tensor:
         config, done = self._classifier.config, self._optimizer.steps
         with tf.GradientTape() as tape:
-            seed_2 = stream(self._seed, "dropout", tf.cast(done, tf.int32))
+            seed_2 = tf.stack([key_2[0], tf.cast(done, tf.int32)])
             features_NH = tf.nn.experimental.stateless_dropout(self._classifier.pooled(batch), config.dropout, seed_2)
             loss = binary_cross_entropy(self._classifier.logits(features_NH), targets_NL, weights_N)
         warmup = math.ceil(self._total_steps * config.warmup_share)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from corpora.errors import StackbertError
 
@@ -93,7 +93,7 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
             raise StackbertError(f"{where}: {name} is {config[name]!r}; the encoder computes {computed[0]!r} only")
     hidden_dim, num_layers, num_heads, intermediate_dim = (config[name] for name in names[:4])
     return Architecture(
-        family=family,  # pyright: ignore[reportArgumentType]
+        family=cast(Family, family),
         vocab_size=config["vocab_size"],
         hidden_dim=hidden_dim,
         num_layers=num_layers,
@@ -107,7 +107,7 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
 
 
 def weight_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Our name -> shape of every weight, in a fixed order. Kernels are (in, out); query, key and value are one kernel."""
+    """Our name -> shape of every weight, in a fixed order. Kernels are (in, out); query, key and value share one."""
     a = architecture
     shapes: dict[str, tuple[int, ...]] = {
         "embeddings/word": (a.vocab_size, a.hidden_dim),
@@ -145,7 +145,9 @@ def hugging_face_names(architecture: Architecture) -> dict[str, tuple[str, ...]]
         if ours == "mlm/bias":
             names[ours] = (mlm_bias,)
         elif module == "embeddings":
-            table = {"word": "word_embeddings", "position": "position_embeddings", "type": "token_type_embeddings"}[leaf]
+            table = {"word": "word_embeddings", "position": "position_embeddings", "type": "token_type_embeddings"}[
+                leaf
+            ]
             names[ours] = (f"{embeddings}.{table}.weight",)
         else:
             suffix = "bias" if leaf in ("bias", "beta") else "weight"

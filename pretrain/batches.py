@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from pretrain.masking import MaskedBatch, Masker
-from pretrain.randomness import stream
+from pretrain.randomness import GENERATOR, stream
 from tokenizer.packing import segments_of
 from tokenizer.rows import PackedRows
 
@@ -42,7 +42,7 @@ class TrainingBatches:
 
         def shuffled(place_and_epoch):
             place, epoch = place_and_epoch
-            seed_2 = tf.random.experimental.stateless_fold_in(key_2, tf.cast(epoch, tf.int32))
+            seed_2 = tf.random.experimental.stateless_fold_in(key_2, tf.cast(epoch, tf.int32), alg=GENERATOR)
             return tf.random.experimental.index_shuffle(place, seed_2, total - 1)
 
         return tf.map_fn(shuffled, (place_B % total, epoch_B), fn_output_signature=tf.int64)

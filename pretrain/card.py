@@ -22,8 +22,8 @@ pipeline_tag: fill-mask
 
 # Encoder adapted by continued pretraining
 
-Started from `{config.base}` and trained as a masked language model with Stackbert. `manifest.json` beside this file holds
-the hashes of everything that went in.
+Started from `{config.base}` and trained as a masked language model with Stackbert. `manifest.json` beside this file
+holds the hashes of everything that went in.
 
 {made}
 Held-out text, the same masks at each measurement (loss in nats a masked token):

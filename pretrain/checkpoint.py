@@ -18,7 +18,14 @@ WEIGHTS_FILE = "model.safetensors"
 UNSAFE_SUFFIXES = (".bin", ".h5", ".pt", ".pth", ".ckpt", ".msgpack", ".pkl", ".keras")
 # stored beside an encoder and not computed here: heads of other tasks, and copies of what is read anyway
 PASSED_OVER = (
-    *("pooler.", "cls.seq_relationship.", "classifier.", "pre_classifier.", "cls.predictions.decoder.", "lm_head.decoder."),
+    *(
+        "pooler.",
+        "cls.seq_relationship.",
+        "classifier.",
+        "pre_classifier.",
+        "cls.predictions.decoder.",
+        "lm_head.decoder.",
+    ),
     *("vocab_projector.weight", "position_ids"),
 )
 OLD_NORM_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
@@ -52,7 +59,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(f"{folder}: no such folder")
     if not weights_path.is_file():
         unsafe = sorted(path.name for path in folder.iterdir() if path.suffix in UNSAFE_SUFFIXES)
-        hint = f"; {', '.join(unsafe)} can run code when loaded and is refused: convert it to safetensors" if unsafe else ""
+        hint = (
+            f"; {', '.join(unsafe)} can run code when loaded and is refused: convert it to safetensors"
+            if unsafe
+            else ""
+        )
         raise CheckpointError(f"{folder}: no {WEIGHTS_FILE}{hint}")
     try:
         config = json.loads(config_path.read_text("utf-8"))
@@ -94,7 +105,9 @@ def hugging_face_tensors(checkpoint: Checkpoint) -> Weights:
     return tensors
 
 
-def with_vocabulary(checkpoint: Checkpoint, word_VH: np.ndarray, bias_V: np.ndarray, special_ids: dict[str, int]) -> Checkpoint:
+def with_vocabulary(
+    checkpoint: Checkpoint, word_VH: np.ndarray, bias_V: np.ndarray, special_ids: dict[str, int]
+) -> Checkpoint:
     """The checkpoint with another word table, tied decoder and MLM bias included; `special_ids` go into the config."""
     architecture = replace(checkpoint.architecture, vocab_size=len(word_VH))
     if architecture.family == "roberta":
@@ -122,8 +135,8 @@ def random_weights(architecture: Architecture, seed: int) -> Weights:
 def new_head(architecture: Architecture) -> Weights:
     """An MLM head for a checkpoint without one.
 
-    The identity, LayerNorm off scale 1 and no bias: logits then compare the hidden state with each word vector, which is
-    a better start than noise and moves quickly.
+    An identity, LayerNorm of scale 1 and no bias: logits then compare the hidden state with each word vector, a better
+    start than noise.
     """
     return {
         "mlm/dense/kernel": np.eye(architecture.hidden_dim, dtype=np.float32),
@@ -135,7 +148,7 @@ def new_head(architecture: Architecture) -> Weights:
 
 
 def _canonical(stored: Weights, architecture: Architecture) -> Weights:
-    """Tensors under the names of a full model: older LayerNorm names renamed, the model's prefix put before bare ones."""
+    """Tensors under the names of a full model: older LayerNorm names renamed, the prefix put before bare ones."""
     prefix = f"{architecture.family}."
     heads = ("cls.", "lm_head.", "vocab_", "classifier.", "pre_classifier.")
     tensors: Weights = {}

@@ -1,6 +1,8 @@
 """What this machine computes with: which devices there are, and which precision is quicker."""
 
+import statistics
 import time
+from collections.abc import Callable
 from typing import Literal
 
 import tensorflow as tf
@@ -17,9 +19,8 @@ def choose_dtype(precision: Precision) -> tf.DType:
         return tf.as_dtype(precision)
     if tf.config.list_physical_devices("GPU") or tf.config.list_logical_devices("TPU"):
         return tf.bfloat16
-    seconds = {dtype: _product_seconds(dtype) for dtype in (tf.float32, tf.bfloat16)}
     # a quarter quicker at least: else the rounding is not worth it
-    return tf.bfloat16 if seconds[tf.bfloat16] < 0.75 * seconds[tf.float32] else tf.float32
+    return tf.bfloat16 if _time_ratio(tf.bfloat16, tf.float32) < 0.75 else tf.float32
 
 
 def whole_step_compiled() -> bool:
@@ -27,14 +28,21 @@ def whole_step_compiled() -> bool:
     return bool(tf.config.list_physical_devices("GPU") or tf.config.list_logical_devices("TPU"))
 
 
-def _product_seconds(dtype: tf.DType) -> float:
-    """Shortest of some timings of one feed-forward product of a small encoder, (2048 x 384) x (384 x 1536)."""
-    a, b = tf.ones((2_048, 384), dtype), tf.ones((384, 1_536), dtype)
-    product = tf.function(lambda a, b: tf.reduce_sum(tf.matmul(a, b)[:1, :1]))
-    product(a, b)
-    times = []
-    for _ in range(8):
-        start = time.perf_counter()
-        product(a, b).numpy()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def _time_ratio(first: tf.DType, second: tf.DType, pairs: int = 15) -> float:
+    """Time of a feed-forward product of a small encoder in `first` over that in `second`.
+
+    Taken in pairs, and the median pair given, so that other work on the machine does not decide.
+    """
+    product = tf.function(tf.matmul)
+    operands = {dtype: (tf.ones((2_048, 384), dtype), tf.ones((384, 1_536), dtype)) for dtype in (first, second)}
+    for pair in operands.values():
+        product(*pair)
+    return statistics.median(
+        _seconds(product, operands[first]) / _seconds(product, operands[second]) for _ in range(pairs)
+    )
+
+
+def _seconds(product: Callable[..., tf.Tensor], operands: tuple[tf.Tensor, tf.Tensor]) -> float:
+    start = time.perf_counter()
+    product(*operands)
+    return time.perf_counter() - start

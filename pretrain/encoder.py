@@ -13,8 +13,8 @@ class Encoder(tf.Module):
     """An encoder whose weights are float32 variables under the names of `architecture.weight_shapes`.
 
     `dtype` is the precision of matrix products and of what flows between them: float32, which equals PyTorch
-    transformers within 1e-4, or bfloat16. Packed rows and padded batches are the same thing to it: a token attends to the
-    tokens of its own segment, and its position counts from the segment's first token.
+    transformers within 1e-4, or bfloat16. Packed rows and padded batches are the same thing to it: a token attends to
+    the tokens of its own segment, and its position counts from the segment's first token.
 
     >>> encoder = Encoder(architecture, load_checkpoint(folder).weights)           # doctest: +SKIP
     >>> hidden_BTH = encoder.hidden(ids_BT, segments_BT=attention_mask_BT)          # doctest: +SKIP

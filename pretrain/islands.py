@@ -1,7 +1,7 @@
 """The elementwise chains between matrix products, each compiled by XLA as one kernel, with hand-written gradients.
 
-On a CPU the products run fastest outside XLA (oneDNN, bfloat16) and these chains inside it; on an accelerator, where the
-whole step is compiled, XLA inlines them. Each forward saves what its backward needs in the products' own precision, and
+On a CPU the products run fastest outside XLA (oneDNN) and these chains inside it; on an accelerator, where the whole
+step is compiled, XLA inlines them. Each forward saves what its backward needs in the products' own precision, and
 no more; sums are taken in float32.
 """
 
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 NOT_ATTENDED = -1e9  # finite, so that a row of padding gives a uniform softmax and not NaN
 
-island = tf.function(jit_compile=True, reduce_retracing=False)
+island = tf.function(jit_compile=True, autograph=False)
 
 
 def add_norm(x_NH, residual_NH, bias_H, gamma_H, beta_H, epsilon: float):
@@ -70,7 +70,7 @@ def masked_softmax(scores_BATT, segments_BT):
 
 
 def split_heads(qkv_NK, bias_K, rows: int, num_heads: int):
-    """Queries (scaled by 1/sqrt(D)), keys and values, each (B, A, T, D), of a product with the joint kernel (K = 3H)."""
+    """Queries (scaled by 1/sqrt(D)), keys and values, each (B, A, T, D), of a product with the joint kernel, K = 3H."""
 
     @tf.custom_gradient
     def compute(qkv_NK, bias_K):

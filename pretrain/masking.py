@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from pretrain.randomness import GENERATOR, uniform, uniform_integers
+
 REPLACED_BY_MASK, REPLACED_BY_RANDOM = 0.8, 0.1  # Devlin et al. 2019, section 3.1; the rest stays as it is
 
 
@@ -42,30 +44,30 @@ class Masker:
         """Mask one batch; equal arguments give equal batches, eagerly, in tf.data and under XLA."""
         rows, tokens = ids_BT.shape
         places = self.num_places(tokens)
-        seeds = tf.random.split(seed_2, 4)
+        seeds = tf.random.split(seed_2, 4, alg=GENERATOR)
         special_BT = tf.reduce_any(ids_BT[:, :, None] == self._special_ids, -1)
         maskable_BT = ~special_BT & (segments_BT > 0)
-        keys_BT = tf.where(maskable_BT, tf.random.stateless_uniform((rows, tokens), seeds[0]), -1.0)
+        keys_BT = tf.where(maskable_BT, uniform((rows, tokens), seeds[0]), -1.0)
         positions_BP = tf.math.top_k(keys_BT, places).indices
         weights_BP = tf.cast(tf.range(places) < self._counts(maskable_BT, seeds[1])[:, None], tf.float32)
         positions_BP = tf.where(weights_BP > 0, positions_BP, 0)
         targets_BP = tf.gather(ids_BT, positions_BP, batch_dims=1)
         seen_BP = self._replacements(targets_BP, seeds[2], seeds[3])
-        return MaskedBatch(_placed(ids_BT, positions_BP, seen_BP, weights_BP), segments_BT, positions_BP, targets_BP, weights_BP)
+        return MaskedBatch(
+            _placed(ids_BT, positions_BP, seen_BP, weights_BP), segments_BT, positions_BP, targets_BP, weights_BP
+        )
 
     def _counts(self, maskable_BT, seed_2):
         """How many tokens of each row to guess: the rate's share, rounded up or down at random, at least one."""
         maskable_B = tf.reduce_sum(tf.cast(maskable_BT, tf.int32), 1)
         share_B = tf.cast(maskable_B, tf.float32) * self._rate
-        rounded_B = tf.cast(share_B + tf.random.stateless_uniform(share_B.shape, seed_2), tf.int32)
+        rounded_B = tf.cast(share_B + uniform(share_B.shape, seed_2), tf.int32)
         return tf.minimum(tf.maximum(rounded_B, 1), maskable_B)
 
     def _replacements(self, targets_BP, choice_seed, word_seed):
-        choice_BP = tf.random.stateless_uniform(targets_BP.shape, choice_seed)
+        choice_BP = uniform(targets_BP.shape, choice_seed)
         last = self._ordinary_ids.shape[0]
-        random_BP = tf.gather(
-            self._ordinary_ids, tf.random.stateless_uniform(targets_BP.shape, word_seed, 0, last, tf.int32)
-        )
+        random_BP = tf.gather(self._ordinary_ids, uniform_integers(targets_BP.shape, word_seed, last))
         seen_BP = tf.where(choice_BP < REPLACED_BY_MASK + REPLACED_BY_RANDOM, random_BP, targets_BP)
         return tf.where(choice_BP < REPLACED_BY_MASK, self._mask_id, seen_BP)
 
@@ -73,5 +75,7 @@ class Masker:
 def _placed(ids_BT, positions_BP, seen_BP, weights_BP):
     """`ids_BT` with `seen_BP` at the positions in use; a sum over places, as scatter is slow under XLA."""
     here_BPT = (tf.range(ids_BT.shape[1]) == positions_BP[:, :, None]) & (weights_BP > 0)[:, :, None]
-    change_BT = tf.reduce_sum(tf.where(here_BPT, (seen_BP - tf.gather(ids_BT, positions_BP, batch_dims=1))[:, :, None], 0), 1)
+    change_BT = tf.reduce_sum(
+        tf.where(here_BPT, (seen_BP - tf.gather(ids_BT, positions_BP, batch_dims=1))[:, :, None], 0), 1
+    )
     return ids_BT + change_BT

@@ -24,6 +24,12 @@ class AdamW(tf.Module):
         self.means = [tf.Variable(tf.zeros(v.shape), name="mean") for v in variables]
         self.squares = [tf.Variable(tf.zeros(v.shape), name="square") for v in variables]
 
+    def reset(self) -> None:
+        """Forget all steps."""
+        self.steps.assign(0)
+        for moment in self.means + self.squares:
+            moment.assign(tf.zeros_like(moment))
+
     def apply(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor) -> tf.Tensor:
         """Update the variables; returns the gradient's global norm before clipping."""
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
@@ -33,7 +39,9 @@ class AdamW(tf.Module):
         corrected = rate * tf.sqrt(1 - BETA_2**count) / (1 - BETA_1**count)
         for variable, gradient, mean, square in zip(self._variables, dense, self.means, self.squares, strict=True):
             decay = rate * (self._weight_decay if len(variable.shape) > 1 else 0.0)
-            values = _updated(variable.read_value(), gradient * scale, mean.read_value(), square.read_value(), corrected, decay)
+            values = _updated(
+                variable.read_value(), gradient * scale, mean.read_value(), square.read_value(), corrected, decay
+            )
             for target, value in zip((variable, mean, square), values, strict=True):
                 target.assign(value)
         return norm

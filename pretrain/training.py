@@ -40,14 +40,16 @@ class TrainingError(StackbertError):
 
 
 def pretrain(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> Manifest:
-    """Carry `config.base` over to the vocabulary in `tokenizer` and train it on `rows`; writes a Hugging Face checkpoint.
+    """Carry `config.base` over to the vocabulary in `tokenizer`, train it on `rows`, write a Hugging Face checkpoint.
 
-    `rows` must have been encoded with that tokenizer. A run that was stopped goes on from its last saved state, with the
-    same result as if it had not been. `out` also holds `history.json` (losses) and `tensorboard/`.
+    `rows` must have been encoded with that tokenizer. A run that was stopped goes on from its last saved state, with
+    the same result as if it had not been. `out` also holds `history.json` (losses) and `tensorboard/`.
     """
     require_artifact(rows, "tokenizer encode")
     if identify_tokenizer(tokenizer) != tokenizer_of_rows(rows):
-        raise StackbertError(f"{rows}: was encoded with another tokenizer than the one in {tokenizer}; encode again with it")
+        raise StackbertError(
+            f"{rows}: was encoded with another tokenizer than the one in {tokenizer}; encode again with it"
+        )
     inputs: dict[str, Path | str] = {"rows": rows, "tokenizer": identify_tokenizer(tokenizer)}
     if not config.base.startswith(RANDOM_PREFIX):
         inputs["base"] = identify(resolve_base(config.base))
@@ -61,14 +63,18 @@ def pretrain(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> 
     )
 
 
-def starting_checkpoint(config: PretrainConfig, new: TextReader, unigrams_V: np.ndarray) -> tuple[Checkpoint, list[str]]:
+def starting_checkpoint(
+    config: PretrainConfig, new: TextReader, unigrams_V: np.ndarray
+) -> tuple[Checkpoint, list[str]]:
     """The checkpoint at step 0, and notes on how it came about.
 
-    A missing MLM head is made; its bias starts at the log frequency of each token in the rows (`unigrams_V`), so that the
-    first steps need not learn which tokens are common.
+    A missing MLM head is made; its bias starts at the log frequency of each token in the rows (`unigrams_V`), so that
+    the first steps need not learn which tokens are common.
     """
     if config.base.startswith(RANDOM_PREFIX):
-        fields = random_config(config.base.removeprefix(RANDOM_PREFIX), new.vocab_size) | {"pad_token_id": new.padding_id}
+        fields = random_config(config.base.removeprefix(RANDOM_PREFIX), new.vocab_size) | {
+            "pad_token_id": new.padding_id
+        }
         architecture = read_architecture(fields, config.base)
         start = Checkpoint(architecture, fields, random_weights(architecture, config.seed), has_mlm_head=False)
         notes = [f"{config.base}: new weights, seed {config.seed}"]
@@ -85,7 +91,9 @@ def starting_checkpoint(config: PretrainConfig, new: TextReader, unigrams_V: np.
     if not start.has_mlm_head:
         notes.append("the base has no MLM head: a new one was made")
         smoothed_V = np.pad(unigrams_V, (0, start.architecture.vocab_size - len(unigrams_V))) + 1.0
-        start = replace(start, weights=start.weights | {"mlm/bias": np.log(smoothed_V / smoothed_V.sum()).astype(np.float32)})
+        start = replace(
+            start, weights=start.weights | {"mlm/bias": np.log(smoothed_V / smoothed_V.sum()).astype(np.float32)}
+        )
     return start, notes
 
 
@@ -97,8 +105,8 @@ class MlmStep:
         self._variables = list(encoder.weights.values())
         self.optimizer = AdamW(self._variables, config.weight_decay, config.clip_norm)
         compiled = whole_step_compiled()
-        self.train = tf.function(self._train, jit_compile=compiled)
-        self.evaluate = tf.function(self.losses, jit_compile=compiled)
+        self.train = tf.function(self._train, jit_compile=compiled, autograph=False)
+        self.evaluate = tf.function(self.losses, jit_compile=compiled, autograph=False)
 
     def losses(self, batch: MaskedBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Sums over a batch's positions to guess: loss in nats, right guesses, positions."""
@@ -117,7 +125,9 @@ class MlmStep:
 
     def _train(self, batch: MaskedBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         config, total = self._config, self._total_steps
-        rate = linear_schedule(self.optimizer.steps, total, math.ceil(total * config.warmup_share), config.learning_rate)
+        rate = linear_schedule(
+            self.optimizer.steps, total, math.ceil(total * config.warmup_share), config.learning_rate
+        )
         loss, gradients, accuracy = self.gradients(batch)
         norm = self.optimizer.apply(gradients, rate)
         return loss, accuracy, norm
@@ -136,10 +146,10 @@ class _Run:
         self.total_steps = max(1, config.tokens // self._batch_tokens)
         if row_length > self._start.architecture.max_length:
             raise StackbertError(
-                f"{rows}: rows of {row_length} tokens, but the base reads {self._start.architecture.max_length} at most; "
-                "encode with a smaller row_length"
+                f"{rows}: rows of {row_length} tokens, but the base reads {self._start.architecture.max_length} at "
+                "most; encode with a smaller row_length"
             )
-        dtype = choose_dtype(config.precision)
+        dtype = self._chosen_dtype()
         self._step = MlmStep(Encoder(self._start.architecture, self._start.weights, dtype), config, self.total_steps)
         reader = self._reader
         masker = Masker(reader.vocab_size, reader.special_ids, reader.mask_id, config.mask_rate)
@@ -173,6 +183,13 @@ class _Run:
             "held_out_after": history[-1],
         }
 
+    def _chosen_dtype(self) -> tf.DType:
+        """The precision of this run: chosen once and kept in the staging folder, so that a resumed run keeps it."""
+        path = self._folder / "precision.json"
+        if not path.is_file():
+            write_json(path, choose_dtype(self._config.precision).name)
+        return tf.as_dtype(json.loads(path.read_text("utf-8")))
+
     def _resume(self) -> list[dict[str, float]]:
         if not self._state.restore():
             return []
@@ -187,7 +204,9 @@ class _Run:
 
     def _loop(self, history: list[dict[str, float]]) -> None:
         first = self._done
-        evaluate_at = {round(self.total_steps * n / (self._config.evaluations + 1)) for n in range(1, self._config.evaluations + 1)}
+        evaluate_at = {
+            round(self.total_steps * n / (self._config.evaluations + 1)) for n in range(1, self._config.evaluations + 1)
+        }
         evaluate_at = (evaluate_at | {self.total_steps}) - {point["step"] for point in history}
         meter = _Meter(first, self.total_steps, self._batch_tokens)
         for step, batch in enumerate(self._batches.from_step(first, self.total_steps), first + 1):
@@ -213,7 +232,7 @@ class _Run:
 
     def _evaluate(self, step: int) -> dict[str, float]:
         sums = np.sum([[float(value) for value in self._step.evaluate(batch)] for batch in self._held_out], axis=0)
-        loss, accuracy = sums[0] / sums[2], sums[1] / sums[2]
+        loss, accuracy = (float(part / sums[2]) for part in sums[:2])
         point = {
             "step": step,
             "tokens": step * self._batch_tokens,
@@ -221,7 +240,8 @@ class _Run:
             "accuracy": accuracy,
             "bits_per_byte": loss / math.log(2) * self._held_out_rows.tokens_per_byte,
         }
-        print(f"held out at step {step:,}: loss {loss:.3f}, accuracy {accuracy:.3f}, {point['bits_per_byte']:.3f} bits a byte")
+        measured = f"loss {loss:.3f}, accuracy {accuracy:.3f}, {point['bits_per_byte']:.3f} bits a byte"
+        print(f"held out at step {step:,}: {measured}")
         for name in ("loss", "accuracy", "bits_per_byte"):
             tf.summary.scalar(f"held_out_{name}", point[name], step)
         path = self._folder / "history.json"

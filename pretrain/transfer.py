@@ -32,8 +32,8 @@ def transfer_vocabulary(
     """`base` with a row for each token of `new`.
 
     A token that both have keeps its row; special tokens are matched by role. A new one starts from the mean of the rows
-    of its old pieces (`method` 'mean': FVT, Gee et al. 2022, arXiv 2402.09977) or from noise of the table's own deviation
-    ('random'). The MLM bias moves in the same way.
+    of its old pieces (`method` 'mean': FVT, Gee et al. 2022, arXiv 2402.09977) or from noise of the table's own
+    deviation ('random'). The MLM bias moves in the same way.
     """
     check_vocabulary(base, old)
     if old.tokens() == new.tokens():
@@ -78,7 +78,9 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
     roles = dict(zip(new.special_ids, old.special_ids, strict=True))
     old_ids = old.tokenizer.get_vocab()
     tokens = new.tokens()
-    starts = [number for number, token in enumerate(tokens) if number not in roles and not token.startswith(CONTINUATION)]
+    starts = [
+        number for number, token in enumerate(tokens) if number not in roles and not token.startswith(CONTINUATION)
+    ]
     read = dict(zip(starts, old.ids_without_specials([tokens[number] for number in starts]), strict=True))
     continues = any(token.startswith(CONTINUATION) for token in old_ids)
     result = []

@@ -31,7 +31,7 @@ class RowPacker(Generic[Item]):
         self._by_space: list[list[list[Item]]] = [[] for _ in range(row_length + 1)]
 
     def add(self, items: Iterable[tuple[int, Item]]) -> Iterator[list[Item]]:
-        """Place one window of (length, item), longest first, each in the row it fills best; yields rows that are done."""
+        """Place one window of (length, item), longest first, each in the row it fills best; yields what is full."""
         for length, item in sorted(items, key=itemgetter(0), reverse=True):
             self._place(length, item)
         nearly_full = int(self.row_length * (1 - FULL_ENOUGH))

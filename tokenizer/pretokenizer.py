@@ -2,7 +2,7 @@
 
 White space separates. Then, at each place, the first that fits:
 
-1. a term of the lexicon that holds a symbol (`c++`, `node.js`, `.net`), longest first, where no letter or digit adjoins;
+1. a term of the lexicon that holds a symbol (`c++`, `node.js`, `.net`), longest first, with no letter adjoining;
 2. a word: a letter, then letters, marks and digits (`numpy`, `utf8`, `x86`);
 3. a number, four digits at a time, so that numbers do not eat the vocabulary;
 4. an operator (`->`, `==`, `::`);
@@ -52,7 +52,10 @@ def needs_rule(term: str) -> bool:
 def _term_patterns(terms: Iterable[str]) -> list[str]:
     """One pattern for terms that end in a letter or digit, one for those that end in a symbol, as `c++` in `c++11`."""
     kept = sorted({term for term in terms if needs_rule(term)})
-    ends = ((r"(?!%s)" % ADJOINING, [t for t in kept if t[-1].isalnum()]), (r"(?![+#])", [t for t in kept if not t[-1].isalnum()]))
+    ends = (
+        (f"(?!{ADJOINING})", [t for t in kept if t[-1].isalnum()]),
+        (r"(?![+#])", [t for t in kept if not t[-1].isalnum()]),
+    )
     return [rf"(?<!{ADJOINING})(?i:{_trie_pattern(group)}){after}" for after, group in ends if group]
 
 

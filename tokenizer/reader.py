@@ -8,7 +8,14 @@ from tokenizers import Tokenizer
 
 from corpora.errors import StackbertError
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+)
 ROLES = ("pad", "unk", "cls", "sep", "mask")
 
 

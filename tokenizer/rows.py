@@ -49,7 +49,7 @@ def encode_rows(posts: Path, tokenizer: Path, out: Path, config: EncodeConfig) -
     """
     manifest = require_artifact(posts, "corpora build", "corpora label")
     folder = posts / "pretraining" if manifest.stage == "corpora label" else posts
-    inputs = {"posts": posts, "tokenizer": identify_tokenizer(tokenizer)}
+    inputs: dict[str, Path | str] = {"posts": posts, "tokenizer": identify_tokenizer(tokenizer)}
     return build_artifact(
         out, "tokenizer encode", config, inputs, lambda staging: _encode(folder, tokenizer, staging, config)
     )
@@ -61,7 +61,9 @@ def load_rows(folder: Path, split: str) -> PackedRows:
     layout = json.loads((folder / LAYOUT).read_text("utf-8"))
     part = layout["splits"][split]
     shape = (part["rows"], layout["row_length"])
-    ids = np.memmap(folder / f"{split}.bin", layout["dtype"], "r", shape=shape) if part["rows"] else np.zeros(shape, "u2")
+    ids = (
+        np.memmap(folder / f"{split}.bin", layout["dtype"], "r", shape=shape) if part["rows"] else np.zeros(shape, "u2")
+    )
     return PackedRows(ids, layout["first_id"], layout["padding_id"], part["text_bytes"], part["text_tokens"])
 
 
@@ -71,7 +73,7 @@ def tokenizer_of_rows(folder: Path) -> str:
 
 
 def identify_tokenizer(folder: Path) -> str:
-    """What tells one tokenizer from another: the bytes of its `tokenizer.json`, or of `vocab.txt` in older checkpoints."""
+    """What tells one tokenizer from another: the bytes of `tokenizer.json`, or of `vocab.txt` in older checkpoints."""
     for name in ("tokenizer.json", "vocab.txt", "vocab.json"):
         if (folder / name).is_file():
             return identify(folder / name)
@@ -89,7 +91,7 @@ class _SplitWriter:
     def add(self, posts: list[Post], reader: TextReader) -> None:
         texts = [post.whole_text for post in posts]
         self.text_bytes += sum(len(text.encode()) for text in texts)
-        sequences = []
+        sequences: list[list[int]] = []
         for ids in reader.ids_without_specials(texts):
             self.text_tokens += len(ids)
             self.unknown_tokens += ids.count(reader.unknown_id)
@@ -124,7 +126,9 @@ def _encode(posts: Path, tokenizer: Path, folder: Path, config: EncodeConfig) ->
         }
         while window := list(itertools.islice(stream, POSTS_PER_WINDOW)):
             for split, writer in writers.items():
-                chosen = [post for post in window if _is_held_out(post.id, config.held_out_share) == (split == "held_out")]
+                chosen = [
+                    post for post in window if _is_held_out(post.id, config.held_out_share) == (split == "held_out")
+                ]
                 writer.add(chosen, reader)
             read = sum(writer.text_bytes for writer in writers.values())
             rate = read / 1e6 / (time.monotonic() - start)

@@ -82,7 +82,9 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, lowercase: bool) -> None:
     """Write `tokenizer.json`, `tokenizer_config.json` and `vocab.txt`, which `transformers.AutoTokenizer` reads."""
     tokenizer.save(str(folder / "tokenizer.json"))
     vocabulary = tokenizer.get_vocab()
-    (folder / "vocab.txt").write_text("".join(f"{t}\n" for t in sorted(vocabulary, key=vocabulary.__getitem__)), "utf-8")
+    (folder / "vocab.txt").write_text(
+        "".join(f"{t}\n" for t in sorted(vocabulary, key=vocabulary.__getitem__)), "utf-8"
+    )
     names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
     settings = {
         # the general class: BertTokenizer would rebuild BERT's own splitting and lose ours
@@ -128,7 +130,6 @@ def _learn_pieces(words: WordCounts, size: int) -> list[str]:
     if not sentences:
         return []
     trained = io.BytesIO()
-    path = None
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sentences),
         model_writer=trained,

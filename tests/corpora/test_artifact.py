@@ -123,7 +123,7 @@ def test_damaged_or_missing_manifests_are_named(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no such folder; it should be the output of 'test make'"):
         require_artifact(tmp_path / "out", "test make")
     make(tmp_path / "out")
-    with pytest.raises(ArtifactError, match="holds the output of 'test make', not of 'a b or c d'"):
+    with pytest.raises(ArtifactError, match="holds the output of 'test make', not of 'a b' or 'c d'"):
         require_artifact(tmp_path / "out", "a b", "c d")
     (tmp_path / "out" / MANIFEST).write_text(json.dumps({"stage": "x"}))
     with pytest.raises(ArtifactError, match="cannot be read"):

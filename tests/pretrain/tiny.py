@@ -41,7 +41,9 @@ def tiny_checkpoint(family: str) -> Checkpoint:
     config = CONFIGS[family] | {"vocab_size": VOCAB_SIZE, "max_position_embeddings": POSITIONS}
     architecture = read_architecture(config, family)
     generator = np.random.RandomState(7)  # its stream is frozen, whatever the version of numpy
-    weights = {name: generator.normal(0, 0.3, shape).astype("f4") for name, shape in weight_shapes(architecture).items()}
+    weights = {
+        name: generator.normal(0, 0.3, shape).astype("f4") for name, shape in weight_shapes(architecture).items()
+    }
     for name in weights:
         if name.endswith("gamma"):
             weights[name] += 1

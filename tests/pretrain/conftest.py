@@ -1,0 +1,33 @@
+"""A small corpus, vocabulary and packed rows, written for the tests."""
+
+from pathlib import Path
+
+import pytest
+
+from corpora.artifact import build_artifact
+from corpora.post import Post, write_posts
+from tokenizer.config import EncodeConfig, TokenizerConfig
+from tokenizer.rows import encode_rows
+from tokenizer.vocabulary import train_tokenizer
+
+WORDS = "connect mysql from node.js to a list in c++ or sort the rows of table with numpy and print them".split()
+
+
+def small_posts() -> list[Post]:
+    return [
+        Post(
+            f"{n}", "question", " ".join(WORDS[(n * 7 + k * (n % 5 + 1)) % len(WORDS)] for k in range(12)), "", ("c++",)
+        )
+        for n in range(400)
+    ]
+
+
+@pytest.fixture(scope="session")
+def small_rows(tmp_path_factory) -> Path:
+    """A folder with 'corpus', 'tokenizer' and 'rows'."""
+    folder = tmp_path_factory.mktemp("small")
+    build_artifact(folder / "corpus", "corpora build", {}, {}, lambda out: {"kept": write_posts(small_posts(), out)})
+    train_tokenizer(folder / "corpus", folder / "tokenizer", TokenizerConfig(vocab_size=120))
+    config = EncodeConfig(row_length=32, held_out_share=0.1)
+    encode_rows(folder / "corpus", folder / "tokenizer", folder / "rows", config)
+    return folder

@@ -1,0 +1,31 @@
+"""AdamW and its schedule."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pretrain.optimizer import BETA_1, BETA_2, EPSILON, AdamW, linear_schedule
+
+
+def test_two_steps_by_hand():
+    kernel, bias = tf.Variable([[1.0, -2.0]]), tf.Variable([0.5])
+    optimizer = AdamW([kernel, bias], weight_decay=0.1, clip_norm=1.0)
+    value, mean, square = np.array([1.0, -2.0, 0.5]), np.zeros(3), np.zeros(3)
+    decay = np.array([0.1, 0.1, 0.0])
+    for step, gradient in enumerate(([3.0, 0.0, 4.0], [0.1, 0.2, 0.2]), 1):
+        norm = optimizer.apply([tf.constant([gradient[:2]]), tf.constant(gradient[2:])], tf.constant(0.01))
+        assert float(norm) == pytest.approx(np.linalg.norm(gradient))
+        clipped = np.array(gradient) / max(1.0, np.linalg.norm(gradient))
+        mean = BETA_1 * mean + (1 - BETA_1) * clipped
+        square = BETA_2 * square + (1 - BETA_2) * clipped**2
+        corrected = 0.01 * np.sqrt(1 - BETA_2**step) / (1 - BETA_1**step)
+        value = value - corrected * mean / (np.sqrt(square) + EPSILON) - 0.01 * decay * value
+        np.testing.assert_allclose(np.append(kernel.numpy(), bias.numpy()), value, rtol=1e-5)
+
+
+def test_rate_rises_to_the_peak_and_falls_to_nothing():
+    rates = [float(linear_schedule(tf.constant(step), 10, 2, 1.0)) for step in range(11)]
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[9] > 0
+    assert rates[10] == 0
