@@ -14,7 +14,7 @@ class TokenizerConfig:
     lexicon_size: int = 2_000
     """Most frequent tags that training knows: those found in the text get a token of their own."""
     lexicon: tuple[str, ...] = ()
-    """Further terms to keep whole, beside the corpus's tags."""
+    """Further terms to keep whole, beside the corpus's tags and well-known ones such as c++ and node.js."""
     min_count: int = 2
     """Occurrences below which a word or a lexicon term is left to its pieces."""
     alphabet_size: int = 1_000

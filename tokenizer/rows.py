@@ -22,6 +22,7 @@ from tokenizer.reader import TextReader, load_reader
 SPLITS = ("train", "held_out")
 POSTS_PER_WINDOW = 4_000  # enough sequences of each length for best-fit to fill rows; some 10 MB of ids
 LAYOUT = "rows.json"
+PROGRESS_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -117,36 +118,40 @@ def _encode(posts: Path, tokenizer: Path, folder: Path, config: EncodeConfig) ->
         raise StackbertError(f"row_length {config.row_length}: must be from 8 to 4,096 tokens")
     reader = load_reader(tokenizer)
     dtype = np.dtype("<u2" if reader.vocab_size <= 2**16 else "<u4")
-    stream = itertools.islice(read_posts(posts), config.max_posts or None)
-    start = time.monotonic()
     with (folder / "train.bin").open("wb") as train, (folder / "held_out.bin").open("wb") as held_out:
         writers = {
             split: _SplitWriter(file, dtype, config.row_length, reader.padding_id)
             for split, file in zip(SPLITS, (train, held_out), strict=True)
         }
-        while window := list(itertools.islice(stream, POSTS_PER_WINDOW)):
-            for split, writer in writers.items():
-                chosen = [
-                    post for post in window if _is_held_out(post.id, config.held_out_share) == (split == "held_out")
-                ]
-                writer.add(chosen, reader)
-            read = sum(writer.text_bytes for writer in writers.values())
-            rate = read / 1e6 / (time.monotonic() - start)
-            print(f"\rencoded {read / 1e6:,.0f} MB, {rate:.1f} MB/s", end="", file=sys.stderr)
+        _write_posts(itertools.islice(read_posts(posts), config.max_posts or None), writers, reader, config)
         splits = {split: writer.finish() for split, writer in writers.items()}
-    print(file=sys.stderr)
     _check_filled(splits, posts)
     sizes = {"row_length": config.row_length, "dtype": dtype.str}
     ids = {"first_id": reader.first_id, "padding_id": reader.padding_id}
     write_json(folder / LAYOUT, {**sizes, **ids, "splits": splits})
-    train_sums = splits["train"]
-    padding = 1 - train_sums["row_tokens"] / (train_sums["rows"] * config.row_length)
+    sums = splits["train"]
+    padding = 1 - sums["row_tokens"] / (sums["rows"] * config.row_length)
     print(
-        f"{train_sums['rows']:,} rows of {config.row_length}, padding {padding:.2%}, unknown tokens "
-        f"{train_sums['unknown_tokens'] / train_sums['text_tokens']:.3%}, "
-        f"{train_sums['text_bytes'] / train_sums['text_tokens']:.2f} bytes a token"
+        f"{sums['rows']:,} rows of {config.row_length}, padding {padding:.2%}, unknown tokens "
+        f"{sums['unknown_tokens'] / sums['text_tokens']:.3%}, "
+        f"{sums['text_bytes'] / sums['text_tokens']:.2f} bytes a token"
     )
     return {**splits, "padding_share": round(padding, 5)}
+
+
+def _write_posts(
+    posts: Iterator[Post], writers: dict[str, _SplitWriter], reader: TextReader, config: EncodeConfig
+) -> None:
+    """Encode the posts window by window, each to its split's writer."""
+    start = shown = time.monotonic()
+    while window := list(itertools.islice(posts, POSTS_PER_WINDOW)):
+        held_out = [_is_held_out(post.id, config.held_out_share) for post in window]
+        writers["train"].add([post for post, out in zip(window, held_out, strict=True) if not out], reader)
+        writers["held_out"].add([post for post, out in zip(window, held_out, strict=True) if out], reader)
+        if time.monotonic() - shown >= PROGRESS_SECONDS:
+            shown = time.monotonic()
+            megabytes = sum(writer.text_bytes for writer in writers.values()) / 1e6
+            print(f"encoded {megabytes:,.0f} MB, {megabytes / (shown - start):.1f} MB/s", file=sys.stderr)
 
 
 def _check_filled(splits: dict[str, dict[str, int]], posts: Path) -> None:

@@ -17,6 +17,7 @@ from corpora.artifact import Manifest, build_artifact, require_artifact, write_j
 from corpora.errors import StackbertError
 from corpora.post import read_posts
 from tokenizer.config import TokenizerConfig
+from tokenizer.lexicon import build_lexicon
 from tokenizer.pretokenizer import build_normalizer, build_pretokenizer
 from tokenizer.words import WordCounts, count_chunks, count_words
 
@@ -97,7 +98,6 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, lowercase: bool) -> None:
 
 
 def _train(posts: Path, folder: Path, config: TokenizerConfig) -> dict[str, int]:
-    chunks: Counter[str] = Counter()
     tags: Counter[str] = Counter()
 
     def texts() -> Iterable[str]:
@@ -107,11 +107,12 @@ def _train(posts: Path, folder: Path, config: TokenizerConfig) -> dict[str, int]
 
     chunks = count_chunks(texts())
     normalizer = build_normalizer(config.lowercase)
-    frequent = sorted(tags, key=lambda tag: (-tags[tag], tag))[: config.lexicon_size]
-    lexicon = list(dict.fromkeys(normalizer.normalize_str(term) for term in [*config.lexicon, *frequent]))
-    words = count_words(chunks, normalizer, build_pretokenizer(lexicon))
-    tokens = build_vocabulary(words, lexicon, config)
-    present = [term for term in lexicon if words.get(term, 0) >= config.min_count]
+    lexicon = list(dict.fromkeys(normalizer.normalize_str(term) for term in build_lexicon(tags, config)))
+    found = count_words(chunks, normalizer, build_pretokenizer(lexicon))
+    present = [term for term in lexicon if found.get(term, 0) >= config.min_count]
+    # counted again as the vocabulary will be used: a term that is too rare for a token of its own has no rule either
+    words = count_words(chunks, normalizer, build_pretokenizer(present))
+    tokens = build_vocabulary(words, present, config)
     save_tokenizer(build_tokenizer(tokens, present, config.lowercase), folder, config.lowercase)
     print(f"vocabulary of {len(tokens):,} tokens from {len(words):,} distinct words, {len(present):,} lexicon terms")
     return {
