@@ -4,11 +4,13 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from corpora.artifact import write_json
@@ -56,6 +58,7 @@ class Bundle:
 
 def save_bundle(classifier: Classifier, tokenizer: Path, labels: Sequence[str], threshold: float, folder: Path) -> None:
     """Write the encoder as a Hugging Face checkpoint, the head beside it, and `classifier.json` with the rest."""
+    shutil.rmtree(folder, ignore_errors=True)  # what a stopped comparison may have left half written
     folder.mkdir(parents=True)
     checkpoint = replace(classifier.checkpoint, weights=classifier.encoder.numpy_weights())
     save_checkpoint(checkpoint, tokenizer, folder)
@@ -75,9 +78,10 @@ def load_bundle(folder: Path) -> Bundle:
         labels, threshold = list(settings["labels"]), float(settings["threshold"])
         head = load_file(folder / HEAD_FILE)
     except FileNotFoundError as error:
-        raise StackbertError(
-            f"{folder}: no {Path(error.filename).name}, so this is not a fine-tuned classifier"
-        ) from None
+        missing = next(name for name in (SETTINGS_FILE, HEAD_FILE) if not (folder / name).is_file())
+        raise StackbertError(f"{folder}: no {missing}, so this is not a fine-tuned classifier") from error
+    except SafetensorError as error:
+        raise StackbertError(f"{folder / HEAD_FILE}: cannot be read: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise StackbertError(f"{folder / SETTINGS_FILE}: cannot be read: {error}") from error
     checkpoint = load_checkpoint(folder)

@@ -21,9 +21,9 @@ from finetune.config import FinetuneConfig
 from finetune.metrics import evaluate, tune_threshold
 from finetune.training import EncodedSplit, Phase, WholeTraining, encode_split, train_head
 from pretrain.bases import resolve_base
-from pretrain.checkpoint import load_checkpoint
+from pretrain.checkpoint import Checkpoint, load_checkpoint
 from pretrain.transfer import check_vocabulary
-from tokenizer.reader import load_reader
+from tokenizer.reader import TextReader, load_reader
 
 SPLITS = ("train", "dev", "test")
 
@@ -95,9 +95,7 @@ class _Prepared:
     def __init__(self, name: str, task: Task, config: FinetuneConfig):
         self._task, self._config = task, config
         self._source = resolve_base(name)
-        checkpoint, reader = load_checkpoint(self._source), load_reader(self._source)
-        check_vocabulary(checkpoint, reader)
-        _check_length(config, checkpoint.architecture.max_length, name)
+        checkpoint, reader = load_for(name, config)
         self._classifier = Classifier(checkpoint, reader, len(task.labels), config)
         start = time.monotonic()
         self._splits: dict[str, EncodedSplit] = {
@@ -138,10 +136,15 @@ class _Prepared:
         }
 
 
-def _check_length(config: FinetuneConfig, longest: int, name: str) -> None:
-
+def load_for(name: str, config: FinetuneConfig) -> tuple[Checkpoint, TextReader]:
+    """The checkpoint `name` and its tokenizer; raises StackbertError where they do not fit each other or the recipe."""
+    source = resolve_base(name)
+    checkpoint, reader = load_checkpoint(source), load_reader(source)
+    check_vocabulary(checkpoint, reader)
+    longest = checkpoint.architecture.max_length
     if config.max_length > longest:
         raise StackbertError(f"{name}: reads {longest} tokens at most; max_length is {config.max_length}")
+    return checkpoint, reader
 
 
 def _kept(folder: Path, summary: dict[str, Any], test_NL: np.ndarray) -> Cell:

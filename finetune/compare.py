@@ -14,7 +14,7 @@ import numpy as np
 from corpora.artifact import Manifest, build_artifact, identify, load_manifest, require_artifact, write_json
 from corpora.errors import StackbertError
 from corpora.labelled import label_names, load_labelled
-from finetune.cells import SPLITS, Cell, Task, load_cell, run_checkpoint, run_linear
+from finetune.cells import SPLITS, Cell, Task, load_cell, load_for, run_checkpoint, run_linear
 from finetune.config import CompareConfig
 from finetune.metrics import DEFINITIONS, per_label
 from finetune.report import table_text, write_report
@@ -36,8 +36,9 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
     baseline = config.baseline or next(iter(checkpoints), "")
     if baseline not in checkpoints:
         raise StackbertError(f"baseline {baseline!r} is not among the rows: {', '.join(checkpoints) or 'none given'}")
-    if not config.seeds or len(set(config.seeds)) < len(config.seeds):
-        raise StackbertError(f"seeds {config.seeds}: give at least one, each once")
+    _check_names([*checkpoints, *([LINEAR] if config.tfidf else [])])
+    for checkpoint in checkpoints.values():
+        load_for(checkpoint, config.recipe)  # what is wrong with the last row is said before the first one is trained
     inputs: dict[str, Path | str] = {"labels": labels}
     inputs |= {f"row {name}": identify(resolve_base(checkpoint)) for name, checkpoint in checkpoints.items()}
     manifest = build_artifact(
@@ -189,6 +190,15 @@ def _examples(task: Task, checkpoints: Mapping[str, str]) -> list[dict[str, Any]
         }
         for text in texts
     ]
+
+
+def _check_names(names: list[str]) -> None:
+    """Raise StackbertError where two rows would share a folder."""
+    places: dict[str, str] = {}
+    for name in names:
+        other = places.setdefault(_slug(name), name)
+        if other != name or names.count(name) > 1:
+            raise StackbertError(f"rows {other!r} and {name!r} differ in punctuation or case only; rename one")
 
 
 def _slug(name: str) -> str:

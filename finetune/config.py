@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from corpora.errors import require
+
 
 @dataclass(frozen=True)
 class FinetuneConfig:
@@ -35,6 +37,24 @@ class FinetuneConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto takes bfloat16 where it is quicker. Weights stay float32."""
 
+    def __post_init__(self) -> None:
+        require(
+            self.max_length >= 3, f"max_length {self.max_length}: must be 3 or more, as two tokens are [CLS] and [SEP]"
+        )
+        for name in (
+            "head_epochs",
+            "head_learning_rate",
+            "epochs",
+            "learning_rate",
+            "patience",
+            "batch_size",
+            "clip_norm",
+        ):
+            require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
+        require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")
+        require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
+        require(0 <= self.dropout < 1, f"dropout {self.dropout}: must be from 0 to below 1")
+
 
 @dataclass(frozen=True)
 class CompareConfig:
@@ -52,3 +72,8 @@ class CompareConfig:
     """Bootstrap resamples of the test questions."""
     title: str = ""
     """Heading of the report."""
+
+    def __post_init__(self) -> None:
+        distinct = len(set(self.seeds)) == len(self.seeds) > 0
+        require(distinct, f"seeds {self.seeds}: give at least one, each once")
+        require(self.resamples > 0, f"resamples {self.resamples}: must be above 0")

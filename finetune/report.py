@@ -92,6 +92,7 @@ def escape_markdown(text: str) -> str:
 
 
 def mean(score: dict[str, Any] | None) -> str:
+    """The mean over seeds with three places."""
     return f"{score['mean']:.3f}" if score else NOTHING
 
 
@@ -118,6 +119,7 @@ def difference(row: dict[str, Any]) -> str:
 
 
 def verdict(row: dict[str, Any], baseline: str) -> str:
+    """What a row is beside the baseline: better, worse or no different."""
     if row["name"] == baseline:
         return "baseline"
     return row["against_baseline"]["verdict"] if row["against_baseline"] else ""
@@ -195,6 +197,7 @@ def plain(value: Any) -> str:
 
 
 def thresholds(values: Sequence[float]) -> str:
+    """The threshold of each seed, or their range where there are many."""
     if len(values) > 6:
         return f"{len(values)} values from {min(values):.2f} to {max(values):.2f}"
     return ", ".join(f"{value:.2f}" for value in values) or NOTHING

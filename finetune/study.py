@@ -11,7 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from corpora.artifact import Manifest
 from corpora.config import CorpusConfig, LabelConfig
 from corpora.errors import StackbertError
-from finetune.config import CompareConfig
+from finetune.config import CompareConfig, FinetuneConfig
 from pretrain.config import PretrainConfig
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
@@ -44,7 +44,9 @@ def load_study(path: Path) -> Study:
         return _adapter().validate_python(tomllib.loads(path.read_text("utf-8")))
     except FileNotFoundError:
         raise StackbertError(f"{path}: no such file") from None
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise StackbertError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StackbertError(f"{path}: not valid TOML: {error}") from None
     except ValidationError as error:
         lines = [_complaint(tuple(fault["loc"]), fault["type"], fault["msg"]) for fault in error.errors()]
@@ -55,35 +57,36 @@ def run_study(study: Study) -> Manifest:
     """Run every stage whose output is not there yet; ends with the comparison's table."""
     from corpora.build import build_corpus
     from corpora.labels import build_labels
-    from pretrain.bases import resolve_base
+    from finetune.compare import compare
+    from pretrain.bases import is_random, resolve_base
+    from pretrain.training import pretrain
     from tokenizer.rows import encode_rows
     from tokenizer.vocabulary import train_tokenizer
 
-    out = Path(study.out)
+    out, base = Path(study.out), study.pretrain.base
+    # a wrong name is said now and not after hours of pretraining
+    generic = dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
+    for checkpoint in generic.values():
+        resolve_base(checkpoint)
     corpora = {name: out / "corpora" / name for name in study.corpora}
     for name, config in study.corpora.items():
         _announce(f"corpus '{name}'", corpora[name])
         build_corpus(corpora[name], config, Path(study.data))
-    labels = out / "labels"
+    labels, vocabulary = out / "labels", out / "tokenizer"
     _announce("labelled set, and the text that is kept apart from it", labels)
     build_labels(list(corpora.values()), labels, study.labels)
-    vocabulary = out / "tokenizer"
     _announce("code-aware vocabulary", vocabulary)
     train_tokenizer(labels, vocabulary, study.tokenizer)
-    base = study.pretrain.base
-    rows = {base: base, **study.checkpoints}
-    for name, tokenizer in ((ADAPTED, resolve_base(base)), (CODE_AWARE, vocabulary)):
-        place = "generic-vocabulary" if name == ADAPTED else "code-aware-vocabulary"
+    # a base without weights has no vocabulary of its own to be adapted with
+    tokenizers = {} if is_random(base) else {"generic-vocabulary": (ADAPTED, resolve_base(base))}
+    rows = dict(generic)
+    for place, (name, tokenizer) in {**tokenizers, "code-aware-vocabulary": (CODE_AWARE, vocabulary)}.items():
         packed, adapted = out / "rows" / place, out / "pretrained" / place
         _announce(f"packed rows, {place}", packed)
         encode_rows(labels, tokenizer, packed, study.encode)
         _announce(f"continued pretraining, {place}", adapted)
-        from pretrain.training import pretrain  # TensorFlow takes seconds to load: not before it is needed
-
         pretrain(packed, tokenizer, adapted, study.pretrain)
         rows[f"{base} {name}"] = str(adapted)
-    from finetune.compare import compare
-
     _announce("comparison", out / "comparison")
     return compare(labels, rows, out / "comparison", study.compare)
 
@@ -93,7 +96,7 @@ def _announce(what: str, folder: Path) -> None:
 
 
 def _adapter() -> TypeAdapter[Study]:
-    for config in (Study, CorpusConfig, LabelConfig, TokenizerConfig, EncodeConfig, PretrainConfig, CompareConfig):
+    for config in (Study, *_SECTIONS.values()):
         setattr(config, "__pydantic_config__", ConfigDict(extra="forbid"))  # noqa: B010
     return TypeAdapter(Study)
 
@@ -102,24 +105,21 @@ def _complaint(place: tuple[str | int, ...], kind: str, message: str) -> str:
     where = ".".join(str(part) for part in place)
     if kind != "unexpected_keyword_argument":
         return f"{where}: {message}"
-    names = [
-        name for config in _SECTIONS.get(str(place[0]) if len(place) > 1 else "", (Study,)) for name in _fields(config)
-    ]
+    # the innermost section that the setting stands in; 'corpora' has a level of names between
+    section = next((_SECTIONS[str(part)] for part in reversed(place[:-1]) if part in _SECTIONS), Study)
+    names = [setting.name for setting in dataclasses.fields(section)]
     nearest = difflib.get_close_matches(str(place[-1]), names, 1)
     return f"{where}: no such setting" + (
         f"; did you mean '{nearest[0]}'?" if nearest else f"; there are {', '.join(names)}"
     )
 
 
-def _fields(config: type) -> list[str]:
-    return [setting.name for setting in dataclasses.fields(config)]
-
-
-_SECTIONS: dict[str, tuple[type, ...]] = {
-    "corpora": (CorpusConfig,),
-    "labels": (LabelConfig,),
-    "tokenizer": (TokenizerConfig,),
-    "encode": (EncodeConfig,),
-    "pretrain": (PretrainConfig,),
-    "compare": (CompareConfig,),
+_SECTIONS: dict[str, type] = {
+    "corpora": CorpusConfig,
+    "labels": LabelConfig,
+    "tokenizer": TokenizerConfig,
+    "encode": EncodeConfig,
+    "pretrain": PretrainConfig,
+    "compare": CompareConfig,
+    "recipe": FinetuneConfig,
 }

@@ -92,6 +92,8 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
         if name in config and config[name] not in computed:
             raise StackbertError(f"{where}: {name} is {config[name]!r}; the encoder computes {computed[0]!r} only")
     hidden_dim, num_layers, num_heads, intermediate_dim = (config[name] for name in names[:4])
+    if hidden_dim % num_heads:
+        raise StackbertError(f"{where}: {names[0]} {hidden_dim} is not a multiple of {names[2]} {num_heads}")
     return Architecture(
         family=cast(Family, family),
         vocab_size=config["vocab_size"],

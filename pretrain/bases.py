@@ -27,7 +27,7 @@ def resolve_base(name: str) -> Path:
     """
     if name == "minilm":
         return _checked_minilm(_installed_minilm() or _from_hub(MINILM_HUB_ID))
-    if name.startswith(RANDOM_PREFIX):
+    if is_random(name):
         raise BaseError(
             f"'{name}' has no weights or tokenizer of its own; it can only be pretrained, with a new vocabulary"
         )
@@ -40,6 +40,11 @@ def resolve_base(name: str) -> Path:
             f"{name}: no such folder; a base is 'minilm', a folder, a hub id 'owner/name', or one of {sizes}"
         )
     return _from_hub(name)
+
+
+def is_random(name: str) -> bool:
+    """Whether `name` asks for new weights of a named size."""
+    return name.startswith(RANDOM_PREFIX)
 
 
 def _installed_minilm() -> Path | None:

@@ -70,6 +70,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         stored = load_file(weights_path)
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{config_path}: holds a {type(config).__name__}, not a checkpoint's configuration")
     architecture = read_architecture(config, str(config_path))
     tensors = _canonical(stored, architecture)
     weights, has_head = _ours(tensors, architecture, folder)
@@ -108,13 +110,25 @@ def hugging_face_tensors(checkpoint: Checkpoint) -> Weights:
 def with_vocabulary(
     checkpoint: Checkpoint, word_VH: np.ndarray, bias_V: np.ndarray, special_ids: dict[str, int]
 ) -> Checkpoint:
-    """The checkpoint with another word table, tied decoder and MLM bias included; `special_ids` go into the config."""
+    """The checkpoint with another word table, tied decoder and MLM bias included; `special_ids` go into the config.
+
+    Hugging Face's RoBERTa counts positions from the id of padding, so its position table moves with that id.
+    """
     architecture = replace(checkpoint.architecture, vocab_size=len(word_VH))
-    if architecture.family == "roberta":
-        # positions start after the padding id in Hugging Face's RoBERTa, so the id of padding must not move
-        special_ids = {name: number for name, number in special_ids.items() if name != "pad_token_id"}
     weights = checkpoint.weights | {"embeddings/word": word_VH, "mlm/bias": bias_V}
-    return replace(checkpoint, architecture=architecture, config=checkpoint.config | special_ids, weights=weights)
+    if architecture.family == "roberta":
+        shift = special_ids["pad_token_id"] + 1 - architecture.first_position
+        table = weights["embeddings/position"]
+        # the rows up to the id of padding are never read: they go, or are repeated, so that a text's first token keeps
+        # its vector
+        table = np.concatenate([np.repeat(table[:1], max(shift, 0), axis=0), table[max(-shift, 0) :]])
+        weights["embeddings/position"] = table
+        architecture = replace(
+            architecture, first_position=architecture.first_position + shift, max_positions=len(table)
+        )
+    config = checkpoint.config | special_ids | {"max_position_embeddings": architecture.max_positions}
+    config["vocab_size"] = architecture.vocab_size
+    return replace(checkpoint, architecture=architecture, config=config, weights=weights)
 
 
 def random_weights(architecture: Architecture, seed: int) -> Weights:
@@ -170,22 +184,29 @@ def _ours(tensors: Weights, architecture: Architecture, folder: Path) -> tuple[W
     unexpected = [n for n in tensors.keys() - expected if not any(part in n for part in PASSED_OVER)]
     faults = [f"missing {name}" for name in sorted(missing - (set() if has_head else head))]
     faults += [f"unexpected {name}" for name in sorted(unexpected)]
+    for name, shape in _stored_shapes(architecture).items():
+        if name in tensors and tensors[name].shape != shape:
+            faults.append(f"{name} has shape {tensors[name].shape}, not {shape}")
     if not faults:
         made = {} if has_head else new_head(architecture)
         weights = {
             ours: made[ours] if ours in made else _joined([tensors[name] for name in theirs], ours)
             for ours, theirs in names.items()
         }
-        shapes = weight_shapes(architecture)
-        faults = [
-            f"{'/'.join(names[ours])} has shape {weights[ours].shape}, not {shape}"
-            for ours, shape in shapes.items()
-            if weights[ours].shape != shape
-        ]
-        if not faults:
-            return weights, has_head
+        return weights, has_head
     listed = "\n  ".join(faults[:20]) + (f"\n  and {len(faults) - 20} more" if len(faults) > 20 else "")
     raise CheckpointError(f"{folder / WEIGHTS_FILE}: does not fit its config.json:\n  {listed}")
+
+
+def _stored_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Hugging Face name -> shape of each tensor that is read."""
+    shapes = weight_shapes(architecture)
+    stored: dict[str, tuple[int, ...]] = {}
+    for ours, theirs in hugging_face_names(architecture).items():
+        *inner, last = shapes[ours]
+        part = (*inner, last // len(theirs))
+        stored |= dict.fromkeys(theirs, part[::-1] if ours.endswith("/kernel") else part)
+    return stored
 
 
 def _joined(parts: list[np.ndarray], ours: str) -> np.ndarray:

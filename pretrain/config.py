@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from corpora.errors import require
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -26,8 +28,6 @@ class PretrainConfig:
     """Largest global norm of the gradient."""
     mask_rate: float = 0.15
     """Share of a row's ordinary tokens to predict; 80 % become [MASK], 10 % a random token, 10 % stay."""
-    dropout: float = 0.0
-    """In the encoder; a pass or two over the text does not overfit, and random numbers cost 30 % on a CPU."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto takes bfloat16 where the machine has it. Weights stay float32."""
     seed: int = 0
@@ -38,3 +38,11 @@ class PretrainConfig:
     """Measurements of the held-out loss along the run, beside those before and after it."""
     held_out_rows: int = 256
     """Rows that the held-out loss is measured on, the same masks each time."""
+
+    def __post_init__(self) -> None:
+        for name in ("tokens", "batch_rows", "learning_rate", "clip_norm", "save_seconds", "held_out_rows"):
+            require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
+        require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
+        require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")
+        require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
+        require(self.evaluations >= 0, f"evaluations {self.evaluations}: must be 0 or more")

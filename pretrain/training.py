@@ -17,7 +17,7 @@ import tensorflow as tf
 from corpora.artifact import Manifest, build_artifact, identify, require_artifact, write_json
 from corpora.errors import StackbertError
 from pretrain.architecture import random_config, read_architecture
-from pretrain.bases import RANDOM_PREFIX, resolve_base
+from pretrain.bases import RANDOM_PREFIX, is_random, resolve_base
 from pretrain.batches import TrainingBatches, held_out_batches
 from pretrain.card import write_card
 from pretrain.checkpoint import Checkpoint, load_checkpoint, random_weights, save_checkpoint
@@ -51,7 +51,7 @@ def pretrain(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> 
             f"{rows}: was encoded with another tokenizer than the one in {tokenizer}; encode again with it"
         )
     inputs: dict[str, Path | str] = {"rows": rows, "tokenizer": identify_tokenizer(tokenizer)}
-    if not config.base.startswith(RANDOM_PREFIX):
+    if not is_random(config.base):
         inputs["base"] = identify(resolve_base(config.base))
     return build_artifact(
         out,
@@ -71,7 +71,7 @@ def starting_checkpoint(
     A missing MLM head is made; its bias starts at the log frequency of each token in the rows (`unigrams_V`), so that
     the first steps need not learn which tokens are common.
     """
-    if config.base.startswith(RANDOM_PREFIX):
+    if is_random(config.base):
         fields = random_config(config.base.removeprefix(RANDOM_PREFIX), new.vocab_size) | {
             "pad_token_id": new.padding_id
         }

@@ -55,6 +55,7 @@ def transfer_vocabulary(
             word_VH[number] = table_UH[pieces].mean(0)
             bias_V[number] = bias_U[pieces].mean()
     ids = {f"{role}_token_id": getattr(new, attribute) for role, attribute in _ROLE_ATTRIBUTES.items()}
+    ids |= {"bos_token_id": new.first_id, "eos_token_id": new.last_id}  # RoBERTa's names
     ids = {name: number for name, number in ids.items() if name == "pad_token_id" or name in base.config}
     return with_vocabulary(base, word_VH, bias_V, ids), TransferCounts(kept, built, unknown)
 
@@ -73,7 +74,8 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
     """For each new token, the old ids that spell it; empty where they cannot.
 
     A token that begins a word is read by the old tokenizer; one that continues a word ('##ing') by the longest old
-    pieces that continue one.
+    pieces that continue one. A vocabulary without '##' (RoBERTa's) marks the space before a word instead, so there a
+    word is read after a space, and what continues one is read bare.
     """
     roles = dict(zip(new.special_ids, old.special_ids, strict=True))
     old_ids = old.tokenizer.get_vocab()
@@ -81,14 +83,15 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
     starts = [
         number for number, token in enumerate(tokens) if number not in roles and not token.startswith(CONTINUATION)
     ]
-    read = dict(zip(starts, old.ids_without_specials([tokens[number] for number in starts]), strict=True))
     continues = any(token.startswith(CONTINUATION) for token in old_ids)
+    texts = [tokens[n] if continues or not tokens[n][:1].isalnum() else " " + tokens[n] for n in starts]
+    read = dict(zip(starts, old.ids_without_specials(texts), strict=True))
     result = []
     for number, token in enumerate(tokens):
         if number in roles:
             pieces = [roles[number]]
         elif number in read:
-            pieces = [old_ids[token]] if token in old_ids else read[number]
+            pieces = [old_ids[token]] if continues and token in old_ids else read[number]
         elif continues:
             pieces = _greedy(token.removeprefix(CONTINUATION), old_ids)
         else:

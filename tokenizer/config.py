@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from corpora.errors import require
+
 
 @dataclass(frozen=True)
 class TokenizerConfig:
@@ -17,8 +19,14 @@ class TokenizerConfig:
     """Further terms to keep whole, beside the corpus's tags and well-known ones such as c++ and node.js."""
     min_count: int = 2
     """Occurrences below which a word or a lexicon term is left to its pieces."""
-    alphabet_size: int = 1_000
-    """Most frequent characters kept; rarer ones become [UNK]."""
+    alphabet_size: int = 400
+    """Most frequent characters kept; of Stack Overflow's text 20 in a million are others, whose words become [UNK]."""
+
+    def __post_init__(self) -> None:
+        require(self.vocab_size > 0, f"vocab_size {self.vocab_size}: must be above 0")
+        require(self.min_count > 0, f"min_count {self.min_count}: must be above 0")
+        require(self.lexicon_size >= 0, f"lexicon_size {self.lexicon_size}: must be 0 or more")
+        require(self.alphabet_size > 0, f"alphabet_size {self.alphabet_size}: must be above 0")
 
 
 @dataclass(frozen=True)
@@ -31,3 +39,8 @@ class EncodeConfig:
     """Share of posts kept from training to measure the MLM loss on, chosen by a hash of the id."""
     max_posts: int = 0
     """Posts to encode, the first ones in corpus order; 0 takes all."""
+
+    def __post_init__(self) -> None:
+        require(8 <= self.row_length <= 4_096, f"row_length {self.row_length}: must be from 8 to 4,096 tokens")
+        require(0 < self.held_out_share < 1, f"held_out_share {self.held_out_share}: must be above 0 and below 1")
+        require(self.max_posts >= 0, f"max_posts {self.max_posts}: must be 0 or more")

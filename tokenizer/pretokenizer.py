@@ -51,7 +51,7 @@ def needs_rule(term: str) -> bool:
 
 def _term_patterns(terms: Iterable[str]) -> list[str]:
     """One pattern for terms that end in a letter or digit, one for those that end in a symbol, as `c++` in `c++11`."""
-    kept = sorted({term for term in terms if needs_rule(term)})
+    kept = sorted({term for term in terms if term and needs_rule(term)})
     ends = (
         (f"(?!{ADJOINING})", [t for t in kept if t[-1].isalnum()]),
         (r"(?![+#])", [t for t in kept if not t[-1].isalnum()]),

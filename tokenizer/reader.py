@@ -46,6 +46,8 @@ class TextReader:
 
     def ids_without_specials(self, texts: list[str]) -> Iterator[list[int]]:
         """Token ids of each text, uncut; '[MASK]' written in a text is read as any other text."""
+        # half of a surrogate pair, as broken text brings it, is no character: the tokenizer would refuse the batch
+        texts = [text.encode("utf-8", "replace").decode() for text in texts]
         yield from (encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False))
 
     def ids_for_classifier(self, texts: list[str], max_length: int) -> list[list[int]]:
@@ -61,7 +63,7 @@ def load_reader(folder: Path) -> TextReader:
     try:
         loaded = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
         tokenizer = loaded.backend_tokenizer
-    except (OSError, ValueError, AttributeError, KeyError) as error:
+    except Exception as error:  # a broken file raises many kinds, down to the Exception of the Rust library
         raise StackbertError(f"{folder}: its tokenizer cannot be loaded: {error}") from error
     ids = {role: getattr(loaded, f"{role}_token_id") for role in ROLES}
     missing = [role for role, number in ids.items() if number is None]

@@ -114,8 +114,6 @@ class _SplitWriter:
 
 
 def _encode(posts: Path, tokenizer: Path, folder: Path, config: EncodeConfig) -> dict[str, Any]:
-    if not 8 <= config.row_length <= 4_096:
-        raise StackbertError(f"row_length {config.row_length}: must be from 8 to 4,096 tokens")
     reader = load_reader(tokenizer)
     dtype = np.dtype("<u2" if reader.vocab_size <= 2**16 else "<u4")
     with (folder / "train.bin").open("wb") as train, (folder / "held_out.bin").open("wb") as held_out:

@@ -42,11 +42,14 @@ def train_tokenizer(posts: Path, out: Path, config: TokenizerConfig) -> Manifest
 def build_vocabulary(words: WordCounts, lexicon: Iterable[str], config: TokenizerConfig) -> list[str]:
     """The tokens, position = id: specials, alphabet, lexicon, then learned pieces in the order they were learned."""
     characters: Counter[str] = Counter()
+    continuing: set[str] = set()
     for word, count in words.items():
         for character in word:
             characters[character] += count
+        continuing.update(word[1:])
     alphabet = sorted(sorted(characters, key=lambda c: (-characters[c], c))[: config.alphabet_size])
-    tokens = dict.fromkeys([*SPECIALS, *alphabet, *(CONTINUATION + character for character in alphabet)])
+    inner = [CONTINUATION + character for character in alphabet if character in continuing]
+    tokens = dict.fromkeys([*SPECIALS, *alphabet, *inner])
     if len(tokens) >= config.vocab_size:
         raise StackbertError(
             f"vocab_size {config.vocab_size} is taken up by {len(tokens)} specials and single characters; raise it, or "
@@ -54,8 +57,11 @@ def build_vocabulary(words: WordCounts, lexicon: Iterable[str], config: Tokenize
         )
     terms = [term for term in lexicon if words.get(term, 0) >= config.min_count]
     tokens |= dict.fromkeys(terms)
-    whole = set(terms)
-    counted = {word: n for word, n in words.items() if n >= config.min_count and word not in whole}
+    whole, known = set(terms), set(alphabet)
+    # a word with a character outside the alphabet is read as [UNK], so there is nothing to learn from it
+    counted = {
+        word: n for word, n in words.items() if n >= config.min_count and word not in whole and known.issuperset(word)
+    }
     tokens |= dict.fromkeys(_learn_pieces(counted, config.vocab_size))
     return list(tokens)[: config.vocab_size]
 

@@ -1,5 +1,6 @@
 """Words counted over a corpus: all that vocabulary training needs to see of it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -7,12 +8,15 @@ from tokenizers import normalizers, pre_tokenizers
 
 WordCounts = dict[str, int]
 
+# white space to Python, but control characters to the normalizer, which takes them out and joins what they part
+CONTROL_SPACE = re.compile("[\x0b\x0c\x1c-\x1f\x85]")
+
 
 def count_chunks(texts: Iterable[str]) -> Counter[str]:
     """Occurrences of each stretch without white space."""
     chunks: Counter[str] = Counter()
     for text in texts:
-        chunks.update(text.split())
+        chunks.update(CONTROL_SPACE.sub("", text).split())
     return chunks
 
 

@@ -2,16 +2,25 @@
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from corpora.errors import StackbertError
-from pretrain.checkpoint import load_checkpoint, save_checkpoint
+from pretrain.checkpoint import load_checkpoint
 from pretrain.config import PretrainConfig
+from pretrain.encoder import Encoder
+from pretrain.masking import Masker
+from pretrain.randomness import stream
 from pretrain.state import RunState
-from pretrain.training import TrainingError, pretrain
+from pretrain.training import MlmStep, TrainingError, pretrain
 from tests.pretrain.tiny import tiny_checkpoint
 
 STEPS = 24
@@ -44,15 +53,27 @@ def straight(small_rows, tmp_path_factory) -> Path:
     return out
 
 
-def test_run_learns_and_says_from_what_it_was_made(straight):
+def test_run_says_from_what_it_was_made_and_what_it_reached(straight):
     manifest = json.loads((straight / "manifest.json").read_text())
     assert set(manifest["inputs"]) == {"rows", "tokenizer"}
     assert manifest["counts"]["steps"] == STEPS
     before, after = manifest["counts"]["held_out_before"], manifest["counts"]["held_out_after"]
-    assert after["loss"] < before["loss"] - 0.1
-    assert after["bits_per_byte"] < before["bits_per_byte"]
+    assert (before["step"], after["step"]) == (0, STEPS)
+    assert before["bits_per_byte"] / before["loss"] == pytest.approx(after["bits_per_byte"] / after["loss"])
     assert not (straight / "state").exists()
     assert load_checkpoint(straight).has_mlm_head
+
+
+def test_steps_on_one_batch_learn_it():
+    checkpoint, generator = tiny_checkpoint("bert"), np.random.default_rng(2)
+    ids = tf.constant(generator.integers(5, 48, (4, 12)), tf.int32)
+    masker = Masker(48, (0, 1, 2, 3, 4), 4, 0.25)
+    batch = masker.mask(ids, tf.ones_like(ids), stream(0, "mask"))
+    encoder = Encoder(checkpoint.architecture, checkpoint.weights)
+    step = MlmStep(encoder, config(learning_rate=1e-2), total_steps=60)
+    losses = [float(step.train(batch)[0]) for _ in range(60)]
+    assert losses[0] > 3
+    assert losses[-1] < 0.2
 
 
 class KilledError(Exception):
@@ -105,15 +126,52 @@ def test_rows_of_another_tokenizer_are_refused(small_rows, tmp_path):
         pretrain(small_rows / "rows", other, tmp_path / "run", config())
 
 
-def test_rows_longer_than_the_base_reads_are_refused(small_rows, tmp_path):
-    base = tmp_path / "base"
-    base.mkdir()
-    save_checkpoint(tiny_checkpoint("bert"), small_rows / "tokenizer", base)
+def test_rows_longer_than_the_base_reads_are_refused(small_rows, tiny_base, tmp_path):
     with pytest.raises(StackbertError, match="20 at most"):
-        pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", config(base=str(base)))
+        pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", config(base=str(tiny_base)))
 
 
 def test_held_out_history_has_equal_masks_at_each_point(straight):
     history = json.loads((straight / "history.json").read_text())
     assert [point["step"] for point in history] == [0, STEPS // 2, STEPS]
     assert np.isfinite([point["loss"] for point in history]).all()
+
+
+RUN = """
+import json, sys
+from pathlib import Path
+from pretrain.config import PretrainConfig
+from pretrain.training import pretrain
+rows, tokenizer, out, config = sys.argv[1:]
+pretrain(Path(rows), Path(tokenizer), Path(out), PretrainConfig(**json.loads(config)))
+"""
+
+
+def run_and_signal(rows: Path, out: Path, settings: dict, asked: int, after: str) -> int:
+    """Pretrain in a process of its own, send it a signal as soon as a state numbered `after` or a file is there."""
+    command = [sys.executable, "-c", RUN, rows / "rows", rows / "tokenizer", out, json.dumps(settings)]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen(list(map(str, command)), env=environment, stdout=subprocess.DEVNULL)
+    partial, deadline = out.with_name(out.name + ".partial"), time.monotonic() + 120
+    while not (partial / after).exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    assert (partial / after).exists(), "the run ended before it could be stopped"
+    process.send_signal(asked)
+    return process.wait(120)
+
+
+def test_kill_9_in_the_middle_and_resume_gives_the_weights_of_the_straight_run(straight, small_rows, tmp_path):
+    settings = vars(config(save_seconds=0.0))
+    code = run_and_signal(small_rows, tmp_path / "run", settings, signal.SIGKILL, "state/ckpt-7.index")
+    assert code == -signal.SIGKILL
+    assert not (tmp_path / "run").exists()
+    pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", config(save_seconds=0.0))
+    assert fingerprint(tmp_path / "run") == fingerprint(straight)
+
+
+def test_sigterm_saves_the_state_and_exits_75(small_rows, tmp_path):
+    settings = vars(config(tokens=100_000 * 4 * 32))  # far longer than the test waits
+    code = run_and_signal(small_rows, tmp_path / "run", settings, signal.SIGTERM, "history.json")
+    assert code == 75
+    assert not (tmp_path / "run").exists()
+    assert list((tmp_path / "run.partial" / "state").glob("ckpt-*.index"))

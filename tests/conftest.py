@@ -1,4 +1,4 @@
-"""A small corpus, vocabulary and packed rows, written for the tests."""
+"""A small corpus, vocabulary, packed rows and base checkpoint, written for the tests."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ import pytest
 
 from corpora.artifact import build_artifact
 from corpora.post import Post, write_posts
+from pretrain.checkpoint import save_checkpoint
+from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.rows import encode_rows
 from tokenizer.vocabulary import train_tokenizer
@@ -30,4 +32,12 @@ def small_rows(tmp_path_factory) -> Path:
     train_tokenizer(folder / "corpus", folder / "tokenizer", TokenizerConfig(vocab_size=120))
     config = EncodeConfig(row_length=32, held_out_share=0.1)
     encode_rows(folder / "corpus", folder / "tokenizer", folder / "rows", config)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_base(small_rows, tmp_path_factory) -> Path:
+    """A tiny BERT of random weights with the small vocabulary; reads 20 tokens."""
+    folder = tmp_path_factory.mktemp("base")
+    save_checkpoint(tiny_checkpoint("bert", vocab_size=120), small_rows / "tokenizer", folder)
     return folder

@@ -1,0 +1,44 @@
+"""A small labelled set: each text says its label with a word, among words that say nothing."""
+
+import json
+import random
+from pathlib import Path
+
+import pandas as pd
+
+from corpora.artifact import build_artifact
+from corpora.labelled import Split, load_labelled
+
+LABELS = ("mysql", "numpy", "node.js")
+NOISE = "connect from to a list in or sort the rows of table with and print them".split()
+SIZES = {"train": 240, "dev": 48, "test": 60}
+
+
+def texts_and_labels(count: int, seed: int) -> tuple[list[str], list[list[str]]]:
+    draw = random.Random(seed)
+    labels = [[LABELS[number % 3]] if number % 7 else [LABELS[0], LABELS[1]] for number in range(count)]
+    texts = []
+    for chosen in labels:
+        words = draw.choices(NOISE, k=3) + chosen
+        draw.shuffle(words)
+        texts.append(" ".join(words))
+    return texts, labels
+
+
+def write_labelled(folder: Path) -> Path:
+    """The set as the stage 'corpora label' would leave it."""
+
+    def work(out: Path) -> dict[str, int]:
+        (out / "labels.json").write_text(json.dumps([{"name": name, "posts": 1} for name in LABELS]))
+        for seed, (split, count) in enumerate(SIZES.items()):
+            texts, labels = texts_and_labels(count, seed)
+            ids = [f"{split}-{number}" for number in range(count)]
+            pd.DataFrame({"id": ids, "text": texts, "labels": labels}).to_parquet(out / f"{split}.parquet")
+        return {}
+
+    build_artifact(folder, "corpora label", {}, {}, work)
+    return folder
+
+
+def load_splits(folder: Path) -> dict[str, Split]:
+    return {split: load_labelled(folder, split) for split in SIZES}

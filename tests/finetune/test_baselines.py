@@ -1,0 +1,59 @@
+"""TF-IDF and logistic regression."""
+
+import random
+import re
+
+import numpy as np
+import pytest
+
+from corpora.labelled import Split
+from finetune.baselines import STRENGTHS, TERM, fit_tfidf
+from finetune.metrics import evaluate, tune_threshold
+
+SAID = {0: "c++", 1: "c#", 2: "node.js"}
+
+
+def split(count: int, seed: int, labels: int = 3) -> Split:
+    """Texts that differ in one term only, and in words that say nothing."""
+    draw = random.Random(seed)
+    words = "how to read a file in my code with some loop".split()
+    numbers = [n % 3 for n in range(count)]
+    texts = [" ".join([*draw.choices(words, k=8), SAID[number], *draw.choices(words, k=4)]) for number in numbers]
+    return Split([str(n) for n in range(count)], texts, np.eye(labels, dtype=np.uint8)[numbers])
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("C++, C# (F#) and .NET!", "C++ C# F# and .NET"),
+        ("node.js. scikit-learn", "node.js scikit-learn"),
+        ("a_b x1", "a_b x1"),
+    ],
+)
+def test_terms_keep_their_symbols(text, terms):
+    assert re.findall(TERM, text) == terms.split()
+
+
+def test_texts_that_differ_in_a_symbol_are_told_apart():
+    result = fit_tfidf(split(300, 1), split(60, 2), split(60, 3))
+    test = split(60, 3)
+    threshold, _ = tune_threshold(split(60, 2).targets, result.dev_NL)
+    assert result.test_NL.shape == (60, 3)
+    assert evaluate(test.targets, result.test_NL, threshold)["weighted_f1"] > 0.97
+    assert result.strength in STRENGTHS
+    assert result.features > 3
+
+
+def test_label_without_a_training_text_is_scored_0():
+    result = fit_tfidf(split(60, 1, labels=4), split(30, 2, labels=4), split(30, 3, labels=4))
+    assert (result.test_NL[:, 3] == 0).all()
+
+
+def test_shuffled_labels_give_chance():
+    draw = np.random.default_rng(0)
+    train, dev, test = (split(count, seed) for count, seed in ((150, 1), (60, 2), (300, 3)))
+    mixed = [Split(part.ids, part.texts, draw.permutation(part.targets)) for part in (train, dev)]
+    result = fit_tfidf(*mixed, test)
+    threshold, _ = tune_threshold(mixed[1].targets, result.dev_NL)
+    # always saying all three labels gives F1 0.5
+    assert evaluate(test.targets, result.test_NL, threshold)["weighted_f1"] < 0.56

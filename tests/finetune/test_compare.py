@@ -1,0 +1,172 @@
+"""A whole comparison of tiny checkpoints."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpora.errors import StackbertError
+from finetune import cells
+from finetune.bundle import load_bundle
+from finetune.compare import LINEAR, compare
+from finetune.config import CompareConfig
+from finetune.metrics import DEFINITIONS
+from pretrain.checkpoint import save_checkpoint
+from tests.finetune.questions import LABELS, load_splits
+from tests.pretrain.tiny import tiny_checkpoint
+
+
+@pytest.fixture(scope="module")
+def config(recipe) -> CompareConfig:
+    return CompareConfig(recipe=replace(recipe, epochs=1, head_epochs=2), seeds=(0, 1), resamples=100, title="Tiny")
+
+
+@pytest.fixture(scope="module")
+def rows(tiny_base, small_rows, tmp_path_factory) -> dict[str, str]:
+    other = tmp_path_factory.mktemp("other")
+    save_checkpoint(tiny_checkpoint("distilbert", vocab_size=120), small_rows / "tokenizer", other)
+    return {"generic": str(tiny_base), "adapted": str(other)}
+
+
+@pytest.fixture(scope="module")
+def finished(labelled, rows, config, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("comparison") / "out"
+    compare(labelled, rows, out, config)
+    return out
+
+
+def test_outputs_are_all_there(finished):
+    names = {path.relative_to(finished).as_posix() for path in finished.rglob("*") if path.is_file()}
+    assert {"comparison.json", "comparison.md", "report.html", "manifest.json"} <= names
+    for row in ("generic", "adapted"):
+        assert {f"cells/{row}/seed-{seed}/cell.json" for seed in (0, 1)} <= names
+        assert f"models/{row}/model.safetensors" in names
+
+
+def test_comparison_holds_a_row_for_each_with_every_metric(finished):
+    comparison = json.loads((finished / "comparison.json").read_text("utf-8"))
+    assert [row["name"] for row in comparison["rows"]] == [LINEAR, "generic", "adapted"]
+    for row in comparison["rows"]:
+        assert row["metrics"].keys() == DEFINITIONS.keys()
+        assert len(row["metrics"]["weighted_f1"]["values"]) == (1 if row["name"] == LINEAR else 2)
+        assert (row["against_baseline"] is None) == (row["name"] == "generic")
+        assert [entry["label"] for entry in row["per_label"]] == list(LABELS)
+    assert comparison["baseline"] == "generic"
+    assert comparison["data"]["test"] == 60
+    assert comparison["verdict"]
+
+
+def test_kept_model_gives_the_scores_of_the_first_seed(finished, labelled):
+    bundle = load_bundle(finished / "models" / "generic")
+    test = load_splits(labelled)["test"]
+    first = np.load(finished / "cells" / "generic" / "seed-0" / "test.npy")
+    for prediction, scores in zip(bundle.predict(test.texts[:5]), first, strict=False):
+        assert {name for name, _ in prediction.labels} == set(LABELS)
+        found = dict(prediction.labels)
+        np.testing.assert_allclose([found[name] for name in LABELS], scores, atol=1e-5)
+        assert prediction.chosen == [pair for pair in prediction.labels if pair[1] >= bundle.threshold]
+
+
+def test_finished_comparison_is_not_made_again(finished, labelled, rows, config, monkeypatch):
+    monkeypatch.setattr("finetune.compare.run_checkpoint", None)
+    compare(labelled, rows, finished, config)
+
+
+def test_same_checkpoint_under_two_names_makes_no_difference(labelled, tiny_base, config, tmp_path):
+    rows = {"one": str(tiny_base), "two": str(tiny_base)}
+    compare(labelled, rows, tmp_path / "out", replace(config, tfidf=False))
+    comparison = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))
+    assert comparison["rows"][1]["against_baseline"]["difference"] == 0
+    assert comparison["rows"][1]["against_baseline"]["verdict"] == "no difference"
+    assert "No gain is shown" in comparison["verdict"]
+
+
+class KilledError(Exception):
+    """Stands for a process that ends at once."""
+
+
+@pytest.mark.parametrize("before_the_first_is_kept", [True, False])
+def test_interrupted_comparison_goes_on_with_the_missing_cells(
+    before_the_first_is_kept, finished, labelled, rows, config, tmp_path, monkeypatch
+):
+    row = {"generic": rows["generic"]}
+    kept: list[Path] = []
+    keep = cells._kept
+
+    def keep_then_die(folder, summary, test_NL):
+        if before_the_first_is_kept and folder.name == "seed-0":
+            raise KilledError
+        kept.append(folder)
+        cell = keep(folder, summary, test_NL)
+        if folder.name == "seed-0":
+            raise KilledError
+        return cell
+
+    def keep_and_note(folder, summary, test_NL):
+        kept.append(folder)
+        return keep(folder, summary, test_NL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "_kept", keep_then_die)
+        with pytest.raises(KilledError):
+            compare(labelled, row, tmp_path / "out", config)
+    assert not (tmp_path / "out").exists()
+    first = len(kept)
+    assert first == (1 if before_the_first_is_kept else 2)
+    monkeypatch.setattr(cells, "_kept", keep_and_note)
+    compare(labelled, row, tmp_path / "out", config)
+    assert len(kept) == len(set(kept)) == 3
+    for name in ("generic/seed-0", "generic/seed-1"):
+        one, two = (np.load(folder / "cells" / name / "test.npy") for folder in (finished, tmp_path / "out"))
+        np.testing.assert_array_equal(one, two)
+
+
+def test_baseline_that_is_no_row_is_an_error(labelled, rows, config, tmp_path):
+    with pytest.raises(StackbertError, match="baseline 'base' is not among the rows: generic, adapted"):
+        compare(labelled, rows, tmp_path / "out", replace(config, baseline="base"))
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 1)])
+def test_no_seed_or_one_named_twice_is_an_error(seeds, labelled, rows, config, tmp_path):
+    with pytest.raises(StackbertError, match="give at least one, each once"):
+        compare(labelled, rows, tmp_path / "out", replace(config, seeds=seeds))
+
+
+@pytest.mark.parametrize("names", [("c++", "c#"), ("Adapted", "adapted"), ("base", "TF-IDF, logistic regression")])
+def test_rows_that_would_share_a_folder_are_refused(names, labelled, tiny_base, config, tmp_path):
+    with pytest.raises(StackbertError, match="differ in punctuation or case only; rename one"):
+        compare(labelled, dict.fromkeys(names, str(tiny_base)), tmp_path / "out", config)
+
+
+def test_checkpoint_without_safetensors_is_refused_by_name(labelled, tiny_base, config, tmp_path):
+    unsafe = tmp_path / "unsafe"
+    unsafe.mkdir()
+    (unsafe / "config.json").write_bytes((tiny_base / "config.json").read_bytes())
+    (unsafe / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    with pytest.raises(StackbertError, match=r"pytorch_model\.bin can run code when loaded and is refused"):
+        compare(labelled, {"generic": str(unsafe)}, tmp_path / "out", replace(config, tfidf=False))
+
+
+def test_vocabulary_larger_than_the_word_table_is_refused(labelled, small_rows, config, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    save_checkpoint(tiny_checkpoint("bert"), small_rows / "tokenizer", small)
+    with pytest.raises(StackbertError, match=r"\d+ tokens, but 48 rows in the word table"):
+        compare(labelled, {"generic": str(small)}, tmp_path / "out", replace(config, tfidf=False))
+
+
+@pytest.mark.parametrize(("length", "message"), [(21, "reads 20 tokens at most; max_length is 21"), (2, "3 or more")])
+def test_lengths_that_cannot_be_read_are_refused(length, message, labelled, rows, config, tmp_path):
+    changed = replace(config, tfidf=False, recipe=replace(config.recipe, max_length=length))
+    with pytest.raises(StackbertError, match=message):
+        compare(labelled, rows, tmp_path / "out", changed)
+
+
+def test_features_are_computed_once_for_all_seeds(labelled, tiny_base, config, tmp_path, monkeypatch):
+    calls: list[int] = []
+    encode = cells.encode_split
+    monkeypatch.setattr(cells, "encode_split", lambda *args: calls.append(1) or encode(*args))
+    compare(labelled, {"one": str(tiny_base)}, tmp_path / "out", replace(config, tfidf=False))
+    assert len(calls) == 3  # train, dev and test

@@ -1,0 +1,120 @@
+"""The study file: every setting can be given, and a wrong one is named."""
+
+import dataclasses
+import typing
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal
+
+import pytest
+
+from corpora.config import CorpusConfig, LabelConfig
+from corpora.errors import StackbertError
+from finetune.config import CompareConfig, FinetuneConfig
+from finetune.study import Study, load_study
+from pretrain.config import PretrainConfig
+from tokenizer.config import EncodeConfig, TokenizerConfig
+
+STUDIES = Path(__file__).parents[2] / "studies"
+SECTIONS = {
+    "corpora.text": CorpusConfig,
+    "labels": LabelConfig,
+    "tokenizer": TokenizerConfig,
+    "encode": EncodeConfig,
+    "pretrain": PretrainConfig,
+    "compare": CompareConfig,
+    "compare.recipe": FinetuneConfig,
+}
+SETTINGS = [
+    (section, field)
+    for section, config in SECTIONS.items()
+    for field in dataclasses.fields(config)
+    if not dataclasses.is_dataclass(field.type)
+]
+
+
+def load(folder: Path, text: str) -> Study:
+    path = folder / "study.toml"
+    path.write_text(text, "utf-8")
+    return load_study(path)
+
+
+def other_value(field: dataclasses.Field) -> tuple[str, Any]:
+    """A value that is not the default, as TOML and as Python reads it."""
+    kind = field.type
+    if typing.get_origin(kind) is UnionType:
+        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+    if typing.get_origin(kind) is Literal:
+        value = next(name for name in typing.get_args(kind) if name != field.default)
+        return f'"{value}"', value
+    if typing.get_origin(kind) is tuple:
+        return ("[7, 8]", (7, 8)) if int in typing.get_args(kind) else ('["b", "a"]', ("b", "a"))
+    if kind is bool:
+        return str(not field.default).lower(), not field.default
+    return {str: ('"other"', "other"), int: ("77", 77), float: ("0.25", 0.25)}[kind]
+
+
+@pytest.mark.parametrize(("section", "field"), SETTINGS, ids=[f"{section}.{field.name}" for section, field in SETTINGS])
+def test_every_setting_can_be_given(section, field, tmp_path):
+    text, value = other_value(field)
+    further = 'path = "x"\ntitle_column = "t"\n' if section == "corpora.text" and field.name == "source" else ""
+    study: Any = load(tmp_path, f"[{section}]\n{further}{field.name} = {text}\n")
+    for part in section.split("."):
+        study = study[part] if isinstance(study, dict) else getattr(study, part)
+    assert getattr(study, field.name) == value
+    assert value != field.default
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in STUDIES.glob("*.toml")))
+def test_studies_that_come_with_the_project_load(name):
+    study = load_study(STUDIES / name)
+    assert study.corpora and study.compare.title
+
+
+def test_there_are_studies():
+    assert {"demo.toml", "stackoverflow.toml"} <= {path.name for path in STUDIES.iterdir()}
+
+
+def test_empty_file_is_the_default_study(tmp_path):
+    assert load(tmp_path, "") == Study()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tokenizr]\nvocab_size = 5\n", "tokenizr: no such setting; did you mean 'tokenizer'?"),
+        ("[tokenizer]\nvocab_sise = 5\n", "tokenizer.vocab_sise: no such setting; did you mean 'vocab_size'?"),
+        ("[corpora.x]\nsuorce = 'table'\n", "corpora.x.suorce: no such setting; did you mean 'source'?"),
+        (
+            "[compare.recipe]\nmax_lenght = 9\n",
+            "compare.recipe.max_lenght: no such setting; did you mean 'max_length'?",
+        ),
+        ("[compare]\nqqq = 9\n", "compare.qqq: no such setting; there are recipe, seeds, baseline"),
+        ("[pretrain]\ntokens = 'many'\n", "pretrain.tokens: Input should be a valid integer"),
+        ("[pretrain]\ntransfer = 'man'\n", "pretrain.transfer: Input should be 'mean' or 'random'"),
+        ("[corpora.x]\nsource = 'table'\n", "corpora.x: Value error, source 'table' needs path"),
+        ("labels = 3\n", "labels: Input should be a dictionary"),
+        ("[labels\n", "not valid TOML"),
+    ],
+)
+def test_wrong_settings_are_named(text, message, tmp_path):
+    with pytest.raises(StackbertError) as error:
+        load(tmp_path, text)
+    assert str(error.value).startswith(f"{tmp_path / 'study.toml'}:")
+    assert message in str(error.value)
+
+
+def test_every_wrong_setting_is_named_at_once(tmp_path):
+    with pytest.raises(StackbertError) as error:
+        load(tmp_path, "[pretrain]\ntokens = 'x'\nseed = 'y'\n[encode]\nrow = 3\n")
+    assert all(name in str(error.value) for name in ("pretrain.tokens", "pretrain.seed", "encode.row"))
+
+
+def test_file_that_cannot_be_read_is_an_error(tmp_path):
+    with pytest.raises(StackbertError, match=r"none\.toml: no such file"):
+        load_study(tmp_path / "none.toml")
+    with pytest.raises(StackbertError, match="cannot be read"):
+        load_study(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b'out = "caf\xe9"')
+    with pytest.raises(StackbertError, match="not valid TOML"):
+        load_study(tmp_path / "latin.toml")

@@ -1,0 +1,129 @@
+"""Two-phase fine-tuning of a tiny checkpoint."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from corpora.errors import StackbertError
+from finetune.classifier import Classifier
+from finetune.metrics import evaluate
+from finetune.training import EncodedSplit, WholeTraining, encode_split, train_head
+from pretrain.checkpoint import load_checkpoint
+from tests.finetune.questions import LABELS, load_splits
+from tokenizer.reader import load_reader
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_base, recipe) -> Classifier:
+    return Classifier(
+        load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), replace(recipe, epochs=5, learning_rate=5e-3)
+    )
+
+
+@pytest.fixture(scope="module")
+def splits(classifier, labelled) -> list[EncodedSplit]:
+    return [encode_split(classifier, split) for split in load_splits(labelled).values()]
+
+
+@pytest.fixture(scope="module")
+def whole(classifier, splits) -> WholeTraining:
+    return WholeTraining(classifier, *splits)
+
+
+@pytest.fixture(autouse=True)
+def start_anew(classifier):
+    classifier.encoder.assign(classifier.checkpoint.weights)
+
+
+def changed(classifier: Classifier) -> set[str]:
+    """Names of the encoder's weights that are no longer the checkpoint's."""
+    now, before = classifier.encoder.numpy_weights(), classifier.checkpoint.weights
+    return {name for name in now if not np.array_equal(now[name], before[name])}
+
+
+def separable(split: EncodedSplit, seed: int) -> EncodedSplit:
+    """The split with features that a linear head can tell the labels from."""
+    noise = np.random.default_rng(seed).normal(0, 0.2, split.features_NH.shape).astype(np.float32)
+    noise[:, : len(LABELS)] += 2.0 * split.targets_NL
+    return replace(split, features_NH=noise)
+
+
+def test_head_learns_and_leaves_the_encoder_alone(classifier, splits):
+    splits = [separable(split, seed) for seed, split in enumerate(splits)]
+    phase = train_head(classifier, *splits, seed=0)
+    assert changed(classifier) == set()
+    losses = [record["dev_loss"] for record in phase.epochs]
+    assert min(losses) < losses[0]
+    assert evaluate(splits[2].targets_NL, phase.test_NL, phase.threshold)["weighted_f1"] > 0.9
+
+
+def test_whole_model_goes_lower_than_the_head_and_moves_every_weight_that_it_reads(classifier, splits, whole):
+    head = train_head(classifier, *splits, seed=0)
+    phase = whole.run(0)
+    head_loss, whole_loss = (min(record["dev_loss"] for record in part.epochs) for part in (head, phase))
+    assert whole_loss < 0.5 * head_loss
+    assert evaluate(splits[2].targets_NL, phase.test_NL, phase.threshold)["weighted_f1"] > 0.95
+    names = {name for name in classifier.encoder.weights if not name.startswith("mlm/")}
+    assert changed(classifier) == names
+
+
+def test_best_epoch_is_what_stays(classifier, splits, whole):
+    train_head(classifier, *splits, seed=1)
+    phase = whole.run(1)
+    scores = np.clip(classifier.probabilities(splits[1].sequences).astype(float), 1e-7, 1 - 1e-7)
+    loss = -np.mean(np.where(splits[1].targets_NL > 0, np.log(scores), np.log1p(-scores)))
+    assert loss == pytest.approx(min(record["dev_loss"] for record in phase.epochs), abs=1e-6)
+    np.testing.assert_allclose(phase.dev_NL, scores, atol=1e-6)
+
+
+def test_same_seed_gives_the_same_result_and_another_does_not(classifier, splits, whole):
+    results = []
+    for seed in (3, 3, 4):
+        classifier.encoder.assign(classifier.checkpoint.weights)
+        head = train_head(classifier, *splits, seed=seed)
+        results.append((head.test_NL, whole.run(seed).test_NL))
+    for first, second, third in zip(*results, strict=True):
+        np.testing.assert_array_equal(first, second)
+        assert not np.array_equal(first, third)
+
+
+def test_shuffled_labels_give_chance(classifier, splits, whole):
+    generator = np.random.default_rng(0)
+    train, dev = (replace(split, targets_NL=generator.permutation(split.targets_NL)) for split in splits[:2])
+    phase = train_head(classifier, train, dev, splits[2], seed=0)
+    targets = splits[2].targets_NL
+    all_labels = evaluate(targets, np.ones(targets.shape, np.float32), 0.5)["weighted_f1"]
+    assert evaluate(targets, phase.test_NL, phase.threshold)["weighted_f1"] < all_labels + 0.08
+
+
+def test_features_are_those_of_each_text_alone_and_in_order(classifier, splits):
+    for number in (0, 5, 17):
+        alone = classifier.features([splits[0].sequences[number]])[0]
+        np.testing.assert_allclose(splits[0].features_NH[number], alone, atol=1e-5)
+
+
+def test_mean_pooling_is_the_mean_over_the_texts_own_tokens(classifier, splits, recipe):
+    import tensorflow as tf
+
+    mean = Classifier(classifier.checkpoint, classifier.reader, len(LABELS), replace(recipe, pooling="mean"))
+    sequence = splits[0].sequences[0]
+    hidden = mean.encoder.hidden(tf.constant([sequence]), tf.ones((1, len(sequence)), tf.int32)).numpy()[0]
+    np.testing.assert_allclose(mean.features(splits[0].sequences)[0], hidden.mean(0), atol=1e-5)
+
+
+def test_patience_stops_the_whole_model_early(tiny_base, recipe, splits):
+    config = replace(recipe, epochs=9, patience=1, learning_rate=1e-9, dropout=0.0, head_epochs=1)
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
+    worse = replace(splits[1], targets_NL=1 - splits[1].targets_NL)
+    train_head(classifier, splits[0], worse, splits[2], seed=0)
+    phase = WholeTraining(classifier, splits[0], worse, splits[2])
+    phase._optimizer.apply = lambda gradients, rate: None  # a model that does not move never gets better
+    assert len(phase.run(0).epochs) == 2
+
+
+def test_loss_that_is_not_a_number_is_an_error(classifier, splits, whole):
+    broken = {name: np.full_like(weight, np.nan) for name, weight in classifier.checkpoint.weights.items()}
+    classifier.encoder.assign(broken)
+    with pytest.raises(StackbertError, match="epoch 1: the loss is nan; lower the recipe's learning_rate"):
+        whole.run(0)
