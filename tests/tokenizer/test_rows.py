@@ -92,12 +92,6 @@ def test_long_post_is_cut_and_loses_no_token(small_rows, tmp_path):
     assert max(map(len, found)) == 14
 
 
-@pytest.mark.parametrize("length", [7, 4_097])
-def test_row_length_out_of_range_is_an_error(length, small_rows, tmp_path):
-    with pytest.raises(StackbertError, match=f"row_length {length}: must be from 8 to 4,096"):
-        encode_rows(small_rows / "corpus", small_rows / "tokenizer", tmp_path / "r", EncodeConfig(row_length=length))
-
-
 def test_nothing_held_out_is_an_error(small_rows, tmp_path):
     with pytest.raises(StackbertError, match="too few posts, nothing is left for held_out"):
         encode_rows(small_rows / "corpus", small_rows / "tokenizer", tmp_path / "r", EncodeConfig(held_out_share=1e-9))

@@ -1,0 +1,39 @@
+"""Settings out of range are refused when they are made, whether by the command line, a study or Python."""
+
+import pytest
+
+from corpora.errors import StackbertError
+from finetune.config import CompareConfig, FinetuneConfig
+from pretrain.config import PretrainConfig
+from tokenizer.config import EncodeConfig, TokenizerConfig
+
+
+@pytest.mark.parametrize(
+    ("config", "setting", "value"),
+    [
+        (TokenizerConfig, "vocab_size", 0),
+        (TokenizerConfig, "min_count", 0),
+        (TokenizerConfig, "alphabet_size", 0),
+        (TokenizerConfig, "lexicon_size", -1),
+        (EncodeConfig, "row_length", 7),
+        (EncodeConfig, "row_length", 4_097),
+        (EncodeConfig, "held_out_share", 1.0),
+        (EncodeConfig, "max_posts", -1),
+        (PretrainConfig, "batch_rows", 0),
+        (PretrainConfig, "tokens", 0),
+        (PretrainConfig, "mask_rate", 2.0),
+        (PretrainConfig, "learning_rate", 0.0),
+        (PretrainConfig, "warmup_share", 1.1),
+        (FinetuneConfig, "max_length", 2),
+        (FinetuneConfig, "batch_size", 0),
+        (FinetuneConfig, "dropout", 1.0),
+        (CompareConfig, "seeds", ()),
+        (CompareConfig, "seeds", (1, 1)),
+        (CompareConfig, "resamples", 0),
+    ],
+)
+def test_setting_out_of_range_names_itself_and_what_it_was(config, setting, value):
+    with pytest.raises(StackbertError) as error:
+        config(**{setting: value})
+    assert setting in str(error.value)
+    assert str(value) in str(error.value)
