@@ -148,7 +148,7 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     arguments = sys.argv[1:]
     try:
-        if not arguments or arguments[0] in ("-h", "--help", "help"):
+        if _asks_for_overview(arguments):
             print(HELP, end="")
         elif arguments[0] == "run":
             _run(arguments[1:])
@@ -158,6 +158,12 @@ def main() -> None:
         sys.exit(f"stackbert: {error}")
     except KeyboardInterrupt:
         sys.exit("stackbert: interrupted; the same command goes on from what is finished")
+
+
+def _asks_for_overview(arguments: list[str]) -> bool:
+    """Whether no command is named: nothing at all, a plain call for help, or a room without a verb."""
+    words = [word for word in arguments if word not in ("-h", "--help", "help")]
+    return not words or (len(words) == 1 and words[0] in {name.split()[0] for name in COMMANDS})
 
 
 def _room(arguments: list[str]) -> None:

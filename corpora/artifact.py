@@ -18,6 +18,8 @@ from corpora.errors import StackbertError
 
 MANIFEST = "manifest.json"
 REQUEST = "request.json"
+SCRATCH = "scratch"
+"""Folder in a staging folder for what is needed until the end and not after, such as a run's saved state."""
 RECORDED_VERSIONS = (
     "stackbert",
     "numpy",
@@ -89,7 +91,6 @@ def build_artifact(
         _prepare(staging, request, resumable)
         start = time.monotonic()
         counts = work(staging)
-        (staging / REQUEST).unlink()
         manifest = Manifest(
             folder=out,
             files={name: _describe(staging / name) for name in _file_names(staging)},
@@ -102,6 +103,8 @@ def build_artifact(
         del fields["folder"]
         write_json(staging / MANIFEST, fields)
         staging.rename(out)
+        for leftover in (out / REQUEST, out / SCRATCH):
+            shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     return manifest
 
 
@@ -176,7 +179,7 @@ def differences(found: Any, asked: Any, where: str = "") -> list[str]:
 
 def _prepare(staging: Path, request: dict[str, Any], resumable: bool) -> None:
     """Leave `staging` empty but for the request, or, where `resumable`, as the same request left it."""
-    if staging.exists() and not resumable:
+    if staging.exists() and not (resumable and (staging / REQUEST).exists()):
         shutil.rmtree(staging)
     if (staging / REQUEST).exists():
         found = json.loads((staging / REQUEST).read_text("utf-8"))
@@ -225,8 +228,9 @@ def _plain(value: Any) -> Any:
 
 
 def _file_names(folder: Path) -> list[str]:
-    paths = (path for path in folder.rglob("*") if path.is_file() and path.name not in (MANIFEST, REQUEST))
-    return sorted(path.relative_to(folder).as_posix() for path in paths)
+    names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    own = (MANIFEST, REQUEST, SCRATCH)
+    return sorted(name.as_posix() for name in names if name.parts[0] not in own)
 
 
 def _describe(path: Path) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class _Rejections:
             return
         listed = "".join(f"\n  {row.where}: {row.detail}: {row.excerpt[:80]!r}" for row in self._first)
         raise StackbertError(
-            f"{config.path}: {rejected:,} of {balance.read:,} rows cannot be read, more than the "
+            f"{config.path or config.source}: {rejected:,} of {balance.read:,} rows cannot be read, more than the "
             f"{config.max_rejected_share:.2%} allowed; the first:{listed}\n"
             "Repair the file, or raise max_rejected_share to go on without them"
         )

@@ -21,10 +21,9 @@ from corpora.errors import StackbertError
 from corpora.held_out import HeldOut
 from corpora.labelled import LABELS_FILE, MISC, SCHEMA, LabelError, check_names
 from corpora.nearest import nearest_hint
-from corpora.post import Post, read_posts, shards, write_posts
+from corpora.post import PRETRAINING, Post, read_posts, shards, write_posts
 
 STAGE = "corpora label"
-PRETRAINING = "pretraining"
 ROWS_PER_GROUP = 2_000
 
 SELECTED = ("test", "dev", "train")  # in this order: each is kept clear of those before it
@@ -34,9 +33,10 @@ NOT_LABELLED = 255
 def build_labels(corpora: list[Path], out: Path, config: LabelConfig) -> Manifest:
     """Write train, dev and test sets, labels.json and pretraining/posts-*.parquet into `out`.
 
-    `corpora` are outputs of 'corpora build'; where two hold the same post, the first one's is taken. Nothing that
-    recognisably stands in the test set is in dev, train or pretraining, nothing of dev in train or pretraining: see
-    HeldOut. The posts are read once for each step, so memory holds keys, not texts.
+    `corpora` are outputs of 'corpora build'; where two hold the same post, the first one's is taken. A post that stands
+    in the test set, or consists of it for the most part, is not in dev, train or pretraining, likewise for dev: see
+    HeldOut. A test text quoted within a longer post is not looked for, and ids are one space over all corpora. The
+    posts are read once for each step, so memory holds keys, not texts.
 
     Raises StackbertError where a split comes out empty, LabelError where no post has tags or a label no post.
     """

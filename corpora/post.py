@@ -8,7 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpora.artifact import require_artifact
 from corpora.errors import StackbertError
+
+PRETRAINING = "pretraining"
+"""Folder of a labelled set with the posts that are kept apart from it."""
 
 POSTS_PER_SHARD = 100_000  # some 60 MB compressed
 POSTS_PER_GROUP = 5_000  # what is held in memory: some 20 MB of objects
@@ -78,6 +82,17 @@ def read_posts(folder: Path) -> Iterator[Post]:
         for batch in pq.ParquetFile(path).iter_batches(batch_size=2_000):
             for row in batch.to_pylist():
                 yield Post(**row | {"tags": tuple(row["tags"])})
+
+
+def count_posts(folder: Path) -> int:
+    """How many posts the shards of `folder` hold, from their footers."""
+    return sum(pq.ParquetFile(path).metadata.num_rows for path in shards(folder))
+
+
+def pretraining_posts(folder: Path) -> Path:
+    """Where the posts for pretraining are: in a labelled set the leak-free ones, else a corpus's own."""
+    manifest = require_artifact(folder, "corpora build", "corpora label")
+    return folder / PRETRAINING if manifest.stage == "corpora label" else folder
 
 
 def shards(folder: Path) -> list[Path]:

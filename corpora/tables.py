@@ -24,6 +24,7 @@ from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_short, pos
 from corpora.tags import parse_tags
 
 ROWS_PER_CHUNK = 500
+BROKEN_BYTE = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, as Python reads it on request
 HUB = "hub:"
 
 _WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0")  # what an id becomes in pandas when a column has gaps
@@ -81,16 +82,18 @@ def hub_address(path: str) -> tuple[str, str, str | None]:
 
 def _post_or_reason(where: str, values: Mapping[str, Any], config: CorpusConfig) -> Outcome:
     title, body = _text(values, config.title_column), _text(values, config.body_column)
-    if any("\udc80" <= character <= "\udcff" for character in chain(title, body) if character > "\ud7ff"):
+    tags = parse_tags(values.get(config.tags_column)) if config.tags_column else ()
+    given_id = _id(values, config.id_column)
+    if any(BROKEN_BYTE.search(part) for part in (title, body, given_id, *tags)):
         return bad_row(where, "not UTF-8", title or body)
     title, body = clean_title(title), clean_body(body, config.format)
-    post_id = _id(values, config.id_column) or "content-" + exact_key(f"{title}\n{body}").hex()
+    post_id = given_id or "content-" + exact_key(f"{title}\n{body}").hex()
     post = Post(
         id=post_id,
         kind="question" if config.tags_column or title else "document",
         title=title,
         text=body,
-        tags=parse_tags(values.get(config.tags_column)) if config.tags_column else (),
+        tags=tuple(tag.encode("utf-8", "replace").decode() for tag in tags),
         url=post_url(config, "question", post_id),
     )
     return kept_or_short(post, config)

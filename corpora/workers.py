@@ -17,6 +17,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def available_cores() -> int:
+    """Cores that this process may use; all of the machine's where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
     """Yield function(item) for each item, in order; `processes` 0 is one a core.
 
@@ -25,7 +30,7 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], proc
     """
     items = iter(items)
     first = list(itertools.islice(items, WAITING_PER_PROCESS))
-    processes = processes or len(os.sched_getaffinity(0))
+    processes = processes or available_cores()
     if processes == 1 or len(first) < WAITING_PER_PROCESS:
         yield from map(function, itertools.chain(first, items))
         return

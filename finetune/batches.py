@@ -22,7 +22,7 @@ class TextBatch(NamedTuple):
     """Number of the text, within the batch, that each token belongs to; -1 for padding."""
 
 
-def pack_texts(sequences: list[list[int]], reader: TextReader, row_length: int) -> list[list[int]]:
+def pack_texts(sequences: list[list[int]], row_length: int) -> list[list[int]]:
     """Numbers of the texts that share each row, best fit."""
     packer: RowPacker[int] = RowPacker(row_length, open_rows=len(sequences))
     done = list(packer.add((len(sequence), number) for number, sequence in enumerate(sequences)))
@@ -53,7 +53,7 @@ def inference_batches(
     sequences: list[list[int]], reader: TextReader, row_length: int, rows_per_batch: int
 ) -> Iterator[tuple[TextBatch, np.ndarray]]:
     """Batches that hold every text once, all of one shape, with the numbers of the texts in each."""
-    for rows in batched_lists(pack_texts(sequences, reader, row_length), rows_per_batch):
+    for rows in batched_lists(pack_texts(sequences, row_length), rows_per_batch):
         yield batch_of_rows(sequences, rows, reader, row_length, rows_per_batch)
 
 
@@ -68,7 +68,7 @@ def training_batches(
     step = max(1, batch_size // 4)
     for numbers in batched_lists(order.tolist(), batch_size):
         chosen = [sequences[number] for number in numbers]
-        rows = pack_texts(chosen, reader, row_length)
+        rows = pack_texts(chosen, row_length)
         num_rows = -(-len(rows) // step) * step
         batch, within = batch_of_rows(chosen, rows, reader, row_length, num_rows)
         yield batch, np.asarray(numbers)[within]

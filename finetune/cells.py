@@ -130,7 +130,7 @@ class _Prepared:
                 "parameters": sum(array.size for name, array in weights.items() if not name.startswith("mlm/")),
                 "vocab_size": self._classifier.checkpoint.architecture.vocab_size,
                 "tokens_per_text": float(np.mean(lengths)),
-                "share_cut": float(np.mean([length == self._config.max_length for length in lengths])),
+                "share_cut": sum(split.cut for split in self._splits.values()) / texts,
                 "texts_per_second": texts / self._feature_seconds,
             },
         }

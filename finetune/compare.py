@@ -6,20 +6,22 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from corpora.artifact import Manifest, build_artifact, identify, load_manifest, require_artifact, write_json
+from corpora.artifact import MANIFEST, Manifest, build_artifact, identify, load_manifest, require_artifact, write_json
 from corpora.errors import StackbertError
 from corpora.labelled import label_names, load_labelled
 from finetune.cells import SPLITS, Cell, Task, load_cell, load_for, run_checkpoint, run_linear
-from finetune.config import CompareConfig
+from finetune.config import CompareConfig, FinetuneConfig
 from finetune.metrics import DEFINITIONS, per_label
 from finetune.report import table_text, write_report
 from finetune.significance import compare_weighted_f1, summarize
 from pretrain.bases import resolve_base
+from pretrain.device import choose_dtype
 from tokenizer.reader import load_reader
 
 LINEAR = "TF-IDF + logistic regression"
@@ -32,13 +34,10 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
     `labels` is a labelled set. `out` receives `comparison.json`, `.md`, `report.html`, one folder a cell, and in
     `models/` the first seed's classifier of each row. An interrupted comparison goes on with the missing cells.
     """
-    require_artifact(labels, "corpora label")
-    baseline = config.baseline or next(iter(checkpoints), "")
-    if baseline not in checkpoints:
-        raise StackbertError(f"baseline {baseline!r} is not among the rows: {', '.join(checkpoints) or 'none given'}")
-    _check_names([*checkpoints, *([LINEAR] if config.tfidf else [])])
-    for checkpoint in checkpoints.values():
-        load_for(checkpoint, config.recipe)  # what is wrong with the last row is said before the first one is trained
+    if not labels.is_dir() or (labels / MANIFEST).exists():  # a set made by hand has no manifest
+        require_artifact(labels, "corpora label")
+    config = replace(config, baseline=config.baseline or next(iter(checkpoints), ""))
+    check_rows(checkpoints, config)
     inputs: dict[str, Path | str] = {"labels": labels}
     inputs |= {f"row {name}": identify(resolve_base(checkpoint)) for name, checkpoint in checkpoints.items()}
     manifest = build_artifact(
@@ -46,7 +45,7 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
         "finetune compare",
         config,
         inputs,
-        lambda folder: _compare(labels, checkpoints, baseline, folder, config, inputs),
+        lambda folder: _compare(labels, checkpoints, folder, config, inputs),
         resumable=True,
     )
     print(table_text(json.loads((out / "comparison.json").read_text("utf-8"))))
@@ -57,11 +56,11 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
 def _compare(
     labels: Path,
     checkpoints: Mapping[str, str],
-    baseline: str,
     folder: Path,
     config: CompareConfig,
     inputs: Mapping[str, Path | str],
 ) -> dict[str, Any]:
+    config = replace(config, recipe=_with_precision(config.recipe, folder / "precision.json"))
     task = Task(label_names(labels), {split: load_labelled(labels, split) for split in SPLITS})
     cells: dict[str, list[Cell]] = {}
     if config.tfidf:
@@ -73,17 +72,18 @@ def _compare(
         places = [folder / "cells" / _slug(name) / f"seed-{seed}" for seed in config.seeds]
         bundle = folder / "models" / _slug(name)
         cells[name] = list(run_checkpoint(checkpoint, task, config.recipe, config.seeds, places, bundle))
-    comparison = _comparison(task, checkpoints, baseline, cells, config)
+    comparison = _comparison(task, checkpoints, cells, config)
     comparison["made_from"] = {name: str(value) for name, value in inputs.items() if isinstance(value, str)}
-    comparison["made_from"]["labels"] = load_manifest(labels).identity
+    comparison["made_from"]["labels"] = identify(labels)
     write_json(folder / "comparison.json", comparison)
     write_report(comparison, folder)
     return {"rows": len(cells), "seeds": len(config.seeds), "verdict": comparison["verdict"]}
 
 
 def _comparison(
-    task: Task, checkpoints: Mapping[str, str], baseline: str, cells: Mapping[str, list[Cell]], config: CompareConfig
+    task: Task, checkpoints: Mapping[str, str], cells: Mapping[str, list[Cell]], config: CompareConfig
 ) -> dict[str, Any]:
+    baseline = config.baseline
     rows = [
         _row(name, checkpoints.get(name), found, cells[baseline], task, baseline, config)
         for name, found in cells.items()
@@ -103,7 +103,7 @@ def _comparison(
         "pretraining": [
             {"name": name, "curve": json.loads((Path(source) / "history.json").read_text("utf-8"))}
             for name, source in checkpoints.items()
-            if (Path(source) / "history.json").is_file()
+            if (Path(source) / MANIFEST).is_file() and load_manifest(Path(source)).stage == "pretrain run"
         ],
         "examples": _examples(task, checkpoints),
         "definitions": DEFINITIONS,
@@ -158,7 +158,8 @@ def verdict(rows: list[dict[str, Any]], baseline: str) -> str:
     others = [row for row in rows if row["kind"] == "encoder" and row["against_baseline"]]
     if not others:
         return f"Only {baseline} was fine-tuned, so there is nothing to compare it with."
-    best = max(others, key=lambda row: row["against_baseline"]["difference"])
+    better = [row for row in others if row["against_baseline"]["verdict"] == "better"]
+    best = max(better or others, key=lambda row: row["against_baseline"]["difference"])
     found = best["against_baseline"]
     difference, low, high = (f"{100 * found[key]:+.1f}" for key in ("difference", "low", "high"))
     points = f"{difference} points of weighted F1, 95 % interval {low} to {high}"
@@ -190,6 +191,23 @@ def _examples(task: Task, checkpoints: Mapping[str, str]) -> list[dict[str, Any]
         }
         for text in texts
     ]
+
+
+def check_rows(checkpoints: Mapping[str, str], config: CompareConfig) -> None:
+    """Raise StackbertError for what would fail later: baseline, names, a checkpoint that does not fit the recipe."""
+    baseline = config.baseline or next(iter(checkpoints), "")
+    if baseline not in checkpoints:
+        raise StackbertError(f"baseline {baseline!r} is not among the rows: {', '.join(checkpoints) or 'none given'}")
+    _check_names([*checkpoints, *([LINEAR] if config.tfidf else [])])
+    for checkpoint in checkpoints.values():
+        load_for(checkpoint, config.recipe)
+
+
+def _with_precision(recipe: FinetuneConfig, path: Path) -> FinetuneConfig:
+    """The recipe with 'auto' decided: once for all rows, and kept in `path` for a comparison that goes on."""
+    if not path.is_file():
+        write_json(path, choose_dtype(recipe.precision).name)
+    return replace(recipe, precision=json.loads(path.read_text("utf-8")))
 
 
 def _check_names(names: list[str]) -> None:

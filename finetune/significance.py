@@ -33,8 +33,8 @@ def compare_weighted_f1(
 
     Each of `ours` and `theirs` is one seed's test probabilities (N, L) and threshold. Questions are drawn with
     replacement, the same ones for both sides (Efron and Tibshirani 1993, chapter 13; Koehn 2004); with each draw the
-    seeds are drawn again too, so that the interval holds both sources of chance. 'better' or 'worse' is said only if
-    the interval excludes 0.
+    seeds are drawn again too, so that the interval holds both sources of chance (that of seeds too little, where there
+    are two or three). 'better' or 'worse' is said only if the interval excludes 0.
     """
     generator = np.random.default_rng(seed)
     number = len(targets_NL)

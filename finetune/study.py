@@ -1,16 +1,16 @@
 """The whole chain from one file: corpora, labelled set, vocabulary, rows, two adaptations, comparison."""
 
 import dataclasses
-import difflib
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from corpora.artifact import Manifest
 from corpora.config import CorpusConfig, LabelConfig
-from corpora.errors import StackbertError
+from corpora.errors import StackbertError, require
+from corpora.nearest import nearest_hint
 from finetune.config import CompareConfig, FinetuneConfig
 from pretrain.config import PretrainConfig
 from tokenizer.config import EncodeConfig, TokenizerConfig
@@ -57,7 +57,7 @@ def run_study(study: Study) -> Manifest:
     """Run every stage whose output is not there yet; ends with the comparison's table."""
     from corpora.build import build_corpus
     from corpora.labels import build_labels
-    from finetune.compare import compare
+    from finetune.compare import check_rows, compare
     from pretrain.bases import is_random, resolve_base
     from pretrain.training import pretrain
     from tokenizer.rows import encode_rows
@@ -66,8 +66,11 @@ def run_study(study: Study) -> Manifest:
     out, base = Path(study.out), study.pretrain.base
     # a wrong name is said now and not after hours of pretraining
     generic = dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
-    for checkpoint in generic.values():
-        resolve_base(checkpoint)
+    if generic:
+        check_rows(generic, replace(study.compare, baseline=""))
+    adapted_names = [f"{base} {name}" for name in (ADAPTED, CODE_AWARE)]
+    taken = sorted(set(study.checkpoints) & {base, *adapted_names})
+    require(not taken, f"checkpoints: {', '.join(taken)} names a row of the study itself; choose another name")
     corpora = {name: out / "corpora" / name for name in study.corpora}
     for name, config in study.corpora.items():
         _announce(f"corpus '{name}'", corpora[name])
@@ -108,10 +111,7 @@ def _complaint(place: tuple[str | int, ...], kind: str, message: str) -> str:
     # the innermost section that the setting stands in; 'corpora' has a level of names between
     section = next((_SECTIONS[str(part)] for part in reversed(place[:-1]) if part in _SECTIONS), Study)
     names = [setting.name for setting in dataclasses.fields(section)]
-    nearest = difflib.get_close_matches(str(place[-1]), names, 1)
-    return f"{where}: no such setting" + (
-        f"; did you mean '{nearest[0]}'?" if nearest else f"; there are {', '.join(names)}"
-    )
+    return f"{where}: no such setting" + (nearest_hint(str(place[-1]), names) or f"; there are {', '.join(names)}")
 
 
 _SECTIONS: dict[str, type] = {

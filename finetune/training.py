@@ -29,6 +29,8 @@ class EncodedSplit:
     """A split as one classifier reads it."""
 
     sequences: list[list[int]]
+    cut: int
+    """Texts that were longer."""
     targets_NL: np.ndarray
     features_NH: np.ndarray
     """Of the frozen encoder, before any fine-tuning."""
@@ -50,7 +52,9 @@ class Phase:
 def encode_split(classifier: Classifier, split: Split) -> EncodedSplit:
     """Token ids and frozen features of a split; done once for all seeds."""
     sequences = classifier.sequences(split.texts)
-    return EncodedSplit(sequences, split.targets, classifier.features(sequences))
+    room = classifier.config.max_length - 2
+    cut = sum(len(ids) > room for ids in classifier.reader.ids_without_specials(split.texts))
+    return EncodedSplit(sequences, cut, split.targets, classifier.features(sequences))
 
 
 def train_head(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, test: EncodedSplit, seed: int) -> Phase:

@@ -52,12 +52,16 @@ class TrainingBatches:
 
 
 def held_out_batches(rows: PackedRows, masker: Masker, batch_rows: int, most_rows: int, seed: int) -> list[MaskedBatch]:
-    """The batches that the held-out loss is measured on: the first rows, always with the same masks."""
-    total = min(len(rows.ids), most_rows)
+    """The batches that the held-out loss is measured on, always with the same masks: rows from all over the split.
+
+    With `most_rows` at least the number of rows, vocabularies are measured on the same text.
+    """
+    chosen = np.unique(np.linspace(0, len(rows.ids) - 1, min(len(rows.ids), most_rows)).round().astype(np.int64))
+    total = len(chosen)
     batches = []
     for number, start in enumerate(range(0, total, batch_rows)):
         # the last batch is filled up with padding: nothing to guess there, and no new shape to compile
-        numbers = np.arange(start, min(start + batch_rows, total))
+        numbers = chosen[start : start + batch_rows]
         ids_BT, segments_BT = load_batch(rows, numbers)
         fill = ((0, batch_rows - len(numbers)), (0, 0))
         ids_BT = np.pad(ids_BT, fill, constant_values=rows.padding_id)

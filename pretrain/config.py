@@ -29,20 +29,21 @@ class PretrainConfig:
     mask_rate: float = 0.15
     """Share of a row's ordinary tokens to predict; 80 % become [MASK], 10 % a random token, 10 % stay."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products; auto takes bfloat16 where the machine has it. Weights stay float32."""
+    """Of matrix products; auto takes bfloat16 where it is quicker. Weights stay float32."""
     seed: int = 0
     """Fixes order, masks and new weights."""
     save_seconds: float = 60.0
-    """Pause between saved states, from which a stopped run goes on exactly."""
+    """Pause between saved states, from which a stopped run goes on exactly; 0 saves after each step."""
     evaluations: int = 5
     """Measurements of the held-out loss along the run, beside those before and after it."""
     held_out_rows: int = 256
-    """Rows that the held-out loss is measured on, the same masks each time."""
+    """Rows that the held-out loss is measured on, spread over the held-out text, the same masks each time."""
 
     def __post_init__(self) -> None:
-        for name in ("tokens", "batch_rows", "learning_rate", "clip_norm", "save_seconds", "held_out_rows"):
+        for name in ("tokens", "batch_rows", "learning_rate", "clip_norm", "held_out_rows"):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
         require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
         require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")
         require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
+        require(self.save_seconds >= 0, f"save_seconds {self.save_seconds}: must be 0 or more")
         require(self.evaluations >= 0, f"evaluations {self.evaluations}: must be 0 or more")

@@ -17,7 +17,7 @@ def choose_dtype(precision: Precision) -> tf.DType:
     """
     if precision != "auto":
         return tf.as_dtype(precision)
-    if tf.config.list_physical_devices("GPU") or tf.config.list_logical_devices("TPU"):
+    if whole_step_compiled():
         return tf.bfloat16
     # a quarter quicker at least: else the rounding is not worth it
     return tf.bfloat16 if _time_ratio(tf.bfloat16, tf.float32) < 0.75 else tf.float32

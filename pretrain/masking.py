@@ -17,7 +17,7 @@ class MaskedBatch(NamedTuple):
     ids_BT: tf.Tensor
     segments_BT: tf.Tensor
     positions_BP: tf.Tensor
-    """Where to guess, in ascending order of a random key; unused places point at 0."""
+    """Where to guess, in random order; unused places point at 0."""
     targets_BP: tf.Tensor
     weights_BP: tf.Tensor
     """1.0 for a position to guess, 0.0 for an unused place."""

@@ -17,7 +17,7 @@ class Stopped(SystemExit):
 
 
 class RunState:
-    """Saves `tracked` with TensorFlow's own checkpoints, the newest two of them, and restores the newest whole one."""
+    """Saves `tracked` with TensorFlow's own checkpoints, the newest two of them, and restores the newest."""
 
     def __init__(self, folder: Path, save_seconds: float, **tracked: tf.Module | tf.Variable):
         self._checkpoint = tf.train.Checkpoint(**tracked)

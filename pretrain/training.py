@@ -4,7 +4,6 @@
 
 import json
 import math
-import shutil
 import sys
 import time
 from dataclasses import replace
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from corpora.artifact import Manifest, build_artifact, identify, require_artifact, write_json
+from corpora.artifact import SCRATCH, Manifest, build_artifact, identify, require_artifact, write_json
 from corpora.errors import StackbertError
 from pretrain.architecture import random_config, read_architecture
 from pretrain.bases import RANDOM_PREFIX, is_random, resolve_base
@@ -158,7 +157,7 @@ class _Run:
             self._held_out_rows, masker, config.batch_rows, config.held_out_rows, config.seed
         )
         self._state = RunState(
-            folder / "state", config.save_seconds, encoder=self._step.encoder, optimizer=self._step.optimizer
+            folder / SCRATCH, config.save_seconds, encoder=self._step.encoder, optimizer=self._step.optimizer
         )
         self._notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self._batch_tokens:,} tokens")
 
@@ -253,7 +252,6 @@ class _Run:
         adapted = replace(self._start, weights=self._step.encoder.numpy_weights(), has_mlm_head=True)
         save_checkpoint(adapted, self._tokenizer, self._folder)
         write_card(self._folder, self._config, self._notes, history)
-        shutil.rmtree(self._folder / "state")
 
 
 class _Meter:

@@ -84,7 +84,7 @@ def test_help_of_run_lists_the_sections_of_a_study(monkeypatch, capsys):
 
 
 def test_unknown_commands_name_the_known_ones(monkeypatch, capsys):
-    for line in ("corpora bild", "train", "tokenizer"):
+    for line in ("corpora bild", "train", "tokenizer trai"):
         message = refused(monkeypatch, capsys, line)
         assert f"there is no '{line}'" in message
         assert "corpora build" in message and "finetune compare" in message

@@ -38,7 +38,7 @@ class EncodeConfig:
     held_out_share: float = 0.02
     """Share of posts kept from training to measure the MLM loss on, chosen by a hash of the id."""
     max_posts: int = 0
-    """Posts to encode, the first ones in corpus order; 0 takes all."""
+    """Posts to encode, about so many, chosen by a hash of the id; 0 takes all."""
 
     def __post_init__(self) -> None:
         require(8 <= self.row_length <= 4_096, f"row_length {self.row_length}: must be from 8 to 4,096 tokens")

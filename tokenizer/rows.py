@@ -14,7 +14,7 @@ import numpy as np
 
 from corpora.artifact import Manifest, build_artifact, identify, load_manifest, require_artifact, write_json
 from corpora.errors import StackbertError
-from corpora.post import Post, read_posts
+from corpora.post import Post, count_posts, pretraining_posts, read_posts
 from tokenizer.config import EncodeConfig
 from tokenizer.packing import RowPacker, cut
 from tokenizer.reader import TextReader, load_reader
@@ -48,8 +48,7 @@ def encode_rows(posts: Path, tokenizer: Path, out: Path, config: EncodeConfig) -
 
     `tokenizer` is a folder with Hugging Face tokenizer files: one of ours, or any checkpoint.
     """
-    manifest = require_artifact(posts, "corpora build", "corpora label")
-    folder = posts / "pretraining" if manifest.stage == "corpora label" else posts
+    folder = pretraining_posts(posts)
     inputs: dict[str, Path | str] = {"posts": posts, "tokenizer": identify_tokenizer(tokenizer)}
     return build_artifact(
         out, "tokenizer encode", config, inputs, lambda staging: _encode(folder, tokenizer, staging, config)
@@ -62,9 +61,7 @@ def load_rows(folder: Path, split: str) -> PackedRows:
     layout = json.loads((folder / LAYOUT).read_text("utf-8"))
     part = layout["splits"][split]
     shape = (part["rows"], layout["row_length"])
-    ids = (
-        np.memmap(folder / f"{split}.bin", layout["dtype"], "r", shape=shape) if part["rows"] else np.zeros(shape, "u2")
-    )
+    ids = np.memmap(folder / f"{split}.bin", layout["dtype"], "r", shape=shape)
     return PackedRows(ids, layout["first_id"], layout["padding_id"], part["text_bytes"], part["text_tokens"])
 
 
@@ -121,7 +118,7 @@ def _encode(posts: Path, tokenizer: Path, folder: Path, config: EncodeConfig) ->
             split: _SplitWriter(file, dtype, config.row_length, reader.padding_id)
             for split, file in zip(SPLITS, (train, held_out), strict=True)
         }
-        _write_posts(itertools.islice(read_posts(posts), config.max_posts or None), writers, reader, config)
+        _write_posts(_chosen(posts, config.max_posts), writers, reader, config)
         splits = {split: writer.finish() for split, writer in writers.items()}
     _check_filled(splits, posts)
     sizes = {"row_length": config.row_length, "dtype": dtype.str}
@@ -143,7 +140,7 @@ def _write_posts(
     """Encode the posts window by window, each to its split's writer."""
     start = shown = time.monotonic()
     while window := list(itertools.islice(posts, POSTS_PER_WINDOW)):
-        held_out = [_is_held_out(post.id, config.held_out_share) for post in window]
+        held_out = [_is_in_share(post.id, config.held_out_share, "held-out") for post in window]
         writers["train"].add([post for post, out in zip(window, held_out, strict=True) if not out], reader)
         writers["held_out"].add([post for post, out in zip(window, held_out, strict=True) if out], reader)
         if time.monotonic() - shown >= PROGRESS_SECONDS:
@@ -160,6 +157,13 @@ def _check_filled(splits: dict[str, dict[str, int]], posts: Path) -> None:
         )
 
 
-def _is_held_out(post_id: str, share: float) -> bool:
-    digest = hashlib.blake2b(post_id.encode(), digest_size=8, person=b"held-out").digest()
+def _chosen(posts: Path, most: int) -> Iterator[Post]:
+    """About `most` posts from all over the corpus, in its order; 0 is all."""
+    share = most / count_posts(posts) if most else 1.0
+    return (post for post in read_posts(posts) if share >= 1 or _is_in_share(post.id, share, "chosen"))
+
+
+def _is_in_share(post_id: str, share: float, purpose: str) -> bool:
+    """Whether a post is among the `share` for `purpose`; depends on its id alone."""
+    digest = hashlib.blake2b(post_id.encode(), digest_size=8, person=purpose.encode()).digest()
     return int.from_bytes(digest, "big") < share * 2**64

@@ -13,9 +13,9 @@ from pathlib import Path
 import sentencepiece
 from tokenizers import Tokenizer, decoders, models, processors
 
-from corpora.artifact import Manifest, build_artifact, require_artifact, write_json
+from corpora.artifact import Manifest, build_artifact, write_json
 from corpora.errors import StackbertError
-from corpora.post import read_posts
+from corpora.post import pretraining_posts, read_posts
 from tokenizer.config import TokenizerConfig
 from tokenizer.lexicon import build_lexicon
 from tokenizer.pretokenizer import build_normalizer, build_pretokenizer
@@ -32,8 +32,7 @@ def train_tokenizer(posts: Path, out: Path, config: TokenizerConfig) -> Manifest
 
     Raises StackbertError where the text is too small for the vocabulary's alphabet.
     """
-    manifest = require_artifact(posts, "corpora build", "corpora label")
-    folder = posts / "pretraining" if manifest.stage == "corpora label" else posts
+    folder = pretraining_posts(posts)
     return build_artifact(
         out, "tokenizer train", config, {"posts": posts}, lambda staging: _train(folder, staging, config)
     )
@@ -98,6 +97,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, lowercase: bool) -> None:
         "tokenizer_class": "PreTrainedTokenizerFast",
         "do_lower_case": lowercase,
         "model_max_length": 512,
+        "model_input_names": ["input_ids", "attention_mask"],  # RoBERTa and DistilBERT take no token types
         **dict(zip(names, SPECIALS, strict=True)),
     }
     write_json(folder / "tokenizer_config.json", settings)

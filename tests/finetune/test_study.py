@@ -82,12 +82,12 @@ def test_empty_file_is_the_default_study(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[tokenizr]\nvocab_size = 5\n", "tokenizr: no such setting; did you mean 'tokenizer'?"),
-        ("[tokenizer]\nvocab_sise = 5\n", "tokenizer.vocab_sise: no such setting; did you mean 'vocab_size'?"),
-        ("[corpora.x]\nsuorce = 'table'\n", "corpora.x.suorce: no such setting; did you mean 'source'?"),
+        ("[tokenizr]\nvocab_size = 5\n", "tokenizr: no such setting; nearest is 'tokenizer'"),
+        ("[tokenizer]\nvocab_sise = 5\n", "tokenizer.vocab_sise: no such setting; nearest is 'vocab_size'"),
+        ("[corpora.x]\nsuorce = 'table'\n", "corpora.x.suorce: no such setting; nearest is 'source'"),
         (
             "[compare.recipe]\nmax_lenght = 9\n",
-            "compare.recipe.max_lenght: no such setting; did you mean 'max_length'?",
+            "compare.recipe.max_lenght: no such setting; nearest is 'max_length'",
         ),
         ("[compare]\nqqq = 9\n", "compare.qqq: no such setting; there are recipe, seeds, baseline"),
         ("[pretrain]\ntokens = 'many'\n", "pretrain.tokens: Input should be a valid integer"),
