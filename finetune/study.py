@@ -12,6 +12,7 @@ from corpora.config import CorpusConfig, LabelConfig
 from corpora.errors import StackbertError, require
 from corpora.nearest import nearest_hint
 from finetune.config import CompareConfig, FinetuneConfig
+from pretrain.bases import is_random, resolve_base
 from pretrain.config import PretrainConfig
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
@@ -57,20 +58,13 @@ def run_study(study: Study) -> Manifest:
     """Run every stage whose output is not there yet; ends with the comparison's table."""
     from corpora.build import build_corpus
     from corpora.labels import build_labels
-    from finetune.compare import check_rows, compare
-    from pretrain.bases import is_random, resolve_base
+    from finetune.compare import compare
     from pretrain.training import pretrain
     from tokenizer.rows import encode_rows
     from tokenizer.vocabulary import train_tokenizer
 
     out, base = Path(study.out), study.pretrain.base
-    # a wrong name is said now and not after hours of pretraining
-    generic = dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
-    if generic:
-        check_rows(generic, replace(study.compare, baseline=""))
-    adapted_names = [f"{base} {name}" for name in (ADAPTED, CODE_AWARE)]
-    taken = sorted(set(study.checkpoints) & {base, *adapted_names})
-    require(not taken, f"checkpoints: {', '.join(taken)} names a row of the study itself; choose another name")
+    rows = _generic_rows(study)
     corpora = {name: out / "corpora" / name for name in study.corpora}
     for name, config in study.corpora.items():
         _announce(f"corpus '{name}'", corpora[name])
@@ -82,7 +76,6 @@ def run_study(study: Study) -> Manifest:
     train_tokenizer(labels, vocabulary, study.tokenizer)
     # a base without weights has no vocabulary of its own to be adapted with
     tokenizers = {} if is_random(base) else {"generic-vocabulary": (ADAPTED, resolve_base(base))}
-    rows = dict(generic)
     for place, (name, tokenizer) in {**tokenizers, "code-aware-vocabulary": (CODE_AWARE, vocabulary)}.items():
         packed, adapted = out / "rows" / place, out / "pretrained" / place
         _announce(f"packed rows, {place}", packed)
@@ -92,6 +85,21 @@ def run_study(study: Study) -> Manifest:
         rows[f"{base} {name}"] = str(adapted)
     _announce("comparison", out / "comparison")
     return compare(labels, rows, out / "comparison", study.compare)
+
+
+def _generic_rows(study: Study) -> dict[str, str]:
+    """The rows compared as they are; what is wrong with them is said now and not after hours of pretraining."""
+    from finetune.compare import check_rows
+
+    base, ours = study.pretrain.base, [f"{study.pretrain.base} {name}" for name in (ADAPTED, CODE_AWARE)]
+    taken = sorted(set(study.checkpoints) & {base, *ours})
+    require(not taken, f"checkpoints: {', '.join(taken)} names a row of the study itself; choose another name")
+    rows = dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
+    baseline = study.compare.baseline
+    require(baseline in {"", *rows, *ours}, f"compare.baseline {baseline!r} is not among the rows: {[*rows, *ours]}")
+    if rows:
+        check_rows(rows, replace(study.compare, baseline=""))
+    return rows
 
 
 def _announce(what: str, folder: Path) -> None:
