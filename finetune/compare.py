@@ -154,7 +154,16 @@ def _row(
 
 
 def verdict(rows: list[dict[str, Any]], baseline: str) -> str:
-    """One sentence on whether any checkpoint is better than the baseline, in weighted F1 after fine-tuning."""
+    """Whether any checkpoint is better than the baseline, in weighted F1 after fine-tuning, and whether TF-IDF is."""
+    linear = next((row for row in rows if row["kind"] == "linear"), None)
+    said = _verdict_on_encoders(rows, baseline)
+    if linear is None or linear["against_baseline"]["verdict"] != "better":
+        return said
+    points = f"{100 * linear['against_baseline']['difference']:+.1f} points"
+    return f"{said} {linear['name']} is better than {baseline} ({points})."
+
+
+def _verdict_on_encoders(rows: list[dict[str, Any]], baseline: str) -> str:
     others = [row for row in rows if row["kind"] == "encoder" and row["against_baseline"]]
     if not others:
         return f"Only {baseline} was fine-tuned, so there is nothing to compare it with."

@@ -10,7 +10,7 @@ import pytest
 from corpora.errors import StackbertError
 from finetune import cells
 from finetune.bundle import load_bundle
-from finetune.compare import LINEAR, compare
+from finetune.compare import LINEAR, compare, verdict
 from finetune.config import CompareConfig
 from finetune.metrics import DEFINITIONS
 from pretrain.checkpoint import save_checkpoint
@@ -163,3 +163,29 @@ def test_features_are_computed_once_for_all_seeds(labelled, tiny_base, config, t
     monkeypatch.setattr(cells, "encode_split", lambda *args: calls.append(1) or encode(*args))
     compare(labelled, {"one": str(tiny_base)}, tmp_path / "out", replace(config, tfidf=False))
     assert len(calls) == 3  # train, dev and test
+
+
+def row(name: str, kind: str, difference: float | None, word: str = "") -> dict:
+    found = None
+    if difference is not None:
+        found = {"difference": difference, "low": difference - 0.01, "high": difference + 0.01, "verdict": word}
+    return {"name": name, "kind": kind, "against_baseline": found}
+
+
+def test_verdict_names_a_better_row_even_where_another_is_higher_by_chance():
+    rows = [
+        row("base", "encoder", None),
+        row("sure", "encoder", 0.02, "better"),
+        row("lucky", "encoder", 0.03, "no difference"),
+    ]
+    assert verdict(rows, "base").startswith("sure is better than base: +2.0 points")
+
+
+def test_verdict_says_when_tf_idf_is_ahead():
+    rows = [
+        row("TF-IDF", "linear", 0.05, "better"),
+        row("base", "encoder", None),
+        row("ours", "encoder", 0.0, "no difference"),
+    ]
+    assert verdict(rows, "base").startswith("No gain is shown over base")
+    assert "TF-IDF is better than base (+5.0 points)" in verdict(rows, "base")
