@@ -11,6 +11,7 @@ import pytest
 
 from corpora.artifact import (
     MANIFEST,
+    SCRATCH,
     ArtifactError,
     Manifest,
     build_artifact,
@@ -135,3 +136,29 @@ def test_damaged_or_missing_manifests_are_named(tmp_path: Path) -> None:
 
 def test_differences_are_dotted_paths() -> None:
     assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "d": 3}}) == ["a.c: 2 -> None", "a.d: None -> 3"]
+
+
+def test_staging_that_does_not_say_for_what_it_was_is_emptied(tmp_path):
+    staging = tmp_path / "out.partial"
+    staging.mkdir()
+    (staging / "of-another-request").write_text("x")
+    found: list[list[str]] = []
+
+    def work(folder: Path) -> dict:
+        found.append(sorted(path.name for path in folder.iterdir()))
+        return {}
+
+    build_artifact(tmp_path / "out", "test make", {}, {}, work, resumable=True)
+    assert found == [["request.json"]]
+
+
+def test_scratch_is_there_until_the_end_and_no_part_of_the_output(tmp_path):
+    def work(folder: Path) -> dict:
+        (folder / SCRATCH).mkdir()
+        (folder / SCRATCH / "state").write_text("x")
+        (folder / "result").write_text("y")
+        return {}
+
+    manifest = build_artifact(tmp_path / "out", "test make", {}, {}, work, resumable=True)
+    assert list(manifest.files) == ["result"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "result"]

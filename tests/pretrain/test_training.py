@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from corpora.artifact import SCRATCH
 from corpora.errors import StackbertError
 from pretrain.checkpoint import load_checkpoint
 from pretrain.config import PretrainConfig
@@ -60,7 +61,7 @@ def test_run_says_from_what_it_was_made_and_what_it_reached(straight):
     before, after = manifest["counts"]["held_out_before"], manifest["counts"]["held_out_after"]
     assert (before["step"], after["step"]) == (0, STEPS)
     assert before["bits_per_byte"] / before["loss"] == pytest.approx(after["bits_per_byte"] / after["loss"])
-    assert not (straight / "state").exists()
+    assert not (straight / SCRATCH).exists()
     assert load_checkpoint(straight).has_mlm_head
 
 
@@ -162,7 +163,7 @@ def run_and_signal(rows: Path, out: Path, settings: dict, asked: int, after: str
 
 def test_kill_9_in_the_middle_and_resume_gives_the_weights_of_the_straight_run(straight, small_rows, tmp_path):
     settings = vars(config(save_seconds=0.0))
-    code = run_and_signal(small_rows, tmp_path / "run", settings, signal.SIGKILL, "state/ckpt-7.index")
+    code = run_and_signal(small_rows, tmp_path / "run", settings, signal.SIGKILL, f"{SCRATCH}/ckpt-7.index")
     assert code == -signal.SIGKILL
     assert not (tmp_path / "run").exists()
     pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", config(save_seconds=0.0))
@@ -174,4 +175,4 @@ def test_sigterm_saves_the_state_and_exits_75(small_rows, tmp_path):
     code = run_and_signal(small_rows, tmp_path / "run", settings, signal.SIGTERM, "history.json")
     assert code == 75
     assert not (tmp_path / "run").exists()
-    assert list((tmp_path / "run.partial" / "state").glob("ckpt-*.index"))
+    assert list((tmp_path / "run.partial" / SCRATCH).glob("ckpt-*.index"))
