@@ -27,8 +27,8 @@ $(VENV)/installed: requirements.txt pyproject.toml
 # Pins anew what pyproject.toml asks for; needs uv
 requirements:
 	uv pip compile pyproject.toml --extra cpu --group dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade --output-file requirements.txt
-	echo "$(MODEL)" | uv pip compile - --no-deps --generate-hashes --no-emit-index-url --no-header --no-annotate \
+		--generate-hashes --no-header --no-annotate --upgrade --output-file requirements.txt
+	echo "$(MODEL)" | uv pip compile - --no-deps --generate-hashes --no-header --no-annotate \
 		>> requirements.txt
 
 clean:
