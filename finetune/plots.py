@@ -1,65 +1,23 @@
-"""Plots of a comparison, drawn to SVG text: the same comparison gives the same bytes.
+"""Plots of a comparison."""
 
-Each panel is a small picture of its own, so that a page can lay two side by side or stack them. Names of rows are
-expected without control characters, which XML cannot hold.
-"""
-
-import base64
-import io
 import math
 import textwrap
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from corpora.drawing import COLOURS, MARKERS, Plot, compact, draw_plot
 
 Row = dict[str, Any]
 
-PANEL_WIDTH = 4.9
-"""Inches; 470 pixels on a page, so two fit a desktop's column and one fits a phone at nearly full size."""
 MAX_LABELS = 60
 """Labels drawn; beyond, the dots of the rare ones say little and the table holds them all."""
 MAX_NAME = 22
 """Characters of a line of a name beside an axis; the page gives names in full."""
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B07800", "#3A9BD9", "#444444")  # Okabe and Ito's, two darkened
-MARKERS = ("o", "s", "^", "D", "v", "P")  # six, so that the pair with a colour is unique for 42 rows
-GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")  # the markers again, for a legend in text
 PHASES = {"head": "Head on the frozen encoder", "whole": "Fine-tuned whole"}
-
-STYLE: Any = {
-    "svg.hashsalt": "stackbert",
-    "svg.fonttype": "none",  # text stays text: it can be searched, and the reader's fonts supply what ours lack
-    "text.parse_math": False,  # a label may hold a dollar sign
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#8a8f98",
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e8eb",
-    "figure.constrained_layout.use": True,
-}
-
-
-@dataclass(frozen=True)
-class Plot:
-    """One panel: its SVG and its figures in words."""
-
-    svg: str
-    alt: str
-
-    @property
-    def source(self) -> str:
-        """For the `src` of an image."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
 
 
 def build_plots(comparison: dict[str, Any]) -> dict[str, list[Plot]]:
@@ -101,7 +59,7 @@ def intervals_panel(rows: Sequence[Row], phase: str, baseline: str) -> list[Plot
 
     known = [(name, score) for name, score in zip(names, scores, strict=True) if score]
     words = [f"{name} {score['mean']:.3f}{_interval_words(score)}" for name, score in known]
-    return [_plot(draw, 1.1 + 0.52 * len(rows), f"Weighted F1, {PHASES[phase].lower()}: {'; '.join(words)}.")]
+    return [draw_plot(draw, 1.1 + 0.52 * len(rows), f"Weighted F1, {PHASES[phase].lower()}: {'; '.join(words)}.")]
 
 
 def curves_panel(rows: Sequence[Row], phase: str) -> list[Plot]:
@@ -118,7 +76,7 @@ def curves_panel(rows: Sequence[Row], phase: str) -> list[Plot]:
         axes.set(title=PHASES[phase], xlabel="epoch", ylabel="weighted F1 on the dev texts")
 
     words = [f"{name} {_course(points, 'epoch')}" for _, name, points in found]
-    return [_plot(draw, 3.3, f"Weighted F1 on the dev texts, {PHASES[phase].lower()}: {'; '.join(words)}.")]
+    return [draw_plot(draw, 3.3, f"Weighted F1 on the dev texts, {PHASES[phase].lower()}: {'; '.join(words)}.")]
 
 
 def pretraining_panel(rows: Sequence[Row], runs: Sequence[dict[str, Any]]) -> list[Plot]:
@@ -139,7 +97,7 @@ def pretraining_panel(rows: Sequence[Row], runs: Sequence[dict[str, Any]]) -> li
         axes.set(title="Pretraining (lower is better)", xlabel="tokens read", ylabel="bits per byte")
 
     words = [f"{name} {_course(points, 'tokens')}" for _, name, points in found]
-    return [_plot(draw, 3.3, f"Bits per byte of held-out text during pretraining: {'; '.join(words)}.")]
+    return [draw_plot(draw, 3.3, f"Bits per byte of held-out text during pretraining: {'; '.join(words)}.")]
 
 
 def label_panels(rows: Sequence[Row]) -> list[Plot]:
@@ -160,7 +118,7 @@ def label_panels(rows: Sequence[Row]) -> list[Plot]:
             axes.set_xlim(low - room, high + room)
             axes.set(title=title, xlabel="F1 on the test texts")
 
-        return _plot(draw, 1.0 + 0.32 * half, _labels_words(part, rows, scores))
+        return draw_plot(draw, 1.0 + 0.32 * half, _labels_words(part, rows, scores))
 
     if half == len(labels):
         return [panel(labels, "Labels, most frequent first")]
@@ -196,31 +154,6 @@ def run_places(rows: Sequence[Row], runs: Sequence[dict[str, Any]]) -> list[int]
     """
     places = {row["name"]: place for place, row in enumerate(rows)}
     return [places.get(run["name"], len(rows) + number) for number, run in enumerate(runs)]
-
-
-def compact(number: float) -> str:
-    """A large count in few characters.
-
-    >>> compact(18_000_000), compact(2_500), compact(0)
-    ('18M', '2.5k', '0')
-    """
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            return f"{number / size:.4g}{letter}"
-    return f"{number:.4g}"
-
-
-def _plot(draw: Callable[[Axes], None], height: float, alt: str) -> Plot:
-    buffer = io.StringIO()
-    with matplotlib.rc_context(), warnings.catch_warnings():
-        # A glyph our font lacks is drawn by the reader's browser from another font.
-        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")
-        matplotlib.rcdefaults()  # a reader's own matplotlibrc must not change the bytes
-        matplotlib.rcParams.update(STYLE)
-        figure = Figure(figsize=(PANEL_WIDTH, height))
-        draw(figure.add_subplot())
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return Plot(buffer.getvalue(), alt)
 
 
 def _interval(axes: Axes, place: int, score: dict[str, Any]) -> None:

@@ -1,25 +1,21 @@
 """The report of a comparison: a page to read, a table for a README, and one for the terminal."""
 
-import json
-import re
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from finetune.plots import COLOURS, GLYPHS, MAX_LABELS, build_plots, labels_by_support, run_places
+from corpora.drawing import COLOURS, GLYPHS
+from corpora.printing import columns, escape_markdown, fit, markdown_lines, plain, printable
+from finetune.plots import MAX_LABELS, build_plots, labels_by_support, run_places
+from tokenizer.view import SPECIALS, UNKNOWN, words_of
 
 TERMINAL_COLUMNS = 110
 MIN_NAME_COLUMNS = 12
 MAX_TOKENS = 240
 """Tokens shown of one example; a longer text makes the same point."""
-WORD_STARTS = ("Ġ", "▁")
-"""What byte-level BPE and SentencePiece put before a word, where WordPiece marks the pieces that follow with ##."""
-SPECIALS = frozenset(("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<s>", "</s>", "<unk>", "<pad>", "<mask>"))
-UNKNOWN = frozenset(("[UNK]", "<unk>"))
 NOTHING = "\N{EN DASH}"
 
 HEADER = ("", "head: val_acc", "head: weighted F1", "fine-tuned: val_acc", "fine-tuned: weighted F1", "difference", "")
@@ -63,32 +59,7 @@ def markdown_table(comparison: dict[str, Any]) -> str:
             for score in (phase and phase["val_acc"], phase and phase["weighted_f1"])
         ]
         lines.append([escape_markdown(row["name"]), *scores, difference(row), verdict(row, comparison["baseline"])])
-    return _markdown_lines(HEADER, lines)
-
-
-def printable(value: Any) -> Any:
-    """The same value with every text in it free of control, format and surrogate characters.
-
-    >>> printable({"na\\x1b[1mme": ["a\\nb", 1]})
-    {'na[1mme': ['a b', 1]}
-    """
-    if isinstance(value, str):
-        return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in value)
-    if isinstance(value, dict):
-        return {printable(name): printable(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [printable(item) for item in value]
-    return value
-
-
-def escape_markdown(text: str) -> str:
-    """Text that a Markdown table shows as it is.
-
-    >>> escape_markdown("a|b <i> my_model *x*")
-    'a\\\\|b &lt;i&gt; my_model \\\\*x\\\\*'
-    """
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"[\\`*\[\]|~$!#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", text)
+    return markdown_lines(HEADER, lines)
 
 
 def mean(score: dict[str, Any] | None) -> str:
@@ -150,62 +121,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {round(seconds) % 60:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def words_of(tokens: Sequence[str]) -> list[list[str]]:
-    """Tokens grouped by the word they are pieces of.
-
-    >>> words_of(["my", "##sql", "error"]), words_of(["my", "sql", "Ġerror", "?"])
-    ([['my', '##sql'], ['error']], [['my', 'sql'], ['Ġerror'], ['?']])
-    """
-    starts_marked = any(token.startswith(WORD_STARTS) for token in tokens)
-    words: list[list[str]] = []
-    for token in tokens:
-        if starts_marked and words:
-            joined = token[:1].isalnum() and not token.startswith(WORD_STARTS) and words[-1][-1][-1:].isalnum()
-        else:
-            joined = token.startswith("##") and len(token) > 2 and bool(words)
-        if joined and token not in SPECIALS and words[-1][0] not in SPECIALS:
-            words[-1].append(token)
-        else:
-            words.append([token])
-    return words
-
-
-def columns(text: str) -> int:
-    """Columns of a terminal that the text takes: East Asian wide characters two, combining ones none."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in ("W", "F") else 1 for c in text
-    )
-
-
-def fit(text: str, width: int) -> str:
-    """The text in exactly `width` columns, padded or cut in the middle: names of rows often differ at their ends.
-
-    >>> fit("adapted, new vocabulary", 13), fit("base", 6)
-    ('adapte…bulary', 'base  ')
-    """
-    if columns(text) > width:
-        start, end = text[: len(text) // 2], text[len(text) // 2 :]
-        while columns(start) + columns(end) > width - 1:
-            start, end = (start[:-1], end) if columns(start) >= columns(end) else (start, end[1:])
-        text = f"{start}…{end}"
-    return text + " " * (width - columns(text))
-
-
-def plain(value: Any) -> str:
-    """A recipe's value as text."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool | None) else str(value)
-
-
 def thresholds(values: Sequence[float]) -> str:
     """The threshold of each seed, or their range where there are many."""
     if len(values) > 6:
         return f"{len(values)} values from {min(values):.2f} to {max(values):.2f}"
     return ", ".join(f"{value:.2f}" for value in values) or NOTHING
-
-
-def _markdown_lines(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    table = [header, ["---"] * len(header), *lines]
-    return "".join(f"| {' | '.join(line)} |\n" for line in table)
 
 
 def _markdown(comparison: dict[str, Any]) -> str:
@@ -228,7 +148,7 @@ def _markdown(comparison: dict[str, Any]) -> str:
             f"{len(data['labels'])} labels, {data['labels_per_text']:.2f} a text; {data['train']:,} training, "
             f"{data['dev']:,} dev and {data['test']:,} test texts.\n",
             "## All metrics\n",
-            _markdown_lines(["", *(escape_markdown(row["name"]) for row in rows)], metrics),
+            markdown_lines(["", *(escape_markdown(row["name"]) for row in rows)], metrics),
             *listed,
             "\n## How it was made\n",
             *(f"- {escape_markdown(str(name))}: {escape_markdown(plain(value))}" for name, value in facts.items()),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import matplotlib
 import pytest
 
 from finetune import plots, report
@@ -181,7 +182,9 @@ def page_of(comparison: dict[str, Any], folder: Path) -> str:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_page_shows_hostile_text_as_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots, "_plot", lambda draw, height, alt: plots.Plot("<svg/>", alt))  # drawing has its own test
+    monkeypatch.setattr(
+        plots, "draw_plot", lambda draw, height, alt: plots.Plot("<svg/>", alt)
+    )  # drawing has its own test
     found = Structure(page_of(with_text(text), tmp_path))
     assert found.elements == Structure(page_of(with_text("harmless"), tmp_path)).elements
     assert not {"script", "a", "link", "iframe", "form"} & {tag for tag, _ in found.elements}
@@ -226,12 +229,12 @@ def test_content_security_policy_forbids_all_but_styles_and_embedded_pictures(tm
 
 def test_page_and_plots_are_the_same_bytes_each_time(tmp_path: Path) -> None:
     first = page_of(made_up(), tmp_path)
-    plots.matplotlib.rcParams["font.size"] = 20  # as another program's setting
+    matplotlib.rcParams["font.size"] = 20  # as another program's setting
     try:
         assert page_of(made_up(), tmp_path) == first
-        assert plots.matplotlib.rcParams["font.size"] == 20
+        assert matplotlib.rcParams["font.size"] == 20
     finally:
-        plots.matplotlib.rcdefaults()
+        matplotlib.rcdefaults()
 
 
 def test_writing_leaves_the_comparison_as_it_was(tmp_path: Path) -> None:
