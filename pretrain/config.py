@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from corpora.errors import require
+from pretrain.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -12,8 +13,12 @@ class PretrainConfig:
 
     base: str = "minilm"
     """Checkpoint to start from: 'minilm', a local folder, a hub id, or 'random-tiny', -mini, -small, -medium."""
-    transfer: Literal["mean", "random"] = "mean"
-    """Start of a token the base does not have: the mean of its old pieces' vectors (FVT), or noise."""
+    transfer: Literal["mean", "random", "similar"] = "mean"
+    """Start of a token the base does not have: the mean of its old pieces' vectors (FVT), noise, or a mean of the
+    shared tokens that are used most like it in the rows (FOCUS)."""
+    embeddings_first: float = 0.0
+    """Share of the steps, before the others, that train only the word table and the MLM head; taken where the
+    vocabulary is a new one."""
     tokens: int = 20_000_000
     """Budget in tokens read, padding included; about an hour for a 6 x 384 encoder on two good cores."""
     batch_rows: int = 32
@@ -21,7 +26,11 @@ class PretrainConfig:
     learning_rate: float = 3e-4
     """Peak rate of AdamW; a small encoder bears more than BERT-base's 1e-4."""
     warmup_share: float = 0.06
-    """Share of the steps over which the rate rises; it then falls linearly to 0."""
+    """Share of the steps over which the rate rises."""
+    schedule: Schedule = "linear"
+    """How the rate then falls to 0: evenly, as a cosine, or ('wsd') not before the last decay_share of the steps."""
+    decay_share: float = 0.2
+    """Share of the steps over which 'wsd' falls."""
     weight_decay: float = 0.01
     """Decoupled decay, not on biases and LayerNorm."""
     clip_norm: float = 1.0
@@ -43,6 +52,8 @@ class PretrainConfig:
         for name in ("tokens", "batch_rows", "learning_rate", "clip_norm", "held_out_rows"):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
         require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
+        require(0 <= self.embeddings_first < 1, f"embeddings_first {self.embeddings_first}: must be from 0 to below 1")
+        require(0 < self.decay_share <= 1, f"decay_share {self.decay_share}: must be above 0, and 1 at most")
         require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")
         require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
         require(self.save_seconds >= 0, f"save_seconds {self.save_seconds}: must be 0 or more")

@@ -21,8 +21,12 @@ from pretrain.encoder import Encoder
 from pretrain.masking import Masker
 from pretrain.randomness import stream
 from pretrain.state import RunState
-from pretrain.training import MlmStep, TrainingError, pretrain
+from pretrain.step import MlmStep
+from pretrain.training import TrainingError, pretrain
 from tests.pretrain.tiny import tiny_checkpoint
+from tokenizer.config import EncodeConfig, TokenizerConfig
+from tokenizer.rows import encode_rows
+from tokenizer.vocabulary import train_tokenizer
 
 STEPS = 24
 
@@ -72,7 +76,7 @@ def test_steps_on_one_batch_learn_it():
     batch = masker.mask(ids, tf.ones_like(ids), stream(0, "mask"))
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
     step = MlmStep(encoder, config(learning_rate=1e-2), total_steps=60)
-    losses = [float(step.train(batch)[0]) for _ in range(60)]
+    losses = [float(step.train(batch, number)[0]) for number in range(60)]
     assert losses[0] > 3
     assert losses[-1] < 0.2
 
@@ -176,3 +180,45 @@ def test_sigterm_saves_the_state_and_exits_75(small_rows, tmp_path):
     assert code == 75
     assert not (tmp_path / "run").exists()
     assert list((tmp_path / "run.partial" / SCRATCH).glob("ckpt-*.index"))
+
+
+def test_embeddings_first_leaves_the_body_as_it_was(small_rows):
+    checkpoint = tiny_checkpoint("bert")
+    ids = tf.constant(np.random.default_rng(2).integers(5, 48, (4, 12)), tf.int32)
+    batch = Masker(48, (0, 1, 2, 3, 4), 4, 0.25).mask(ids, tf.ones_like(ids), stream(0, "mask"))
+    encoder = Encoder(checkpoint.architecture, checkpoint.weights)
+    step = MlmStep(encoder, config(learning_rate=1e-2), total_steps=6, embedding_steps=3)
+    before = encoder.numpy_weights()
+    for number in range(3):
+        step.train(batch, number)
+    after = encoder.numpy_weights()
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed == {name for name in before if name.startswith(("embeddings/word", "mlm/"))}
+    step.train(batch, 3)
+    assert not np.array_equal(after["layer_0/attention/qkv/kernel"], encoder.weights["layer_0/attention/qkv/kernel"])
+    assert step.done == 4
+
+
+@pytest.mark.parametrize("stop", [2, 3, 4])
+def test_stop_around_the_end_of_the_embeddings_first_gives_the_same_bytes(
+    stop, small_rows, tiny_base, tmp_path, monkeypatch
+):
+    new = tmp_path / "vocabulary"
+    train_tokenizer(small_rows / "corpus", new, TokenizerConfig(vocab_size=100))
+    encode_rows(small_rows / "corpus", new, tmp_path / "rows", EncodeConfig(row_length=16, held_out_share=0.1))
+    settings = config(base=str(tiny_base), embeddings_first=0.125, transfer="similar")
+    saved = RunState.save_if_due
+
+    def save_then_die(self, step):
+        if step == stop:
+            self.save(step)
+            raise KilledError
+        saved(self, step)
+
+    pretrain(tmp_path / "rows", new, tmp_path / "straight", settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunState, "save_if_due", save_then_die)
+        with pytest.raises(KilledError):
+            pretrain(tmp_path / "rows", new, tmp_path / "run", settings)
+    pretrain(tmp_path / "rows", new, tmp_path / "run", settings)
+    assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "straight")

@@ -181,3 +181,16 @@ def test_roberta_keeps_each_position_whatever_the_id_of_padding(padding, tmp_pat
 def hidden(checkpoint: Checkpoint, ids: list[int]) -> np.ndarray:
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
     return encoder.hidden(tf.constant([ids]), tf.ones((1, len(ids)), tf.int32)).numpy()
+
+
+def test_similar_token_starts_from_the_kept_one_in_the_same_company(old, new):
+    kept = new.tokenizer.token_to_id("sort"), new.tokenizer.token_to_id("##s")
+    built = new.tokenizer.token_to_id("mysql")
+    vectors = np.zeros((new.vocab_size, 2), np.float32)
+    vectors[kept[0]], vectors[kept[1]], vectors[built] = (1, 0), (0, 1), (0.6, 0.8)
+    moved, _ = transfer_vocabulary(base(), old, new, "similar", seed=0, vectors_VD=vectors)
+    table, old_table = moved.weights["embeddings/word"], base().weights["embeddings/word"]
+    np.testing.assert_allclose(table[built], old_table[OLD.index("##s")], rtol=1e-6)  # far nearer than the other
+    mean, _ = transfer_vocabulary(base(), old, new, "mean", seed=0)
+    without_vector = new.tokenizer.token_to_id("sql++")
+    np.testing.assert_array_equal(table[without_vector], mean.weights["embeddings/word"][without_vector])
