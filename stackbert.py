@@ -26,6 +26,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   tokenizer train      posts -> a code-aware WordPiece vocabulary
   tokenizer encode     posts + a tokenizer -> packed rows of token ids
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
+  pretrain transfer    the held-out loss at step 0 of each start for a new vocabulary
   finetune compare     checkpoints + a labelled set -> two-phase fine-tuning, table and report
   finetune predict     a fine-tuned classifier + a text -> its labels
 
@@ -100,6 +101,22 @@ def pretrain_run(
     pretrain(rows, resolve_base(tokenizer), out, config)
 
 
+def pretrain_transfer(
+    rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig]
+) -> None:
+    """Print the held-out loss at step 0, and its bits a byte, of each way to carry a base over to a vocabulary.
+
+    Args:
+        rows: Output of 'tokenizer encode'.
+        tokenizer: The tokenizer that the rows were encoded with.
+    """
+    from pretrain.bases import resolve_base
+    from pretrain.starts import measure_starts, starts_table
+
+    starts = list(measure_starts(rows, resolve_base(tokenizer), config))
+    print("\n".join(dict.fromkeys(note for start in starts for note in start.notes)), starts_table(starts), sep="\n\n")
+
+
 def finetune_compare(
     labels: Positional[Path], checkpoints: dict[str, str], config: OmitArgPrefixes[CompareConfig], out: Path
 ) -> None:
@@ -136,6 +153,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "tokenizer train": tokenizer_train,
     "tokenizer encode": tokenizer_encode,
     "pretrain run": pretrain_run,
+    "pretrain transfer": pretrain_transfer,
     "finetune compare": finetune_compare,
     "finetune predict": finetune_predict,
 }

@@ -6,6 +6,8 @@ from typing import Literal
 from corpora.errors import require
 from pretrain.schedule import Schedule
 
+Transfer = Literal["mean", "random", "similar"]
+
 
 @dataclass(frozen=True)
 class PretrainConfig:
@@ -13,7 +15,7 @@ class PretrainConfig:
 
     base: str = "minilm"
     """Checkpoint to start from: 'minilm', a local folder, a hub id, or 'random-tiny', -mini, -small, -medium."""
-    transfer: Literal["mean", "random", "similar"] = "mean"
+    transfer: Transfer = "mean"
     """Start of a token the base does not have: the mean of its old pieces' vectors (FVT), noise, or a mean of the
     shared tokens that are used most like it in the rows (FOCUS)."""
     embeddings_first: float = 0.0
