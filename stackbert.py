@@ -13,7 +13,7 @@ from corpora.config import CorpusConfig, LabelConfig
 from corpora.errors import StackbertError
 from finetune.config import CompareConfig
 from finetune.study import Study, load_study, run_study
-from pretrain.config import PretrainConfig
+from pretrain.config import BenchConfig, PretrainConfig
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 HELP = """usage: stackbert ROOM VERB [options], or stackbert run [STUDY.toml] [options]
@@ -27,6 +27,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   tokenizer encode     posts + a tokenizer -> packed rows of token ids
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
   pretrain transfer    the held-out loss at step 0 of each start for a new vocabulary
+  pretrain bench       tokens a second of a training step here, and the machine's ceiling
   finetune compare     checkpoints + a labelled set -> two-phase fine-tuning, table and report
   finetune predict     a fine-tuned classifier + a text -> its labels
 
@@ -117,6 +118,17 @@ def pretrain_transfer(
     print("\n".join(dict.fromkeys(note for start in starts for note in start.notes)), starts_table(starts), sep="\n\n")
 
 
+def pretrain_bench(config: OmitArgPrefixes[BenchConfig], rows: Path | None = None) -> None:
+    """Time the training step of a model here, beside the machine's own matrix products.
+
+    Args:
+        rows: Output of 'tokenizer encode' to read; without it, made-up rows without padding.
+    """
+    from pretrain.bench import run_bench
+
+    print(run_bench(config, rows))
+
+
 def finetune_compare(
     labels: Positional[Path], checkpoints: dict[str, str], config: OmitArgPrefixes[CompareConfig], out: Path
 ) -> None:
@@ -154,6 +166,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "tokenizer encode": tokenizer_encode,
     "pretrain run": pretrain_run,
     "pretrain transfer": pretrain_transfer,
+    "pretrain bench": pretrain_bench,
     "finetune compare": finetune_compare,
     "finetune predict": finetune_predict,
 }

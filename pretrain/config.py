@@ -60,3 +60,29 @@ class PretrainConfig:
         require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
         require(self.save_seconds >= 0, f"save_seconds {self.save_seconds}: must be 0 or more")
         require(self.evaluations >= 0, f"evaluations {self.evaluations}: must be 0 or more")
+
+
+@dataclass(frozen=True)
+class BenchConfig:
+    """What to time: a model's training step, beside the machine's own matrix products."""
+
+    model: str = "6x384"
+    """LAYERSxWIDTH, a local folder, a hub id, 'minilm' or 'random-small'."""
+    vocab_size: int = 30_522
+    """Tokens of a LAYERSxWIDTH or random model; a checkpoint has its own."""
+    row_length: int = 128
+    """Tokens in a row, where no rows are given."""
+    batch_rows: int = 32
+    """Rows in a step."""
+    mask_rate: float = 0.15
+    """Share of a row's tokens to predict."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of matrix products; auto takes bfloat16 where it is quicker."""
+    steps: int = 10
+    """Steps timed, after the first two; the median is given."""
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "row_length", "batch_rows", "steps"):
+            require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
+        require(self.vocab_size > 10, f"vocab_size {self.vocab_size}: must be above 10")
+        require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
