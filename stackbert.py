@@ -21,6 +21,7 @@ HELP = """usage: stackbert ROOM VERB [options], or stackbert run [STUDY.toml] [o
 Adapts a small BERT encoder to technical text, and says honestly whether that paid.
 
   run [STUDY.toml]     the whole chain, from text to comparison; studies/demo.toml if no file is named
+  doctor               versions, devices, disk, memory, and the whole chain once in small
   corpora build        a dump, a table or the installed packages' documentation -> clean posts
   corpora label        posts -> a leak-free labelled set, and the text left for pretraining
   tokenizer train      posts -> a code-aware WordPiece vocabulary
@@ -159,6 +160,22 @@ def finetune_predict(model: Positional[Path], text: Positional[str], top: int = 
         print(f"{'*' if score >= prediction.threshold else ' '} {score:.3f}  {name}")
 
 
+def doctor(out: Path = Path("runs")) -> None:
+    """Check versions, devices, disk and memory, and run the whole chain once with a tiny model.
+
+    Args:
+        out: Folder that outputs will be written to.
+    """
+    from finetune.doctor import examine
+
+    failed = 0
+    for finding in examine(out):
+        print(f"{'ok  ' if finding.good else 'FAIL'}  {finding.name:<12}{finding.detail}", flush=True)
+        failed += not finding.good
+    if failed:
+        raise StackbertError(f"{failed} of the checks failed")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "corpora build": corpora_build,
     "corpora label": corpora_label,
@@ -183,6 +200,8 @@ def main() -> None:
             print(HELP, end="")
         elif arguments[0] == "run":
             _run(arguments[1:])
+        elif arguments[0] == "doctor":
+            tyro.cli(doctor, prog="stackbert doctor", args=arguments[1:])
         else:
             _room(arguments)
     except StackbertError as error:
@@ -200,7 +219,7 @@ def _asks_for_overview(arguments: list[str]) -> bool:
 def _room(arguments: list[str]) -> None:
     name = " ".join(arguments[:2])
     if name not in COMMANDS:
-        raise StackbertError(f"there is no '{name}'; the commands are run, {', '.join(COMMANDS)}")
+        raise StackbertError(f"there is no '{name}'; the commands are run, doctor, {', '.join(COMMANDS)}")
     tyro.cli(COMMANDS[name], prog=f"stackbert {name}", args=arguments[2:])
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from corpora.errors import require
-from pretrain.schedule import Schedule
 
 Transfer = Literal["mean", "random", "similar"]
+Schedule = Literal["linear", "cosine", "wsd"]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """The learning rate of each step."""
 
 import math
-from typing import Literal
 
 import tensorflow as tf
 
-Schedule = Literal["linear", "cosine", "wsd"]
+from pretrain.config import Schedule
 
 
 def scheduled_rate(
