@@ -25,11 +25,15 @@ OLDEST_PYTHON = (3, 11)
 TENSORFLOWS = ("tensorflow-tpu", "tensorflow-cpu", "tensorflow")
 TESTED_TENSORFLOW = ("2.20", "2.21")
 SHOWN = ("keras", "transformers", "tokenizers", "sentencepiece", "datasets", "scikit-learn", "numpy", "pyarrow")
-TOPICS = {
-    "mysql": "join two tables of a database",
-    "numpy": "sum the rows of an array",
-    "css": "centre a box on a page",
-}
+TOPICS = {"mysql": "join two tables of a database", "numpy": "sum the rows of an array", "css": "centre a box"}
+QUESTIONS = (
+    "How do I",
+    "How can one",
+    "What is the way to",
+    "Is there a quick way to",
+    "Why can I not",
+    "When should I",
+)
 
 
 @dataclass(frozen=True)
@@ -142,11 +146,8 @@ def _small_study(folder: Path) -> Study:
 
 
 def _write_posts(path: Path) -> None:
-    verbs = "How do I, How can one, What is the way to, Is there a quick way to, Why can I not, When should I".split(
-        ", "
-    )
     lines = [
-        {"title": f"{verb} {task} with {topic}, case {number}", "tags": [topic]}
+        {"title": f"{question} {task} with {topic}, case {number}", "tags": [topic]}
         for number in range(10)
         for topic, task in TOPICS.items()
         for question in QUESTIONS
