@@ -14,7 +14,7 @@ from corpora.errors import StackbertError
 from finetune.config import CompareConfig
 from finetune.study import Study, load_study, run_study
 from pretrain.config import BenchConfig, PretrainConfig
-from tokenizer.config import EncodeConfig, TokenizerConfig
+from tokenizer.config import EncodeConfig, ReadBenchConfig, TokenizerConfig
 
 HELP = """usage: stackbert ROOM VERB [options], or stackbert run [STUDY.toml] [options]
 
@@ -26,6 +26,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   corpora label        posts -> a leak-free labelled set, and the text left for pretraining
   tokenizer train      posts -> a code-aware WordPiece vocabulary
   tokenizer encode     posts + a tokenizer -> packed rows of token ids
+  tokenizer bench      how fast posts are read, in pairs with transformers' tokenizer
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
   pretrain transfer    the held-out loss at step 0 of each start for a new vocabulary
   pretrain bench       tokens a second of a training step here, and the machine's ceiling
@@ -85,6 +86,22 @@ def tokenizer_encode(
     from tokenizer.rows import encode_rows
 
     encode_rows(posts, resolve_base(tokenizer), out, config)
+
+
+def tokenizer_bench(
+    posts: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[ReadBenchConfig], base: str = "minilm"
+) -> None:
+    """Measure how fast posts are read, in pairs with transformers' BertTokenizerFast on the same text.
+
+    Args:
+        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
+        tokenizer: Folder with tokenizer files, 'minilm' or a hub id; read our way.
+        base: BERT tokenizer that transformers reads with: a folder, 'minilm' or a hub id.
+    """
+    from pretrain.bases import resolve_base
+    from tokenizer.bench import bench_reading
+
+    bench_reading(posts, resolve_base(tokenizer), resolve_base(base), config)
 
 
 def pretrain_run(
@@ -181,6 +198,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "corpora label": corpora_label,
     "tokenizer train": tokenizer_train,
     "tokenizer encode": tokenizer_encode,
+    "tokenizer bench": tokenizer_bench,
     "pretrain run": pretrain_run,
     "pretrain transfer": pretrain_transfer,
     "pretrain bench": pretrain_bench,

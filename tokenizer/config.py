@@ -39,8 +39,28 @@ class EncodeConfig:
     """Share of posts kept from training to measure the MLM loss on, chosen by a hash of the id."""
     max_posts: int = 0
     """Posts to encode, about so many, chosen by a hash of the id; 0 takes all."""
+    processes: int = 0
+    """Processes that encode; 0 is one a core. The output is the same for any number."""
 
     def __post_init__(self) -> None:
         require(8 <= self.row_length <= 4_096, f"row_length {self.row_length}: must be from 8 to 4,096 tokens")
         require(0 < self.held_out_share < 1, f"held_out_share {self.held_out_share}: must be above 0 and below 1")
         require(self.max_posts >= 0, f"max_posts {self.max_posts}: must be 0 or more")
+        require(self.processes >= 0, f"processes {self.processes}: must be 0 or more")
+
+
+@dataclass(frozen=True)
+class ReadBenchConfig:
+    """Measuring of reading speed."""
+
+    megabytes: int = 20
+    """Text to read, from the corpus's beginning; with more of it more was seen before, and reading is quicker."""
+    pairs: int = 5
+    """Times that both readers read it, taking turns to be first."""
+    row_length: int = 128
+    """Tokens in a packed row."""
+
+    def __post_init__(self) -> None:
+        require(self.megabytes > 0, f"megabytes {self.megabytes}: must be above 0")
+        require(self.pairs > 0, f"pairs {self.pairs}: must be above 0")
+        require(8 <= self.row_length <= 4_096, f"row_length {self.row_length}: must be from 8 to 4,096 tokens")
