@@ -67,9 +67,10 @@ def tokenizer_train(posts: Positional[Path], config: OmitArgPrefixes[TokenizerCo
         posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
         out: Folder to write.
     """
+    from pretrain.bases import resolve_base
     from tokenizer.vocabulary import train_tokenizer
 
-    train_tokenizer(posts, out, config)
+    train_tokenizer(posts, out, config, resolve_base(config.extend) if config.extend else None)
 
 
 def tokenizer_encode(

@@ -12,6 +12,7 @@ from pretrain.similarity import sparsemax
 from tokenizer.reader import ROLES, TextReader
 
 CONTINUATION = "##"
+WORD_START = "\u2581"
 INITIAL_DEVIATION = 0.02  # BERT's
 MOST_SIMILAR = 64  # candidates of a weighted mean; sparsemax gives most of them nothing
 SHARPNESS = 0.1  # likenesses are cosines; divided by this, some five tokens share a mean
@@ -113,6 +114,8 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
     roles = dict(zip(new.special_ids, old.special_ids, strict=True))
     old_ids = old.tokenizer.get_vocab()
     tokens = new.tokens()
+    if any(token.startswith(WORD_START) for token in tokens):  # SentencePiece's marks, said in WordPiece's
+        tokens = [token[1:] if token.startswith(WORD_START) else CONTINUATION + token for token in tokens]
     starts = [
         number for number, token in enumerate(tokens) if number not in roles and not token.startswith(CONTINUATION)
     ]

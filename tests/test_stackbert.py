@@ -14,15 +14,18 @@ import stackbert
 from corpora.config import CorpusConfig, LabelConfig
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.study import Study
-from pretrain.config import PretrainConfig
-from tokenizer.config import EncodeConfig, TokenizerConfig
+from pretrain.config import BenchConfig, PretrainConfig
+from tokenizer.config import EncodeConfig, ReadBenchConfig, TokenizerConfig
 
 CONFIGS = {
     "corpora build": (CorpusConfig,),
     "corpora label": (LabelConfig,),
     "tokenizer train": (TokenizerConfig,),
     "tokenizer encode": (EncodeConfig,),
+    "tokenizer bench": (ReadBenchConfig,),
     "pretrain run": (PretrainConfig,),
+    "pretrain transfer": (PretrainConfig,),
+    "pretrain bench": (BenchConfig,),
     "finetune compare": (CompareConfig, FinetuneConfig),
     "finetune predict": (),
 }

@@ -64,16 +64,14 @@ class ChunkReader:
             return self._read_whole([text.decode() for text in encoded])
         buffer = np.frombuffer(b"\n".join(encoded), np.uint8)
         starts_C, ends_C, newlines_C = _stretches(buffer)
-        ids_I, tokens_C = self._ids_of_chunks(buffer, ends_C - starts_C)
+        ids_I, tokens_C = self._ids_of_chunks(_chunk_array(buffer, ends_C - starts_C))
         chunks_C1 = _offsets(tokens_C)
         # each text but the last is followed by the byte that joins them
         texts_N1 = _offsets(np.fromiter(map(len, encoded), np.int64, len(encoded)) + 1)
         return TokenizedTexts(ids_I, chunks_C1[np.searchsorted(starts_C, texts_N1)], chunks_C1[:-1], newlines_C)
 
-    def _ids_of_chunks(self, buffer: np.ndarray, bytes_C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _ids_of_chunks(self, chunks: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
         """The chunks' ids one after the other, and how many each has."""
-        offsets = pa.py_buffer(_offsets(bytes_C).astype(np.int32))
-        chunks = pa.StringArray.from_buffers(len(bytes_C), offsets, pa.py_buffer(buffer[~_is_space(buffer)]))
         table = chunks.dictionary_encode()
         spelled = self._chunks.look_up(table.dictionary.to_pylist())
         # K kinds: the distinct chunks
@@ -154,6 +152,16 @@ class _Memory:
         return [self._known[key] for key in keys]
 
 
+def chunk_array(buffer: np.ndarray) -> pa.StringArray:
+    """The stretches without white space of a text, given as its UTF-8 bytes.
+
+    >>> chunk_array(np.frombuffer(b" a  bc\\n", np.uint8)).to_pylist()
+    ['a', 'bc']
+    """
+    starts_C, ends_C, _ = _stretches(buffer)
+    return _chunk_array(buffer, ends_C - starts_C)
+
+
 def reads_by_chunk(parts: dict[str, Any]) -> bool:
     """Whether a tokenizer, from the parts its tokenizer.json declares, reads each stretch without white space alone.
 
@@ -179,6 +187,11 @@ def gather(ids: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarr
     """
     places = _offsets(lengths)
     return ids[np.repeat(starts - places[:-1], lengths) + np.arange(places[-1])]
+
+
+def _chunk_array(buffer: np.ndarray, bytes_C: np.ndarray) -> pa.StringArray:
+    offsets = pa.py_buffer(_offsets(bytes_C).astype(np.int32))
+    return pa.StringArray.from_buffers(len(bytes_C), offsets, pa.py_buffer(buffer[~_is_space(buffer)]))
 
 
 def _offsets(lengths: np.ndarray) -> np.ndarray:

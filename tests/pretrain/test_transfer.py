@@ -14,8 +14,10 @@ from pretrain.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pretrain.encoder import Encoder
 from pretrain.transfer import TransferCounts, check_vocabulary, old_pieces, transfer_vocabulary
 from tests.pretrain.tiny import tiny_checkpoint
+from tokenizer.config import TokenizerConfig
+from tokenizer.export import build_tokenizer, save_tokenizer
+from tokenizer.learning import learn_sentencepiece
 from tokenizer.reader import TextReader, load_reader
-from tokenizer.vocabulary import build_tokenizer, save_tokenizer
 
 OLD = [
     "[PAD]",
@@ -194,3 +196,17 @@ def test_similar_token_starts_from_the_kept_one_in_the_same_company(old, new):
     mean, _ = transfer_vocabulary(base(), old, new, "mean", seed=0)
     without_vector = new.tokenizer.token_to_id("sql++")
     np.testing.assert_array_equal(table[without_vector], mean.weights["embeddings/word"][without_vector])
+
+
+def test_sentencepiece_s_tokens_are_read_as_wordpiece_s(old, tmp_path):
+    folder = tmp_path / "unigram"
+    folder.mkdir()
+    words = {"mysql": 30, "sort": 20, "sorting": 10}
+    config = TokenizerConfig(vocab_size=40, model="unigram")
+    save_tokenizer(learn_sentencepiece(words, ["mysql"], config, lowercase=True), folder, lowercase=True)
+    new = load_reader(folder)
+    spelled = dict(zip(new.tokens(), old_pieces(old, new), strict=True))
+    names = {token: [OLD[number] for number in numbers] for token, numbers in spelled.items()}
+    assert names["\u2581mysql"] == ["my", "##s", "##ql"]
+    assert names["s"] == ["##s"]
+    assert names["[MASK]"] == ["[MASK]"]

@@ -14,9 +14,9 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 from pretrain.bases import resolve_base
 from tokenizer import chunks as chunks_module
 from tokenizer.chunks import ChunkReader, reads_by_chunk
+from tokenizer.export import SPECIALS, build_tokenizer
 from tokenizer.pretokenizer import build_normalizer, build_pretokenizer
 from tokenizer.reader import load_reader
-from tokenizer.vocabulary import SPECIALS, build_tokenizer
 
 SAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "so"
 TERMS = ("c++", ".net", "asp.net", "node.js", "objective-c")
