@@ -158,8 +158,8 @@ def chunk_array(buffer: np.ndarray) -> pa.StringArray:
     >>> chunk_array(np.frombuffer(b" a  bc\\n", np.uint8)).to_pylist()
     ['a', 'bc']
     """
-    starts_C, ends_C, _ = _stretches(buffer)
-    return _chunk_array(buffer, ends_C - starts_C)
+    edges = np.flatnonzero(np.diff(~_is_space(buffer), prepend=False, append=False))
+    return _chunk_array(buffer, edges[1::2] - edges[::2])
 
 
 def reads_by_chunk(parts: dict[str, Any]) -> bool:

@@ -62,8 +62,8 @@ def build_pretokenizer(terms: Iterable[str]) -> pre_tokenizers.PreTokenizer:
 def word_pattern(terms: Iterable[str]) -> str:
     """The regular expression of one word, in the syntax of the tokenizers library; `terms` stay whole.
 
-    It is kept to what `ascii_pattern` can translate (classes of letters, marks and numbers, escaped punctuation), so that
-    Python reads ASCII text with it.
+    It is kept to what `ascii_pattern` can translate (classes of letters, marks and numbers, escaped punctuation), so
+    that Python can read ASCII text with it.
     """
     units = sorted(UNITS, key=lambda unit: (-len(unit), unit))
     endings = rf"(?<={ADJOINING})\.(?i:{_trie_pattern(sorted(FILE_ENDINGS))})(?!{ADJOINING})"

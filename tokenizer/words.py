@@ -8,7 +8,7 @@ by word, to be merged at the end. Counts are 64 bits wide and the same for any n
 import heapq
 import itertools
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpora.post import shards
@@ -26,9 +27,10 @@ from tokenizer.blocks import is_in_share
 from tokenizer.chunks import chunk_array
 from tokenizer.pretokenizer import build_normalizer, build_pretokenizer, word_pattern
 
-MOST_CHUNKS = 600_000  # distinct, of a process: some 80 MB
+MOST_CHUNKS = 1_500_000  # distinct, of a process: some 200 MB
 MOST_WORDS = 1_000_000  # distinct, of a process: some 110 MB
-ROWS_PER_BATCH = 5_000
+ROWS_PER_BATCH = 5_000  # some 5 MB of text
+CHUNKS_AT_A_TIME = 50_000
 WORTH_A_PROCESS = 32_000_000  # bytes of Parquet: 2 s of counting
 SLICES_PER_PROCESS = 4  # so that none waits long for the last
 RUN_SCHEMA = pa.schema([("word", pa.string()), ("count", pa.int64())])
@@ -57,27 +59,27 @@ class WordSplitter:
 
     def count(self, chunks: Mapping[str, int], words: WordCounts) -> None:
         """Add the words of each distinct chunk, as often as it occurs, to `words`."""
-        plain: list[str] = []
+        plain: defaultdict[int, list[str]] = defaultdict(list)
         for chunk, count in chunks.items():
             if self._ascii and chunk.isascii() and chunk.isprintable():
-                plain.append(chunk)
+                plain[count].append(chunk)
                 continue
             for word, _ in self._splitter.pre_tokenize_str(self._normalizer.normalize_str(chunk)):
                 words[word] = words.get(word, 0) + count
-        for start in range(0, len(plain), ROWS_PER_BATCH):
-            self._count_ascii(plain[start : start + ROWS_PER_BATCH], chunks, words)
+        # most chunks occur once or twice, so there are long lists with one count
+        for count, alike in plain.items():
+            for word, times in self._tally(alike).items():
+                words[word] = words.get(word, 0) + count * times
 
-    def _count_ascii(self, plain: list[str], chunks: Mapping[str, int], words: WordCounts) -> None:
-        """The same for printable ASCII, many chunks at once: its normal form and words need no table of Unicode."""
+    def _tally(self, chunks: list[str]) -> Counter[str]:
+        """The words of chunks of printable ASCII, all at once: its normal form and words need no table of Unicode."""
         assert self._ascii is not None
-        joined = "\n".join(plain)
-        counts = map(chunks.__getitem__, plain)
-        count = next(counts)
-        for word in self._ascii.findall(joined.lower() if self._lowercase else joined):
-            if word == "\n":
-                count = next(counts)
-            else:
-                words[word] = words.get(word, 0) + count
+        tally: Counter[str] = Counter()
+        for start in range(0, len(chunks), CHUNKS_AT_A_TIME):
+            joined = "\n".join(chunks[start : start + CHUNKS_AT_A_TIME])
+            tally.update(self._ascii.findall(joined.lower() if self._lowercase else joined))
+        del tally["\n"]
+        return tally
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,12 @@ class SliceCounter:
         """The sorted runs of words that slice number `numbered[0]` was written to."""
         number, groups = numbered
         splitter = WordSplitter(self.terms, self.lowercase)
-        chunks: Counter[str] = Counter()
+        chunks: dict[str, int] = {}
         words: WordCounts = {}
         runs: list[Path] = []
         for texts, weight in self._texts(groups):
             for chunk, count in _chunk_counts(texts):
-                chunks[chunk] += count * weight
+                chunks[chunk] = chunks.get(chunk, 0) + count * weight
             if len(chunks) >= self.most_chunks:
                 splitter.count(chunks, words)
                 chunks.clear()
@@ -159,8 +161,10 @@ def count_tags(folder: Path, held_out_share: float) -> Counter[str]:
 
 def _chunk_counts(texts: pa.StringArray) -> Iterator[tuple[str, int]]:
     """Each distinct stretch without white space, with its occurrences."""
-    encoded = [text.encode("utf-8", "replace") for text in texts.to_pylist() if text]
-    found = chunk_array(np.frombuffer(b"\n".join(encoded), np.uint8)).value_counts()
+    if not len(texts):
+        return iter(())
+    whole = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts.fill_null("")), "\n")
+    found = chunk_array(np.frombuffer(whole[0].as_buffer(), np.uint8)).value_counts()
     return zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
 
 
