@@ -25,6 +25,7 @@ from pretrain.step import MlmStep
 from pretrain.training import TrainingError, pretrain
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.config import EncodeConfig, TokenizerConfig
+from tokenizer.reader import load_reader
 from tokenizer.rows import encode_rows
 from tokenizer.vocabulary import train_tokenizer
 
@@ -222,3 +223,15 @@ def test_stop_around_the_end_of_the_embeddings_first_gives_the_same_bytes(
             pretrain(tmp_path / "rows", new, tmp_path / "run", settings)
     pretrain(tmp_path / "rows", new, tmp_path / "run", settings)
     assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "straight")
+
+
+@pytest.mark.torch
+def test_fill_mask_of_pytorch_transformers_reads_tokenizer_and_checkpoint(straight):
+    pytest.importorskip("torch")
+    from transformers import pipeline
+
+    guesses = pipeline("fill-mask", model=str(straight))("how to connect to [MASK] from c++")
+    tokens = load_reader(straight).tokens()
+    assert len(guesses) == 5
+    assert all(tokens[guess["token"]] == guess["token_str"] for guess in guesses)
+    assert all("c++" in guess["sequence"] for guess in guesses)
