@@ -27,7 +27,7 @@ from tokenizer.blocks import is_in_share
 from tokenizer.chunks import chunk_array
 from tokenizer.pretokenizer import build_normalizer, build_pretokenizer, word_pattern
 
-MOST_CHUNKS = 1_500_000  # distinct, of a process: some 200 MB
+MOST_CHUNKS = 1_000_000  # distinct, of a process: some 130 MB
 MOST_WORDS = 1_000_000  # distinct, of a process: some 110 MB
 ROWS_PER_BATCH = 5_000  # some 5 MB of text
 CHUNKS_AT_A_TIME = 50_000
