@@ -1,6 +1,7 @@
 """On real questions: the words that matter are one token each, and a text takes fewer tokens than with BERT's."""
 
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -59,16 +60,13 @@ def test_terms_are_one_token_each_in_running_text(vocabulary):
 def test_auto_tokenizer_gives_our_ids_and_offsets_on_10_000_texts(vocabulary, labels):
     from transformers import AutoTokenizer
 
-    texts = [
-        post.whole_text[:2_000] for _, post in zip(range(10_000), read_posts(labels / "pretraining"), strict=False)
-    ]
+    texts = [post.whole_text[:2_000] for post in islice(read_posts(labels / "pretraining"), 10_000)]
     assert len(texts) == 10_000
     theirs = AutoTokenizer.from_pretrained(vocabulary)(texts, add_special_tokens=False, return_offsets_mapping=True)
-    assert theirs["input_ids"] == [list(ids) for ids in load_reader(vocabulary).ids_without_specials(texts)]
-    for text, ids, offsets in zip(texts, theirs["input_ids"], theirs["offset_mapping"], strict=True):
-        assert len(ids) == len(offsets)
-        joined = "".join(text[start:end] for start, end in offsets)
-        assert len("".join(text.split())) - len(joined) <= text.count("\u200b") + sum(not c.isprintable() for c in text)
+    reader = load_reader(vocabulary)
+    assert theirs["input_ids"] == [list(ids) for ids in reader.ids_without_specials(texts)]
+    ours = reader.tokenizer.encode_batch(texts, add_special_tokens=False)
+    assert theirs["offset_mapping"] == [encoding.offsets for encoding in ours]
 
 
 @pytest.mark.slow
@@ -89,9 +87,8 @@ def test_30_522_tokens_keep_the_tags_and_need_a_fifth_fewer_tokens_than_bert(tmp
     ours = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
     bert = load_reader(resolve_base("minilm")).tokenizer
     top = sorted(tags, key=lambda tag: (-tags[tag], tag))[:1_000]
-    whole = {
-        name: sum(_is_whole(tag, tokenizer) for tag in top) for name, tokenizer in (("ours", ours), ("bert", bert))
-    }
+    readers = {"ours": ours, "bert": bert}
+    whole = {name: sum(_is_whole(tag, tokenizer) for tag in top) for name, tokenizer in readers.items()}
     ratios = [_tokens(bert, texts) / _tokens(ours, texts) for texts in (titles, bodies)]
     print(f"tags in one token: {whole}; bytes a token over BERT's: titles {ratios[0]:.4f}, bodies {ratios[1]:.4f}")
     assert whole["ours"] >= 980
