@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -86,8 +88,9 @@ class KilledError(Exception):
     """Stands for a process that ends at once."""
 
 
-@pytest.mark.parametrize("stop", range(1, STEPS))
-def test_stop_at_any_step_and_resume_gives_the_same_bytes(stop, straight, small_rows, tmp_path, monkeypatch):
+@contextmanager
+def killed_after(stop: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The run within ends right after the state of step `stop` is saved."""
     saved = RunState.save_if_due
 
     def save_then_die(self, step):
@@ -96,11 +99,17 @@ def test_stop_at_any_step_and_resume_gives_the_same_bytes(stop, straight, small_
             raise KilledError
         saved(self, step)
 
-    out = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(RunState, "save_if_due", save_then_die)
         with pytest.raises(KilledError):
-            pretrain(small_rows / "rows", small_rows / "tokenizer", out, config())
+            yield
+
+
+@pytest.mark.parametrize("stop", range(1, STEPS))
+def test_stop_at_any_step_and_resume_gives_the_same_bytes(stop, straight, small_rows, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    with killed_after(stop, monkeypatch):
+        pretrain(small_rows / "rows", small_rows / "tokenizer", out, config())
     assert not out.exists()
     pretrain(small_rows / "rows", small_rows / "tokenizer", out, config())
     assert fingerprint(out) == fingerprint(straight)
@@ -208,19 +217,9 @@ def test_stop_around_the_end_of_the_embeddings_first_gives_the_same_bytes(
     train_tokenizer(small_rows / "corpus", new, TokenizerConfig(vocab_size=100))
     encode_rows(small_rows / "corpus", new, tmp_path / "rows", EncodeConfig(row_length=16, held_out_share=0.1))
     settings = config(base=str(tiny_base), embeddings_first=0.125, transfer="similar")
-    saved = RunState.save_if_due
-
-    def save_then_die(self, step):
-        if step == stop:
-            self.save(step)
-            raise KilledError
-        saved(self, step)
-
     pretrain(tmp_path / "rows", new, tmp_path / "straight", settings)
-    with monkeypatch.context() as patch:
-        patch.setattr(RunState, "save_if_due", save_then_die)
-        with pytest.raises(KilledError):
-            pretrain(tmp_path / "rows", new, tmp_path / "run", settings)
+    with killed_after(stop, monkeypatch):
+        pretrain(tmp_path / "rows", new, tmp_path / "run", settings)
     pretrain(tmp_path / "rows", new, tmp_path / "run", settings)
     assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "straight")
 
