@@ -68,16 +68,15 @@ class WordSplitter:
                 words[word] = words.get(word, 0) + count
         # most chunks occur once or twice, so there are long lists with one count
         for count, alike in plain.items():
-            for word, times in self._tally(alike).items():
-                words[word] = words.get(word, 0) + count * times
+            for start in range(0, len(alike), CHUNKS_AT_A_TIME):
+                for word, times in self._tally(alike[start : start + CHUNKS_AT_A_TIME]).items():
+                    words[word] = words.get(word, 0) + count * times
 
     def _tally(self, chunks: list[str]) -> Counter[str]:
         """The words of chunks of printable ASCII, all at once: its normal form and words need no table of Unicode."""
         assert self._ascii is not None
-        tally: Counter[str] = Counter()
-        for start in range(0, len(chunks), CHUNKS_AT_A_TIME):
-            joined = "\n".join(chunks[start : start + CHUNKS_AT_A_TIME])
-            tally.update(self._ascii.findall(joined.lower() if self._lowercase else joined))
+        joined = "\n".join(chunks)
+        tally = Counter(self._ascii.findall(joined.lower() if self._lowercase else joined))
         del tally["\n"]
         return tally
 
