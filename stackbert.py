@@ -14,7 +14,7 @@ from corpora.errors import StackbertError
 from finetune.config import CompareConfig
 from finetune.study import Study, load_study, run_study
 from pretrain.config import BenchConfig, PretrainConfig
-from tokenizer.config import EncodeConfig, ReadBenchConfig, TokenizerConfig
+from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
 
 HELP = """usage: stackbert ROOM VERB [options], or stackbert run [STUDY.toml] [options]
 
@@ -25,6 +25,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   corpora build        a dump, a table or the installed packages' documentation -> clean posts
   corpora label        posts -> a leak-free labelled set, and the text left for pretraining
   tokenizer train      posts -> a code-aware WordPiece vocabulary
+  tokenizer report     tokenizers side by side on one text: page, Markdown, JSON
   tokenizer encode     posts + a tokenizer -> packed rows of token ids
   tokenizer bench      how fast posts are read, in pairs with transformers' tokenizer
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
@@ -103,6 +104,23 @@ def tokenizer_bench(
     from tokenizer.bench import bench_reading
 
     bench_reading(posts, resolve_base(tokenizer), resolve_base(base), config)
+
+
+def tokenizer_report(
+    posts: Positional[Path], tokenizers: dict[str, str], config: OmitArgPrefixes[ReportConfig], out: Path
+) -> None:
+    """Judge tokenizers side by side on the same text: a page, Markdown, JSON and a table.
+
+    Args:
+        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
+        tokenizers: Names and tokenizers in turn, the base first: bert minilm ours out/vocabulary. A tokenizer is a
+            folder with tokenizer files, 'minilm' or a hub id.
+        out: Folder to write.
+    """
+    from pretrain.bases import resolve_base
+    from tokenizer.report import report_tokenizers
+
+    report_tokenizers(posts, {name: resolve_base(place) for name, place in tokenizers.items()}, out, config)
 
 
 def pretrain_run(
@@ -199,6 +217,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "corpora label": corpora_label,
     "tokenizer train": tokenizer_train,
     "tokenizer encode": tokenizer_encode,
+    "tokenizer report": tokenizer_report,
     "tokenizer bench": tokenizer_bench,
     "pretrain run": pretrain_run,
     "pretrain transfer": pretrain_transfer,

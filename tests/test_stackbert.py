@@ -15,13 +15,14 @@ from corpora.config import CorpusConfig, LabelConfig
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.study import Study
 from pretrain.config import BenchConfig, PretrainConfig
-from tokenizer.config import EncodeConfig, ReadBenchConfig, TokenizerConfig
+from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
 
 CONFIGS = {
     "corpora build": (CorpusConfig,),
     "corpora label": (LabelConfig,),
     "tokenizer train": (TokenizerConfig,),
     "tokenizer encode": (EncodeConfig,),
+    "tokenizer report": (ReportConfig,),
     "tokenizer bench": (ReadBenchConfig,),
     "pretrain run": (PretrainConfig,),
     "pretrain transfer": (PretrainConfig,),

@@ -86,3 +86,25 @@ class ReadBenchConfig:
         require(self.megabytes > 0, f"megabytes {self.megabytes}: must be above 0")
         require(self.pairs > 0, f"pairs {self.pairs}: must be above 0")
         require(8 <= self.row_length <= 4_096, f"row_length {self.row_length}: must be from 8 to 4,096 tokens")
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Tokenizers judged side by side."""
+
+    part: Literal["all", "held_out"] = "all"
+    """Posts to judge on: all, or those that training leaves out."""
+    held_out_share: float = 0.02
+    """Share of posts that training left out; keep it equal to the training's."""
+    max_posts: int = 5_000
+    """Posts judged on, about so many, chosen by a hash of the id."""
+    top_tags: int = 1_000
+    """Most frequent tags that are looked for."""
+    examples: int = 6
+    """Texts shown under each tokenizer."""
+
+    def __post_init__(self) -> None:
+        require(0 < self.held_out_share < 1, f"held_out_share {self.held_out_share}: must be above 0 and below 1")
+        require(self.max_posts > 0, f"max_posts {self.max_posts}: must be above 0")
+        require(self.top_tags > 0, f"top_tags {self.top_tags}: must be above 0")
+        require(self.examples >= 0, f"examples {self.examples}: must be 0 or more")
