@@ -4,6 +4,8 @@ One thread and no sampling: the same counts give the same bytes.
 """
 
 import io
+import itertools
+from collections.abc import Iterable
 from typing import Literal
 
 import sentencepiece
@@ -21,15 +23,16 @@ RARE_SCORE_STEP = 10.0  # below the least likely piece: for characters that no p
 Algorithm = Literal["bpe", "unigram"]
 
 
-def learn_pieces(words: WordCounts, size: int, algorithm: Algorithm) -> list[str]:
-    """At most `size` pieces in WordPiece notation, in the order the trainer gives them: the most useful first."""
+def learn_pieces(words: Iterable[tuple[str, int]], size: int, algorithm: Algorithm) -> list[str]:
+    """At most `size` pieces of words, given with their occurrences, in WordPiece notation and the trainer's order: the
+    most useful first."""
     return [_wordpiece(piece) for piece, _ in _trained(words, size, algorithm) if piece != WORD_START]
 
 
 def learn_sentencepiece(words: WordCounts, terms: list[str], config: TokenizerConfig, lowercase: bool) -> Tokenizer:
     """A tokenizer with SentencePiece's own model, `config.model`; `terms` are one token each."""
     algorithm: Algorithm = "unigram" if config.model == "unigram" else "bpe"
-    scored = dict(_trained(words, config.vocab_size - len(SPECIALS) - len(terms), algorithm))
+    scored = dict(_trained(words.items(), config.vocab_size - len(SPECIALS) - len(terms), algorithm))
     whole = [WORD_START + term for term in terms]
     model: models.Model
     if algorithm == "unigram":
@@ -50,15 +53,16 @@ def learn_sentencepiece(words: WordCounts, terms: list[str], config: TokenizerCo
     return with_frame(tokenizer, lowercase)
 
 
-def _trained(words: WordCounts, size: int, algorithm: Algorithm) -> list[tuple[str, float]]:
+def _trained(words: Iterable[tuple[str, int]], size: int, algorithm: Algorithm) -> list[tuple[str, float]]:
     """SentencePiece's pieces with their scores: log probabilities, or for bpe minus the order of merging."""
     # a tab ends the word in the trainer's table, and its own mark cannot stand inside a word
-    sentences = [f"{word}\t{count}" for word, count in words.items() if not {"\t", WORD_START} & set(word)]
-    if not sentences or size < 1:
+    sentences = (f"{word}\t{count}" for word, count in words if "\t" not in word and WORD_START not in word)
+    first = next(sentences, None)
+    if first is None or size < 1:
         return []
     trained = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(sentences),
+        sentence_iterator=itertools.chain([first], sentences),
         model_writer=trained,
         model_type=algorithm,
         vocab_size=size,

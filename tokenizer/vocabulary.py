@@ -55,7 +55,7 @@ def build_vocabulary(words: WordCounts, lexicon: Iterable[str], config: Tokenize
     counted = _spelled(words, config, set(alphabet))
     pieces = config.pieces
     # a term has its token already, so there is nothing to learn from it
-    learned_from = {word: count for word, count in counted.items() if word not in kept}
+    learned_from = ((word, count) for word, count in counted.items() if word not in kept)
     size = CANDIDATES * config.vocab_size if pieces == "pruned" else config.vocab_size
     tokens = list(kept | dict.fromkeys(learn_pieces(learned_from, size, "unigram" if pieces == "unigram" else "bpe")))
     if pieces == "pruned":

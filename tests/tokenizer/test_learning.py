@@ -90,6 +90,6 @@ def test_bpe_reads_words_as_sentencepiece_does(tmp_path):
 
 
 def test_most_useful_pieces_come_first():
-    pieces = learn_pieces({"connection": 50, "connected": 40, "zq": 2}, 60, "bpe")
+    pieces = learn_pieces({"connection": 50, "connected": 40, "zq": 2}.items(), 60, "bpe")
     assert pieces.index("connect") < len(pieces)
     assert "zq" not in pieces[: pieces.index("connect")]
