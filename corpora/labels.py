@@ -21,7 +21,7 @@ from corpora.errors import StackbertError
 from corpora.held_out import HeldOut
 from corpora.labelled import LABELS_FILE, MISC, SCHEMA, LabelError, check_names
 from corpora.nearest import nearest_hint
-from corpora.post import PRETRAINING, Post, read_posts, shards, write_posts
+from corpora.post import PRETRAINING, Post, post_of, read_posts, shards, write_posts
 
 STAGE = "corpora label"
 ROWS_PER_GROUP = 2_000
@@ -210,5 +210,5 @@ def _read_numbers(corpora: list[Path], numbers: np.ndarray) -> Iterator[Post]:
         for batch in pq.ParquetFile(path).iter_batches(batch_size=ROWS_PER_GROUP):
             first, last = np.searchsorted(numbers, (start, start + batch.num_rows))
             for row in batch.take(pa.array(numbers[first:last] - start)).to_pylist():
-                yield Post(**row | {"tags": tuple(row["tags"])})
+                yield post_of(row)
             start += batch.num_rows
