@@ -23,6 +23,10 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   run [STUDY.toml]     the whole chain, from text to comparison; studies/demo.toml if no file is named
   corpora build        a dump, a table or the installed packages' documentation -> clean posts
   corpora label        posts -> a leak-free labelled set, and the text left for pretraining
+  corpora audit        posts + a labelled set -> what the posts give away of its test and dev texts
+  corpora attribution  posts -> a list of their authors, addresses and licences
+  corpora datasheet    posts -> what they are: counts, lengths, code, tags, years, licences, drops
+  corpora plan         a dump -> hours, disk and memory to build it, from a sample of it
   tokenizer train      posts -> a code-aware WordPiece vocabulary
   tokenizer encode     posts + a tokenizer -> packed rows of token ids
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
@@ -54,6 +58,68 @@ def corpora_label(corpora: Positional[tuple[Path, ...]], config: OmitArgPrefixes
     from corpora.labels import build_labels
 
     build_labels(list(corpora), out, config)
+
+
+def corpora_audit(
+    posts: Positional[Path], labels: Positional[Path], out: Path | None = None, strict: bool = False
+) -> None:
+    """Count what a text for pretraining gives away of a labelled set's test and dev posts.
+
+    Args:
+        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build', or a folder of posts.
+        labels: Output of 'corpora label', or a labelled set made by hand.
+        out: JSON file to write.
+        strict: End with status 1 where anything is found.
+    """
+    from corpora.audit import audit
+
+    found = audit(posts, labels, out)
+    print(found)
+    if strict and found.total:
+        sys.exit(1)
+
+
+def corpora_attribution(corpus: Positional[Path], out: Path) -> None:
+    """List who wrote the posts of a corpus, where, and under which licence.
+
+    Args:
+        corpus: Output of 'corpora build'.
+        out: File to write, .md or .csv.
+    """
+    from corpora.attribution import write_attribution
+
+    print(write_attribution(corpus, out))
+
+
+def corpora_datasheet(corpus: Positional[Path], out: Path | None = None) -> None:
+    """Describe a corpus for those who will use it: datasheet.md with its plots.
+
+    Args:
+        corpus: Output of 'corpora build'.
+        out: Folder to write; without it, the corpus's name with '-datasheet'.
+    """
+    from corpora.datasheet import write_datasheet
+
+    print(write_datasheet(corpus, out).folder / "datasheet.md")
+
+
+def corpora_plan(
+    path: Positional[Path],
+    cores: tuple[int, ...] = (1, 16, 256),
+    gigabytes: float | None = None,
+    sample_megabytes: float = 32,
+) -> None:
+    """Build the beginning of a dump here, and say what all of it will take: hours, disk and memory.
+
+    Args:
+        path: A Posts.xml or its .7z; with 'gigabytes', any dump of the kind.
+        cores: Numbers of cores to plan for.
+        gigabytes: Size in XML of the dump to plan for; without it, that of 'path'.
+        sample_megabytes: XML to build; more takes longer and is more exact.
+    """
+    from corpora.plan import plan_build
+
+    print(plan_build(path, cores, gigabytes, sample_megabytes))
 
 
 def tokenizer_train(posts: Positional[Path], config: OmitArgPrefixes[TokenizerConfig], out: Path) -> None:
@@ -133,6 +199,10 @@ def finetune_predict(model: Positional[Path], text: Positional[str], top: int = 
 COMMANDS: dict[str, Callable[..., None]] = {
     "corpora build": corpora_build,
     "corpora label": corpora_label,
+    "corpora audit": corpora_audit,
+    "corpora attribution": corpora_attribution,
+    "corpora datasheet": corpora_datasheet,
+    "corpora plan": corpora_plan,
     "tokenizer train": tokenizer_train,
     "tokenizer encode": tokenizer_encode,
     "pretrain run": pretrain_run,

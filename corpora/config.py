@@ -86,6 +86,10 @@ class LabelConfig:
     """Share of labelled posts for choosing thresholds and epochs."""
     test_share: float = 0.2
     """Share of labelled posts for the final figures: 10,000 of 50,000, as in the study."""
+    split: Literal["hash", "time"] = "hash"
+    """'hash' divides by the id's hash. 'time' trains on the past and tests on the future: test posts are the latest,
+    dev posts those before, and the pretraining text holds only posts created before the dev posts; needs the posts'
+    dates."""
     max_train: int = 0
     """Training posts at most; 0: all. Those with the lowest id hashes stay, so a smaller set is part of a larger."""
     max_dev: int = 0
@@ -93,7 +97,9 @@ class LabelConfig:
     max_test: int = 0
     """Test posts at most; 0: all."""
     seed: int = 0
-    """Key of the hash that divides the posts; a post's split depends on this and its id alone."""
+    """Key of the hash that divides the posts; with split 'hash', a post's depends on this and its id alone."""
+    processes: int = 0
+    """Shards read at a time; 0: one a core. Never changes the output."""
 
     def __post_init__(self) -> None:
         if self.num_labels < 1:
@@ -104,3 +110,5 @@ class LabelConfig:
             )
         if min(self.max_train, self.max_dev, self.max_test) < 0:
             raise StackbertError("max_train, max_dev and max_test must be 0 (all) or more")
+        if self.processes < 0:
+            raise StackbertError(f"processes must be 0 or more, not {self.processes}")
