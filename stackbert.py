@@ -13,14 +13,15 @@ from corpora.config import CorpusConfig, LabelConfig
 from corpora.errors import StackbertError
 from finetune.config import CompareConfig
 from finetune.study import Study, load_study, run_study
-from pretrain.config import PretrainConfig
-from tokenizer.config import EncodeConfig, TokenizerConfig
+from pretrain.config import BenchConfig, PretrainConfig
+from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
 
 HELP = """usage: stackbert ROOM VERB [options], or stackbert run [STUDY.toml] [options]
 
 Adapts a small BERT encoder to technical text, and says honestly whether that paid.
 
   run [STUDY.toml]     the whole chain, from text to comparison; studies/demo.toml if no file is named
+  doctor               versions, devices, disk, memory, and the whole chain once in small
   corpora build        a dump, a table or the installed packages' documentation -> clean posts
   corpora label        posts -> a leak-free labelled set, and the text left for pretraining
   corpora audit        posts + a labelled set -> what the posts give away of its test and dev texts
@@ -28,8 +29,12 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   corpora datasheet    posts -> what they are: counts, lengths, code, tags, years, licences, drops
   corpora plan         a dump -> hours, disk and memory to build it, from a sample of it
   tokenizer train      posts -> a code-aware WordPiece vocabulary
+  tokenizer report     tokenizers side by side on one text: page, Markdown, JSON
   tokenizer encode     posts + a tokenizer -> packed rows of token ids
+  tokenizer bench      how fast posts are read, in pairs with transformers' tokenizer
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
+  pretrain transfer    the held-out loss at step 0 of each start for a new vocabulary
+  pretrain bench       tokens a second of a training step here, and the machine's ceiling
   finetune compare     checkpoints + a labelled set -> two-phase fine-tuning, table and report
   finetune predict     a fine-tuned classifier + a text -> its labels
 
@@ -129,9 +134,10 @@ def tokenizer_train(posts: Positional[Path], config: OmitArgPrefixes[TokenizerCo
         posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
         out: Folder to write.
     """
+    from pretrain.bases import resolve_base
     from tokenizer.vocabulary import train_tokenizer
 
-    train_tokenizer(posts, out, config)
+    train_tokenizer(posts, out, config, resolve_base(config.extend) if config.extend else None)
 
 
 def tokenizer_encode(
@@ -150,6 +156,39 @@ def tokenizer_encode(
     encode_rows(posts, resolve_base(tokenizer), out, config)
 
 
+def tokenizer_bench(
+    posts: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[ReadBenchConfig], base: str = "minilm"
+) -> None:
+    """Measure how fast posts are read, in pairs with transformers' BertTokenizerFast on the same text.
+
+    Args:
+        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
+        tokenizer: Folder with tokenizer files, 'minilm' or a hub id; read our way.
+        base: BERT tokenizer that transformers reads with: a folder, 'minilm' or a hub id.
+    """
+    from pretrain.bases import resolve_base
+    from tokenizer.bench import bench_reading
+
+    bench_reading(posts, resolve_base(tokenizer), resolve_base(base), config)
+
+
+def tokenizer_report(
+    posts: Positional[Path], tokenizers: dict[str, str], config: OmitArgPrefixes[ReportConfig], out: Path
+) -> None:
+    """Judge tokenizers side by side on the same text: a page, Markdown, JSON and a table.
+
+    Args:
+        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
+        tokenizers: Names and tokenizers in turn, the base first: bert minilm ours out/vocabulary. A tokenizer is a
+            folder with tokenizer files, 'minilm' or a hub id.
+        out: Folder to write.
+    """
+    from pretrain.bases import resolve_base
+    from tokenizer.report import report_tokenizers
+
+    report_tokenizers(posts, {name: resolve_base(place) for name, place in tokenizers.items()}, out, config)
+
+
 def pretrain_run(
     rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig], out: Path
 ) -> None:
@@ -164,6 +203,33 @@ def pretrain_run(
     from pretrain.training import pretrain
 
     pretrain(rows, resolve_base(tokenizer), out, config)
+
+
+def pretrain_transfer(
+    rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig]
+) -> None:
+    """Print the held-out loss at step 0, and its bits a byte, of each way to carry a base over to a vocabulary.
+
+    Args:
+        rows: Output of 'tokenizer encode'.
+        tokenizer: The tokenizer that the rows were encoded with.
+    """
+    from pretrain.bases import resolve_base
+    from pretrain.starts import measure_starts, starts_table
+
+    starts = list(measure_starts(rows, resolve_base(tokenizer), config))
+    print("\n".join(dict.fromkeys(note for start in starts for note in start.notes)), starts_table(starts), sep="\n\n")
+
+
+def pretrain_bench(config: OmitArgPrefixes[BenchConfig], rows: Path | None = None) -> None:
+    """Time the training step of a model here, beside the machine's own matrix products.
+
+    Args:
+        rows: Output of 'tokenizer encode' to read; without it, made-up rows without padding.
+    """
+    from pretrain.bench import run_bench
+
+    print(run_bench(config, rows))
 
 
 def finetune_compare(
@@ -196,6 +262,22 @@ def finetune_predict(model: Positional[Path], text: Positional[str], top: int = 
         print(f"{'*' if score >= prediction.threshold else ' '} {score:.3f}  {name}")
 
 
+def doctor(out: Path = Path("runs")) -> None:
+    """Check versions, devices, disk and memory, and run the whole chain once with a tiny model.
+
+    Args:
+        out: Folder that outputs will be written to.
+    """
+    from finetune.doctor import examine
+
+    failed = 0
+    for finding in examine(out):
+        print(f"{'ok  ' if finding.good else 'FAIL'}  {finding.name:<12}{finding.detail}", flush=True)
+        failed += not finding.good
+    if failed:
+        raise StackbertError(f"{failed} of the checks failed")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "corpora build": corpora_build,
     "corpora label": corpora_label,
@@ -205,7 +287,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "corpora plan": corpora_plan,
     "tokenizer train": tokenizer_train,
     "tokenizer encode": tokenizer_encode,
+    "tokenizer report": tokenizer_report,
+    "tokenizer bench": tokenizer_bench,
     "pretrain run": pretrain_run,
+    "pretrain transfer": pretrain_transfer,
+    "pretrain bench": pretrain_bench,
     "finetune compare": finetune_compare,
     "finetune predict": finetune_predict,
 }
@@ -222,6 +308,8 @@ def main() -> None:
             print(HELP, end="")
         elif arguments[0] == "run":
             _run(arguments[1:])
+        elif arguments[0] == "doctor":
+            tyro.cli(doctor, prog="stackbert doctor", args=arguments[1:])
         else:
             _room(arguments)
     except StackbertError as error:
@@ -239,7 +327,7 @@ def _asks_for_overview(arguments: list[str]) -> bool:
 def _room(arguments: list[str]) -> None:
     name = " ".join(arguments[:2])
     if name not in COMMANDS:
-        raise StackbertError(f"there is no '{name}'; the commands are run, {', '.join(COMMANDS)}")
+        raise StackbertError(f"there is no '{name}'; the commands are run, doctor, {', '.join(COMMANDS)}")
     tyro.cli(COMMANDS[name], prog=f"stackbert {name}", args=arguments[2:])
 
 

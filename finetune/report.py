@@ -5,9 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from corpora.drawing import COLOURS, GLYPHS
+from corpora.page import page_environment
 from corpora.printing import columns, escape_markdown, fit, markdown_lines, plain, printable
 from finetune.plots import MAX_LABELS, build_plots, labels_by_support, run_places
 from tokenizer.view import SPECIALS, UNKNOWN, words_of
@@ -162,13 +161,7 @@ def _union(mappings: Iterable[Iterable[str]]) -> list[str]:
 
 
 def _page(comparison: dict[str, Any]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(Path(__file__).parent)
     for function in (mean, spread, difference, verdict, duration, words_of, plain, thresholds):
         environment.filters[function.__name__] = function
     rows = comparison["rows"]

@@ -73,7 +73,8 @@ def run_study(study: Study) -> Manifest:
     _announce("labelled set, and the text that is kept apart from it", labels)
     build_labels(list(corpora.values()), labels, study.labels)
     _announce("code-aware vocabulary", vocabulary)
-    train_tokenizer(labels, vocabulary, study.tokenizer)
+    extended = resolve_base(study.tokenizer.extend) if study.tokenizer.extend else None
+    train_tokenizer(labels, vocabulary, study.tokenizer, extended)
     # a base without weights has no vocabulary of its own to be adapted with
     tokenizers = {} if is_random(base) else {"generic-vocabulary": (ADAPTED, resolve_base(base))}
     for place, (name, tokenizer) in {**tokenizers, "code-aware-vocabulary": (CODE_AWARE, vocabulary)}.items():

@@ -18,8 +18,9 @@ from finetune.batches import TextBatch, training_batches
 from finetune.classifier import Classifier, binary_cross_entropy
 from finetune.metrics import first_label_accuracy, tune_threshold
 from pretrain.device import whole_step_compiled
-from pretrain.optimizer import AdamW, linear_schedule
+from pretrain.optimizer import AdamW
 from pretrain.randomness import stream
+from pretrain.schedule import scheduled_rate
 
 EpochRecord = dict[str, float]
 
@@ -147,7 +148,7 @@ class WholeTraining:
             features_NH = tf.nn.experimental.stateless_dropout(self._classifier.pooled(batch), config.dropout, seed_2)
             loss = binary_cross_entropy(self._classifier.logits(features_NH), targets_NL, weights_N)
         warmup = math.ceil(self._total_steps * config.warmup_share)
-        rate = linear_schedule(done, self._total_steps, warmup, config.learning_rate)
+        rate = scheduled_rate("linear", done, self._total_steps, warmup, config.learning_rate)
         self._optimizer.apply(tape.gradient(loss, self._variables), rate)
         return loss
 

@@ -1,4 +1,4 @@
-"""AdamW with decoupled decay, clipping and a rate that rises and falls."""
+"""AdamW with decoupled decay and clipping."""
 
 from collections.abc import Sequence
 
@@ -45,14 +45,6 @@ class AdamW(tf.Module):
             for target, value in zip((variable, mean, square), values, strict=True):
                 target.assign(value)
         return norm
-
-
-def linear_schedule(step: tf.Tensor, total_steps: int, warmup_steps: int, peak: float) -> tf.Tensor:
-    """The rate of a step (from 0): up linearly over the warm-up, then down linearly, to 0 just after the last step."""
-    done = tf.cast(step, tf.float32)
-    rising = (done + 1) / max(warmup_steps, 1)
-    falling = (total_steps - done) / max(total_steps - warmup_steps, 1)
-    return peak * tf.clip_by_value(tf.minimum(rising, falling), 0.0, 1.0)
 
 
 @island

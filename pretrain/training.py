@@ -21,16 +21,22 @@ from pretrain.batches import TrainingBatches, held_out_batches
 from pretrain.card import write_card
 from pretrain.checkpoint import Checkpoint, load_checkpoint, random_weights, save_checkpoint
 from pretrain.config import PretrainConfig
-from pretrain.device import choose_dtype, whole_step_compiled
+from pretrain.device import choose_dtype
 from pretrain.encoder import Encoder
 from pretrain.masking import MaskedBatch, Masker
-from pretrain.optimizer import AdamW, linear_schedule
+from pretrain.similarity import token_vectors
 from pretrain.state import RunState
+from pretrain.step import MlmStep
 from pretrain.transfer import check_vocabulary, transfer_vocabulary
 from tokenizer.reader import TextReader, load_reader
 from tokenizer.rows import PackedRows, identify_tokenizer, load_rows, tokenizer_of_rows
 
 REPORT_SECONDS = 10
+STARTS = {
+    "mean": "the mean of their old pieces",
+    "random": "noise",
+    "similar": "a mean of the shared tokens used most like them",
+}
 LOSS_BLOWN_UP = 50.0  # nats; ln of any vocabulary is below 13
 
 
@@ -62,13 +68,11 @@ def pretrain(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> 
     )
 
 
-def starting_checkpoint(
-    config: PretrainConfig, new: TextReader, unigrams_V: np.ndarray
-) -> tuple[Checkpoint, list[str]]:
+def starting_checkpoint(config: PretrainConfig, new: TextReader, rows: PackedRows) -> tuple[Checkpoint, list[str]]:
     """The checkpoint at step 0, and notes on how it came about.
 
-    A missing MLM head is made; its bias starts at the log frequency of each token in the rows (`unigrams_V`), so that
-    the first steps need not learn which tokens are common.
+    A missing MLM head is made; its bias starts at the log frequency of each token in `rows`, so that the first steps
+    need not learn which tokens are common.
     """
     if is_random(config.base):
         fields = random_config(config.base.removeprefix(RANDOM_PREFIX), new.vocab_size) | {
@@ -80,15 +84,18 @@ def starting_checkpoint(
     else:
         folder = resolve_base(config.base)
         base = load_checkpoint(folder)
-        start, counts = transfer_vocabulary(base, load_reader(folder), new, config.transfer, config.seed)
+        vectors_VD = None
+        if config.transfer == "similar":
+            vectors_VD = token_vectors(rows, new.vocab_size, new.special_ids, config.seed)
+        start, counts = transfer_vocabulary(base, load_reader(folder), new, config.transfer, config.seed, vectors_VD)
         notes = [
             f"vocabulary of {new.vocab_size:,}: {counts.kept:,} tokens keep their vector, {counts.built:,} start from "
-            + ("the mean of their old pieces" if config.transfer == "mean" else "noise")
-            + f", {counts.unknown:,} unknown to the base start from noise"
+            f"{STARTS[config.transfer]}, {counts.unknown:,} unknown to the base start from noise"
         ]
     check_vocabulary(start, new)
     if not start.has_mlm_head:
         notes.append("the base has no MLM head: a new one was made")
+        unigrams_V = _unigrams(rows, new)
         smoothed_V = np.pad(unigrams_V, (0, start.architecture.vocab_size - len(unigrams_V))) + 1.0
         start = replace(
             start, weights=start.weights | {"mlm/bias": np.log(smoothed_V / smoothed_V.sum()).astype(np.float32)}
@@ -96,50 +103,14 @@ def starting_checkpoint(
     return start, notes
 
 
-class MlmStep:
-    """One training step, and the held-out loss, of an encoder."""
-
-    def __init__(self, encoder: Encoder, config: PretrainConfig, total_steps: int):
-        self.encoder, self._config, self._total_steps = encoder, config, total_steps
-        self._variables = list(encoder.weights.values())
-        self.optimizer = AdamW(self._variables, config.weight_decay, config.clip_norm)
-        compiled = whole_step_compiled()
-        self.train = tf.function(self._train, jit_compile=compiled, autograph=False)
-        self.evaluate = tf.function(self.losses, jit_compile=compiled, autograph=False)
-
-    def losses(self, batch: MaskedBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Sums over a batch's positions to guess: loss in nats, right guesses, positions."""
-        hidden_BTH = self.encoder.hidden(batch.ids_BT, batch.segments_BT)
-        states_MH = tf.reshape(tf.gather(hidden_BTH, batch.positions_BP, batch_dims=1), (-1, hidden_BTH.shape[-1]))
-        weights_M = tf.reshape(batch.weights_BP, [-1])
-        loss, correct = self.encoder.mlm_loss(states_MH, tf.reshape(batch.targets_BP, [-1]), weights_M)
-        return loss, correct, tf.reduce_sum(weights_M)
-
-    def gradients(self, batch: MaskedBatch) -> tuple[tf.Tensor, list[tf.Tensor], tf.Tensor]:
-        """Mean loss over the positions to guess, its gradients in the order of the encoder's weights, right share."""
-        with tf.GradientTape() as tape:
-            loss, correct, count = self.losses(batch)
-            loss = loss / tf.maximum(count, 1.0)
-        return loss, tape.gradient(loss, self._variables), correct / tf.maximum(count, 1.0)
-
-    def _train(self, batch: MaskedBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        config, total = self._config, self._total_steps
-        rate = linear_schedule(
-            self.optimizer.steps, total, math.ceil(total * config.warmup_share), config.learning_rate
-        )
-        loss, gradients, accuracy = self.gradients(batch)
-        norm = self.optimizer.apply(gradients, rate)
-        return loss, accuracy, norm
-
-
 class _Run:
     """One pretraining run in its staging folder."""
 
     def __init__(self, rows: Path, tokenizer: Path, folder: Path, config: PretrainConfig):
-        self._tokenizer, self._folder, self._config = tokenizer, folder, config
+        self._rows, self._tokenizer, self._folder, self._config = rows, tokenizer, folder, config
         self._train_rows, self._held_out_rows = load_rows(rows, "train"), load_rows(rows, "held_out")
         self._reader = load_reader(tokenizer)
-        self._start, self._notes = starting_checkpoint(config, self._reader, _unigrams(self._train_rows, self._reader))
+        self._start, self._notes = starting_checkpoint(config, self._reader, self._train_rows)
         row_length = self._train_rows.ids.shape[1]
         self._batch_tokens = config.batch_rows * row_length
         self.total_steps = max(1, config.tokens // self._batch_tokens)
@@ -149,16 +120,15 @@ class _Run:
                 "most; encode with a smaller row_length"
             )
         dtype = self._chosen_dtype()
-        self._step = MlmStep(Encoder(self._start.architecture, self._start.weights, dtype), config, self.total_steps)
+        encoder = Encoder(self._start.architecture, self._start.weights, dtype)
+        self._step = MlmStep(encoder, config, self.total_steps, self._embedding_steps())
         reader = self._reader
         masker = Masker(reader.vocab_size, reader.special_ids, reader.mask_id, config.mask_rate)
         self._batches = TrainingBatches(self._train_rows, masker, config.batch_rows, config.seed)
         self._held_out = held_out_batches(
             self._held_out_rows, masker, config.batch_rows, config.held_out_rows, config.seed
         )
-        self._state = RunState(
-            folder / SCRATCH, config.save_seconds, encoder=self._step.encoder, optimizer=self._step.optimizer
-        )
+        self._state = RunState(folder / SCRATCH, config.save_seconds, encoder=encoder, **self._step.optimizers)
         self._notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self._batch_tokens:,} tokens")
 
     def train(self) -> dict[str, Any]:
@@ -189,6 +159,11 @@ class _Run:
             write_json(path, choose_dtype(self._config.precision).name)
         return tf.as_dtype(json.loads(path.read_text("utf-8")))
 
+    def _embedding_steps(self) -> int:
+        """Steps that train the word table and the head alone: none where the base keeps its vocabulary."""
+        is_new = tokenizer_of_rows(self._rows) != _tokenizer_of_base(self._config.base)
+        return round(self.total_steps * self._config.embeddings_first) if is_new else 0
+
     def _resume(self) -> list[dict[str, float]]:
         if not self._state.restore():
             return []
@@ -199,7 +174,7 @@ class _Run:
 
     @property
     def _done(self) -> int:
-        return int(self._step.optimizer.steps.numpy())
+        return self._step.done
 
     def _loop(self, history: list[dict[str, float]]) -> None:
         first = self._done
@@ -209,7 +184,7 @@ class _Run:
         evaluate_at = (evaluate_at | {self.total_steps}) - {point["step"] for point in history}
         meter = _Meter(first, self.total_steps, self._batch_tokens)
         for step, batch in enumerate(self._batches.from_step(first, self.total_steps), first + 1):
-            loss, accuracy, norm = (float(value) for value in self._step.train(batch))
+            loss, accuracy, norm = (float(value) for value in self._step.train(batch, step - 1))
             if not math.isfinite(loss) or not math.isfinite(norm) or loss > LOSS_BLOWN_UP:
                 raise TrainingError(
                     f"step {step}: loss {loss}, gradient norm {norm}; the last good state is kept in {self._folder}. "
@@ -287,6 +262,11 @@ class _Meter:
         self._reported, self._since = self._step, now
         self._losses.clear()
         self._padding.clear()
+
+
+def _tokenizer_of_base(base: str) -> str | None:
+    """Identity of a base's own tokenizer; None where it is made without one."""
+    return None if is_random(base) else identify_tokenizer(resolve_base(base))
 
 
 def _unigrams(rows: PackedRows, reader: TextReader) -> np.ndarray:

@@ -8,10 +8,15 @@ import numpy as np
 
 from corpora.errors import StackbertError
 from pretrain.checkpoint import Checkpoint, with_vocabulary
+from pretrain.similarity import sparsemax
 from tokenizer.reader import ROLES, TextReader
 
 CONTINUATION = "##"
+WORD_START = "\u2581"
 INITIAL_DEVIATION = 0.02  # BERT's
+MOST_SIMILAR = 64  # candidates of a weighted mean; sparsemax gives most of them nothing
+SHARPNESS = 0.1  # likenesses are cosines; divided by this, some five tokens share a mean
+TOKENS_AT_A_TIME = 1_000
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,20 @@ class TransferCounts:
 
 
 def transfer_vocabulary(
-    base: Checkpoint, old: TextReader, new: TextReader, method: str, seed: int
+    base: Checkpoint,
+    old: TextReader,
+    new: TextReader,
+    method: str,
+    seed: int,
+    vectors_VD: np.ndarray | None = None,
 ) -> tuple[Checkpoint, TransferCounts]:
     """`base` with a row for each token of `new`.
 
-    A token that both have keeps its row; special tokens are matched by role. A new one starts from the mean of the rows
-    of its old pieces (`method` 'mean': FVT, Gee et al. 2022, arXiv 2402.09977) or from noise of the table's own
-    deviation ('random'). The MLM bias moves in the same way.
+    A token that both have keeps its row; special tokens are matched by role. A new one starts, by `method`, from the
+    mean of the rows of its old pieces ('mean': FVT, Gee et al. 2022, arXiv 2402.09977), from noise of the table's own
+    deviation ('random'), or from the rows of the kept tokens whose `vectors_VD` are most like its own ('similar':
+    FOCUS, Dobler and de Melo 2023, arXiv 2305.14481), where it has a vector, else its pieces. The MLM bias moves in
+    the same way.
     """
     check_vocabulary(base, old)
     if old.tokens() == new.tokens():
@@ -44,20 +56,42 @@ def transfer_vocabulary(
     word_VH = word_VH.astype(np.float32)
     bias_V = np.full(new.vocab_size, bias_U.mean(), np.float32)
     kept = built = unknown = 0
-    for number, pieces in enumerate(old_pieces(old, new)):
+    spelled = old_pieces(old, new)
+    for number, pieces in enumerate(spelled):
         if not pieces:
             unknown += 1
         elif len(pieces) == 1:
             kept += 1
         else:
             built += 1
-        if len(pieces) == 1 or (pieces and method == "mean"):
+        if len(pieces) == 1 or (pieces and method != "random"):
             word_VH[number] = table_UH[pieces].mean(0)
             bias_V[number] = bias_U[pieces].mean()
+    if vectors_VD is not None:
+        is_kept_V = np.array([len(pieces) == 1 for pieces in spelled])
+        is_kept_V[list(new.special_ids)] = False
+        _blend_similar(word_VH, bias_V, is_kept_V, vectors_VD)
     ids = {f"{role}_token_id": getattr(new, attribute) for role, attribute in _ROLE_ATTRIBUTES.items()}
     ids |= {"bos_token_id": new.first_id, "eos_token_id": new.last_id}  # RoBERTa's names
     ids = {name: number for name, number in ids.items() if name == "pad_token_id" or name in base.config}
     return with_vocabulary(base, word_VH, bias_V, ids), TransferCounts(kept, built, unknown)
+
+
+def _blend_similar(word_VH: np.ndarray, bias_V: np.ndarray, is_kept_V: np.ndarray, vectors_VD: np.ndarray) -> None:
+    """Set the rows of tokens that are not kept to a mean of kept ones, weighted by the likeness of their vectors."""
+    has_vector_V = vectors_VD.any(1)
+    kept_K = np.flatnonzero(is_kept_V & has_vector_V)
+    ordinary_V = has_vector_V & ~is_kept_V
+    most = min(MOST_SIMILAR, len(kept_K))
+    for chunk in np.array_split(np.flatnonzero(ordinary_V), max(1, int(ordinary_V.sum()) // TOKENS_AT_A_TIME)):
+        if not most or not len(chunk):
+            return
+        scores_NK = vectors_VD[chunk] @ vectors_VD[kept_K].T
+        best_NM = np.argpartition(-scores_NK, most - 1, axis=1)[:, :most]
+        shares_NM = sparsemax(np.take_along_axis(scores_NK, best_NM, 1) / SHARPNESS)
+        sources_NM = kept_K[best_NM]
+        word_VH[chunk] = np.einsum("nm,nmh->nh", shares_NM, word_VH[sources_NM])
+        bias_V[chunk] = (shares_NM * bias_V[sources_NM]).sum(1)
 
 
 def check_vocabulary(checkpoint: Checkpoint, reader: TextReader) -> None:
@@ -80,6 +114,8 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
     roles = dict(zip(new.special_ids, old.special_ids, strict=True))
     old_ids = old.tokenizer.get_vocab()
     tokens = new.tokens()
+    if any(token.startswith(WORD_START) for token in tokens):  # SentencePiece's marks, said in WordPiece's
+        tokens = [token[1:] if token.startswith(WORD_START) else CONTINUATION + token for token in tokens]
     starts = [
         number for number, token in enumerate(tokens) if number not in roles and not token.startswith(CONTINUATION)
     ]

@@ -4,7 +4,7 @@ import pytest
 
 from corpora.errors import StackbertError
 from finetune.config import CompareConfig, FinetuneConfig
-from pretrain.config import PretrainConfig
+from pretrain.config import BenchConfig, PretrainConfig
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 
@@ -19,6 +19,14 @@ from tokenizer.config import EncodeConfig, TokenizerConfig
         (EncodeConfig, "row_length", 4_097),
         (EncodeConfig, "held_out_share", 1.0),
         (EncodeConfig, "max_posts", -1),
+        (EncodeConfig, "processes", -1),
+        (TokenizerConfig, "extend_by", 0),
+        (TokenizerConfig, "title_weight", 0),
+        (TokenizerConfig, "held_out_share", 1.0),
+        (PretrainConfig, "embeddings_first", 1.0),
+        (PretrainConfig, "decay_share", 0.0),
+        (BenchConfig, "steps", 0),
+        (BenchConfig, "mask_rate", 1.0),
         (PretrainConfig, "batch_rows", 0),
         (PretrainConfig, "tokens", 0),
         (PretrainConfig, "mask_rate", 2.0),

@@ -14,15 +14,19 @@ import stackbert
 from corpora.config import CorpusConfig, LabelConfig
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.study import Study
-from pretrain.config import PretrainConfig
-from tokenizer.config import EncodeConfig, TokenizerConfig
+from pretrain.config import BenchConfig, PretrainConfig
+from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
 
 CONFIGS = {
     "corpora build": (CorpusConfig,),
     "corpora label": (LabelConfig,),
     "tokenizer train": (TokenizerConfig,),
     "tokenizer encode": (EncodeConfig,),
+    "tokenizer report": (ReportConfig,),
+    "tokenizer bench": (ReadBenchConfig,),
     "pretrain run": (PretrainConfig,),
+    "pretrain transfer": (PretrainConfig,),
+    "pretrain bench": (BenchConfig,),
     "finetune compare": (CompareConfig, FinetuneConfig),
     "finetune predict": (),
 }

@@ -29,6 +29,7 @@ class RowPacker(Generic[Item]):
         self.row_length = row_length
         self._open_limit = open_rows
         self._by_space: list[list[list[Item]]] = [[] for _ in range(row_length + 1)]
+        self._spaces = 0  # bit n is set where rows with n tokens of space are open
 
     def add(self, items: Iterable[tuple[int, Item]]) -> Iterator[list[Item]]:
         """Place one window of (length, item), longest first, each in the row it fills best; yields what is full."""
@@ -41,6 +42,7 @@ class RowPacker(Generic[Item]):
             kept = [] if space <= nearly_full else rows[: max(0, self._open_limit - still_open)]
             yield from rows[len(kept) :]
             self._by_space[space] = kept
+            self._spaces &= ~(0 if kept else 1 << space)
             still_open += len(kept)
 
     def flush(self) -> Iterator[list[Item]]:
@@ -48,24 +50,22 @@ class RowPacker(Generic[Item]):
         for rows in self._by_space:
             yield from rows
             rows.clear()
+        self._spaces = 0
 
     def _place(self, length: int, item: Item) -> None:
         if length > self.row_length:
             raise ValueError(f"a sequence of {length} tokens does not fit a row of {self.row_length}")
-        for space in range(length, self.row_length + 1):
-            if self._by_space[space]:
-                row = self._by_space[space].pop()
-                break
+        fitting = self._spaces >> length
+        if fitting:
+            space = length + (fitting & -fitting).bit_length() - 1  # the lowest bit: the least space that is enough
+            rows = self._by_space[space]
+            row = rows.pop()
+            self._spaces &= ~(0 if rows else 1 << space)
         else:
             space, row = self.row_length, []
         row.append(item)
         self._by_space[space - length].append(row)
-
-
-def cut(ids: list[int], length: int, first: int, last: int) -> Iterator[list[int]]:
-    """Cut a post's token ids into sequences of at most `length`, each between `first` ([CLS]) and `last` ([SEP])."""
-    for start in range(0, len(ids), length - 2):
-        yield [first, *ids[start : start + length - 2], last]
+        self._spaces |= 1 << space - length
 
 
 def segments_of(rows_BT: np.ndarray, first: int, padding: int) -> np.ndarray:

@@ -3,10 +3,12 @@
 White space separates. Then, at each place, the first that fits:
 
 1. a term of the lexicon that holds a symbol (`c++`, `node.js`, `.net`), longest first, with no letter adjoining;
-2. a word: a letter, then letters, marks and digits (`numpy`, `utf8`, `x86`);
-3. a number, four digits at a time, so that numbers do not eat the vocabulary;
-4. an operator (`->`, `==`, `::`);
-5. any other single character.
+2. the ending of a file's or a site's name with its dot (`.html`, `.com`);
+3. a word: a letter, then letters, marks and digits (`numpy`, `utf8`), joined to others by `_` (`user_id`) or, where it
+   reads as a hyphen, by `-` (`client-side`), and the rest of a contraction (`don't`);
+4. a number, four digits at a time, so that long ones do not eat the vocabulary; a version whole (`3.5.1`);
+5. an operator or a frequent run of punctuation (`->`, `==`, `();`);
+6. any other single character.
 """
 
 import re
@@ -14,14 +16,28 @@ from collections.abc import Iterable
 
 from tokenizers import Regex, normalizers, pre_tokenizers
 
-WORD = r"\p{L}[\p{L}\p{M}\p{N}]*"
-NUMBER = r"\p{N}{1,4}"
-OPERATORS = (
-    *("===", "!==", "<=>", "...", "<<=", ">>=", "**=", "//="),
-    *("==", "!=", "<=", ">=", "->", "=>", "::", "&&", "||", "++", "--", "+=", "-=", "*=", "/=", "%=", "|=", "&="),
-    *("<<", ">>", "**", "//", "/*", "*/", ":=", "??", "?.", "</", "/>", "<-", "<?", "?>", "${", "#{", "\\n", "\\t"),
-)
 ADJOINING = r"[\p{L}\p{M}\p{N}_]"
+LETTERS = r"[\p{L}\p{M}\p{N}]"
+JOINED = rf"(?:_+{LETTERS}+|(?<={LETTERS}{{2}})-\p{{L}}{LETTERS}+)*"  # not `i-1` and `x-y`, which are sums
+CONTRACTION = rf"(?:'(?:s|t|m|d|ll|re|ve|S|T|M|D|LL|RE|VE)(?!{LETTERS}))?"
+WORD = rf"\p{{L}}{LETTERS}*{JOINED}{CONTRACTION}"
+NUMBER = r"\p{N}{1,4}(?:\.\p{N}{1,4})*"
+FILE_ENDINGS = tuple(
+    "js ts jsx tsx py rb php html htm xml json css txt csv md java jar cs cpp exe dll sh bat sql so apk war vb vue "
+    "aspx jsp png jpg gif svg pdf zip gz log yml yaml ini cfg conf properties plist gradle xls xlsx doc docx sln "
+    "csproj com org io".split()
+)
+UNITS = tuple(
+    # operators
+    "=== !== <=> ... <<= >>= **= //= == != <= >= -> => :: && || ++ -- += -= *= /= %= |= &= << >> ** // /* */ := ?? ?. "
+    "</ /> <- <? ?> ${ #{ \\n \\t --> /** >>> ]-> __ "
+    # the frequent runs of punctuation in questions and their code, most frequent first
+    '\'\' "" `` =" () ); ", \', ("" (" (); (\' ="" :// ), ": [] ): "> "", "); \': ") [\' =\' >< )) }, \') ($ ], }} '
+    '></ ){ "; :\\ (( ][ (), "": \',\' ()) "," }); ++) ()); \'); )); [" \'] ``` "/ ]; ":" )? }; \'; (){ ({ "></ :/ ]) '
+    ']: }) /// (! \\\\ $( ["" ([ {} :" {\' "] (): ={ "") "), "/> );} \'), \'], >( >(); )] ). ". \'. "? \'? \'\'\' """ '
+    # characters of HTML as they are escaped; text about code is full of them
+    "&lt; &gt; &amp; &quot; &nbsp; &#39;".split()
+)
 
 
 def build_normalizer(lowercase: bool) -> normalizers.Normalizer:
@@ -35,13 +51,23 @@ def build_pretokenizer(terms: Iterable[str]) -> pre_tokenizers.PreTokenizer:
     """The splitter that keeps `terms` whole.
 
     >>> split = build_pretokenizer(["c++", "node.js", ".net", "asp.net"])
-    >>> [word for word, _ in split.pre_tokenize_str("asp.net, c++11 i++; end.net node.js.")]
-    ['asp.net', ',', 'c++', '11', 'i', '++', ';', 'end', '.', 'net', 'node.js', '.']
+    >>> [word for word, _ in split.pre_tokenize_str("asp.net, c++11 i++; end.net node.js. user_id in index.html")]
+    ['asp.net', ',', 'c++', '11', 'i', '++', ';', 'end', '.', 'net', 'node.js', '.', 'user_id', 'in', 'index', '.html']
     """
-    pattern = "|".join([*_term_patterns(terms), WORD, NUMBER, *map(re.escape, OPERATORS), r"[^\s]"])
     return pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(pattern), behavior="isolated")]
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(word_pattern(terms)), behavior="isolated")]
     )
+
+
+def word_pattern(terms: Iterable[str]) -> str:
+    """The regular expression of one word, in the syntax of the tokenizers library; `terms` stay whole.
+
+    It is kept to what `ascii_pattern` can translate (classes of letters, marks and numbers, escaped punctuation), so
+    that Python can read ASCII text with it.
+    """
+    units = sorted(UNITS, key=lambda unit: (-len(unit), unit))
+    endings = rf"(?<={ADJOINING})\.(?i:{_trie_pattern(sorted(FILE_ENDINGS))})(?!{ADJOINING})"
+    return "|".join([*_term_patterns(terms), endings, WORD, NUMBER, *map(re.escape, units), r"[^\s]"])
 
 
 def needs_rule(term: str) -> bool:

@@ -1,12 +1,18 @@
 """Any Hugging Face tokenizer, as the later rooms use it: text in, ids out, the special ids by role."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
 
+from corpora.artifact import write_json
 from corpora.errors import StackbertError
+from tokenizer.chunks import ChunkReader
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -17,6 +23,7 @@ TOKENIZER_FILES = (
     "special_tokens_map.json",
 )
 ROLES = ("pad", "unk", "cls", "sep", "mask")
+TEXTS_AT_ONCE = 1_000  # a few megabytes of text and of its ids
 
 
 @dataclass(frozen=True)
@@ -44,16 +51,39 @@ class TextReader:
         """Token strings, position = id."""
         return [self.tokenizer.id_to_token(number) or "" for number in range(self.vocab_size)]
 
+    @cached_property
+    def chunks(self) -> ChunkReader:
+        """The quick way through this tokenizer; remembers what it has read."""
+        return ChunkReader(self.tokenizer)
+
+    @cached_property
+    def begins_word(self) -> np.ndarray | None:
+        """Whether each token, by id, begins a word, as WordPiece's prefix tells; None for other models."""
+        model = self.tokenizer.model
+        if not isinstance(model, WordPiece) or not model.continuing_subword_prefix:
+            return None
+        return np.array([not token.startswith(model.continuing_subword_prefix) for token in self.tokens()])
+
     def ids_without_specials(self, texts: list[str]) -> Iterator[list[int]]:
         """Token ids of each text, uncut; '[MASK]' written in a text is read as any other text."""
-        # half of a surrogate pair, as broken text brings it, is no character: the tokenizer would refuse the batch
-        texts = [text.encode("utf-8", "replace").decode() for text in texts]
-        yield from (encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts, add_special_tokens=False))
+        for start in range(0, len(texts), TEXTS_AT_ONCE):
+            yield from (ids.tolist() for ids in self.chunks.read(texts[start : start + TEXTS_AT_ONCE]).of_each_text())
 
     def ids_for_classifier(self, texts: list[str], max_length: int) -> list[list[int]]:
         """Token ids of each text between [CLS] and [SEP], cut to `max_length` tokens in all."""
         room = max_length - 2
         return [[self.first_id, *ids[:room], self.last_id] for ids in self.ids_without_specials(texts)]
+
+    def save(self, path: Path) -> None:
+        """Write the tokenizer and its special ids to one file, which `restore` opens without transformers."""
+        numbers = dict(zip(ROLES, self.special_ids, strict=True))
+        write_json(path, {"special_ids": numbers, "tokenizer": json.loads(self.tokenizer.to_str())})
+
+    @staticmethod
+    def restore(path: Path) -> "TextReader":
+        """The reader that `save` wrote to `path`."""
+        saved = json.loads(path.read_text("utf-8"))
+        return _reader(Tokenizer.from_str(json.dumps(saved["tokenizer"])), saved["special_ids"])
 
 
 def load_reader(folder: Path) -> TextReader:
@@ -69,6 +99,10 @@ def load_reader(folder: Path) -> TextReader:
     missing = [role for role, number in ids.items() if number is None]
     if missing:
         raise StackbertError(f"{folder}: the tokenizer names no {', '.join(missing)} token in tokenizer_config.json")
+    return _reader(tokenizer, ids)
+
+
+def _reader(tokenizer: Tokenizer, ids: dict[str, int]) -> TextReader:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True

@@ -15,6 +15,7 @@ from pretrain.config import PretrainConfig
 from pretrain.training import starting_checkpoint
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.reader import load_reader
+from tokenizer.rows import PackedRows
 
 
 @pytest.fixture(params=["bert", "roberta", "distilbert"])
@@ -172,11 +173,8 @@ def test_made_head_is_said_and_starts_from_the_frequencies_of_tokens(small_rows,
     for path in tiny_base.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     rewrite(tmp_path, lambda tensors: {k: v for k, v in tensors.items() if not k.startswith("cls.")})
-    counts = np.zeros(120, np.int64)
-    counts[9] = 1_000
-    start, notes = starting_checkpoint(
-        PretrainConfig(base=str(tmp_path)), load_reader(small_rows / "tokenizer"), counts
-    )
+    rows = PackedRows(np.full((10, 100), 9, np.uint16), first_id=2, padding_id=0, text_bytes=1, text_tokens=1)
+    start, notes = starting_checkpoint(PretrainConfig(base=str(tmp_path)), load_reader(small_rows / "tokenizer"), rows)
     assert "the base has no MLM head: a new one was made" in notes
     shares = np.exp(start.weights["mlm/bias"])
     assert shares.sum() == pytest.approx(1, abs=1e-5)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pretrain.optimizer import BETA_1, BETA_2, EPSILON, AdamW, linear_schedule
+from pretrain.optimizer import BETA_1, BETA_2, EPSILON, AdamW
+from pretrain.schedule import scheduled_rate
 
 
 def test_two_steps_by_hand():
@@ -23,9 +24,14 @@ def test_two_steps_by_hand():
         np.testing.assert_allclose(np.append(kernel.numpy(), bias.numpy()), value, rtol=1e-5)
 
 
-def test_rate_rises_to_the_peak_and_falls_to_nothing():
-    rates = [float(linear_schedule(tf.constant(step), 10, 2, 1.0)) for step in range(11)]
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "wsd"])
+def test_rate_rises_to_the_peak_and_falls_to_nothing(schedule):
+    rates = [float(scheduled_rate(schedule, tf.constant(step), 10, 2, 1.0)) for step in range(11)]
     assert rates[:3] == [0.5, 1.0, 1.0]
     assert rates[2:] == sorted(rates[2:], reverse=True)
     assert rates[9] > 0
-    assert rates[10] == 0
+    assert rates[10] == pytest.approx(0, abs=1e-7)
+
+
+def test_cosine_is_halfway_down_halfway_through():
+    assert float(scheduled_rate("cosine", tf.constant(6), 10, 2, 1.0)) == pytest.approx(0.5)

@@ -12,7 +12,7 @@ from pretrain.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pretrain.config import PretrainConfig
 from pretrain.encoder import Encoder
 from pretrain.masking import MaskedBatch
-from pretrain.training import MlmStep
+from pretrain.step import MlmStep
 from tests.pretrain.make_references import REFERENCES, torch_minilm, torch_outputs
 from tests.pretrain.tiny import CONFIGS, padded_batch, tiny_checkpoint
 
@@ -52,7 +52,9 @@ def our_gradients(checkpoint: Checkpoint, batch: dict[str, np.ndarray]) -> tuple
         weights_BP=tf.constant(np.take_along_axis(guessed, order, 1), tf.float32),
     )
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
-    loss, gradients, _ = MlmStep(encoder, PretrainConfig(), total_steps=1).gradients(masked)
+    loss, gradients, _ = MlmStep(encoder, PretrainConfig(), total_steps=1).gradients(
+        masked, list(encoder.weights.values())
+    )
     found: dict[str, np.ndarray] = {}
     ours = dict(zip(encoder.weights, gradients, strict=True))
     for name, theirs in hugging_face_names(checkpoint.architecture).items():

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +23,13 @@ from pretrain.encoder import Encoder
 from pretrain.masking import Masker
 from pretrain.randomness import stream
 from pretrain.state import RunState
-from pretrain.training import MlmStep, TrainingError, pretrain
+from pretrain.step import MlmStep
+from pretrain.training import TrainingError, pretrain
 from tests.pretrain.tiny import tiny_checkpoint
+from tokenizer.config import EncodeConfig, TokenizerConfig
+from tokenizer.reader import load_reader
+from tokenizer.rows import encode_rows
+from tokenizer.vocabulary import train_tokenizer
 
 STEPS = 24
 
@@ -72,7 +79,7 @@ def test_steps_on_one_batch_learn_it():
     batch = masker.mask(ids, tf.ones_like(ids), stream(0, "mask"))
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
     step = MlmStep(encoder, config(learning_rate=1e-2), total_steps=60)
-    losses = [float(step.train(batch)[0]) for _ in range(60)]
+    losses = [float(step.train(batch, number)[0]) for number in range(60)]
     assert losses[0] > 3
     assert losses[-1] < 0.2
 
@@ -81,8 +88,9 @@ class KilledError(Exception):
     """Stands for a process that ends at once."""
 
 
-@pytest.mark.parametrize("stop", range(1, STEPS))
-def test_stop_at_any_step_and_resume_gives_the_same_bytes(stop, straight, small_rows, tmp_path, monkeypatch):
+@contextmanager
+def killed_after(stop: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The run within ends right after the state of step `stop` is saved."""
     saved = RunState.save_if_due
 
     def save_then_die(self, step):
@@ -91,11 +99,17 @@ def test_stop_at_any_step_and_resume_gives_the_same_bytes(stop, straight, small_
             raise KilledError
         saved(self, step)
 
-    out = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(RunState, "save_if_due", save_then_die)
         with pytest.raises(KilledError):
-            pretrain(small_rows / "rows", small_rows / "tokenizer", out, config())
+            yield
+
+
+@pytest.mark.parametrize("stop", range(1, STEPS))
+def test_stop_at_any_step_and_resume_gives_the_same_bytes(stop, straight, small_rows, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    with killed_after(stop, monkeypatch):
+        pretrain(small_rows / "rows", small_rows / "tokenizer", out, config())
     assert not out.exists()
     pretrain(small_rows / "rows", small_rows / "tokenizer", out, config())
     assert fingerprint(out) == fingerprint(straight)
@@ -176,3 +190,47 @@ def test_sigterm_saves_the_state_and_exits_75(small_rows, tmp_path):
     assert code == 75
     assert not (tmp_path / "run").exists()
     assert list((tmp_path / "run.partial" / SCRATCH).glob("ckpt-*.index"))
+
+
+def test_embeddings_first_leaves_the_body_as_it_was(small_rows):
+    checkpoint = tiny_checkpoint("bert")
+    ids = tf.constant(np.random.default_rng(2).integers(5, 48, (4, 12)), tf.int32)
+    batch = Masker(48, (0, 1, 2, 3, 4), 4, 0.25).mask(ids, tf.ones_like(ids), stream(0, "mask"))
+    encoder = Encoder(checkpoint.architecture, checkpoint.weights)
+    step = MlmStep(encoder, config(learning_rate=1e-2), total_steps=6, embedding_steps=3)
+    before = encoder.numpy_weights()
+    for number in range(3):
+        step.train(batch, number)
+    after = encoder.numpy_weights()
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert changed == {name for name in before if name.startswith(("embeddings/word", "mlm/"))}
+    step.train(batch, 3)
+    assert not np.array_equal(after["layer_0/attention/qkv/kernel"], encoder.weights["layer_0/attention/qkv/kernel"])
+    assert step.done == 4
+
+
+@pytest.mark.parametrize("stop", [2, 3, 4])
+def test_stop_around_the_end_of_the_embeddings_first_gives_the_same_bytes(
+    stop, small_rows, tiny_base, tmp_path, monkeypatch
+):
+    new = tmp_path / "vocabulary"
+    train_tokenizer(small_rows / "corpus", new, TokenizerConfig(vocab_size=100))
+    encode_rows(small_rows / "corpus", new, tmp_path / "rows", EncodeConfig(row_length=16, held_out_share=0.1))
+    settings = config(base=str(tiny_base), embeddings_first=0.125, transfer="similar")
+    pretrain(tmp_path / "rows", new, tmp_path / "straight", settings)
+    with killed_after(stop, monkeypatch):
+        pretrain(tmp_path / "rows", new, tmp_path / "run", settings)
+    pretrain(tmp_path / "rows", new, tmp_path / "run", settings)
+    assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "straight")
+
+
+@pytest.mark.torch
+def test_fill_mask_of_pytorch_transformers_reads_tokenizer_and_checkpoint(straight):
+    pytest.importorskip("torch")
+    from transformers import pipeline
+
+    guesses = pipeline("fill-mask", model=str(straight))("how to connect to [MASK] from c++")
+    tokens = load_reader(straight).tokens()
+    assert len(guesses) == 5
+    assert all(tokens[guess["token"]] == guess["token_str"] for guess in guesses)
+    assert all("c++" in guess["sequence"] for guess in guesses)

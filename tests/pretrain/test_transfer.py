@@ -14,8 +14,10 @@ from pretrain.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pretrain.encoder import Encoder
 from pretrain.transfer import TransferCounts, check_vocabulary, old_pieces, transfer_vocabulary
 from tests.pretrain.tiny import tiny_checkpoint
+from tokenizer.config import TokenizerConfig
+from tokenizer.export import build_tokenizer, save_tokenizer
+from tokenizer.learning import learn_sentencepiece
 from tokenizer.reader import TextReader, load_reader
-from tokenizer.vocabulary import build_tokenizer, save_tokenizer
 
 OLD = [
     "[PAD]",
@@ -181,3 +183,30 @@ def test_roberta_keeps_each_position_whatever_the_id_of_padding(padding, tmp_pat
 def hidden(checkpoint: Checkpoint, ids: list[int]) -> np.ndarray:
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
     return encoder.hidden(tf.constant([ids]), tf.ones((1, len(ids)), tf.int32)).numpy()
+
+
+def test_similar_token_starts_from_the_kept_one_in_the_same_company(old, new):
+    kept = new.tokenizer.token_to_id("sort"), new.tokenizer.token_to_id("##s")
+    built = new.tokenizer.token_to_id("mysql")
+    vectors = np.zeros((new.vocab_size, 2), np.float32)
+    vectors[kept[0]], vectors[kept[1]], vectors[built] = (1, 0), (0, 1), (0.6, 0.8)
+    moved, _ = transfer_vocabulary(base(), old, new, "similar", seed=0, vectors_VD=vectors)
+    table, old_table = moved.weights["embeddings/word"], base().weights["embeddings/word"]
+    np.testing.assert_allclose(table[built], old_table[OLD.index("##s")], rtol=1e-6)  # far nearer than the other
+    mean, _ = transfer_vocabulary(base(), old, new, "mean", seed=0)
+    without_vector = new.tokenizer.token_to_id("sql++")
+    np.testing.assert_array_equal(table[without_vector], mean.weights["embeddings/word"][without_vector])
+
+
+def test_sentencepiece_s_tokens_are_read_as_wordpiece_s(old, tmp_path):
+    folder = tmp_path / "unigram"
+    folder.mkdir()
+    words = {"mysql": 30, "sort": 20, "sorting": 10}
+    config = TokenizerConfig(vocab_size=40, model="unigram")
+    save_tokenizer(learn_sentencepiece(words, ["mysql"], config, lowercase=True), folder, lowercase=True)
+    new = load_reader(folder)
+    spelled = dict(zip(new.tokens(), old_pieces(old, new), strict=True))
+    names = {token: [OLD[number] for number in numbers] for token, numbers in spelled.items()}
+    assert names["\u2581mysql"] == ["my", "##s", "##ql"]
+    assert names["s"] == ["##s"]
+    assert names["[MASK]"] == ["[MASK]"]

@@ -1,11 +1,11 @@
-"""Packing: every token once, order kept, little padding."""
+"""Packing: every sequence once, little padding."""
 
 import random
 
 import numpy as np
 import pytest
 
-from tokenizer.packing import RowPacker, cut, segments_of
+from tokenizer.packing import RowPacker, segments_of
 
 FIRST, LAST, PADDING = 2, 3, 0
 
@@ -26,7 +26,8 @@ def realistic_lengths(count: int, row_length: int) -> list[int]:
     tokens = np.concatenate([generator.lognormal(2.6, 0.4, count // 2), generator.lognormal(4.8, 0.9, count // 2)])
     lengths = []
     for number in generator.permutation(tokens).astype(int):
-        lengths += [len(part) for part in cut([9] * int(number), row_length, FIRST, LAST)]
+        whole, rest = divmod(int(number), row_length - 2)
+        lengths += [row_length] * whole + ([rest + 2] if rest else [])
     return lengths
 
 
@@ -58,12 +59,18 @@ def test_sequence_longer_than_a_row_is_refused():
         list(RowPacker(10).add([(11, "x")]))
 
 
-@pytest.mark.parametrize("tokens", [0, 1, 5, 6, 7, 100])
-def test_cut_keeps_every_token_in_order_between_first_and_last(tokens):
-    ids = list(range(10, 10 + tokens))
-    parts = list(cut(ids, 8, FIRST, LAST))
-    assert all(part[0] == FIRST and part[-1] == LAST and 3 <= len(part) <= 8 for part in parts)
-    assert [token for part in parts for token in part[1:-1]] == ids
+@pytest.mark.parametrize("seed", range(5))
+def test_each_sequence_goes_to_the_open_row_it_fills_best(seed):
+    draw = random.Random(seed)
+    lengths = [draw.randint(1, 40) for _ in range(300)]
+    expected: list[tuple[int, list[int]]] = []
+    for number in sorted(range(300), key=lambda n: -lengths[n]):
+        fitting = [(space, -place) for place, (space, _) in enumerate(expected) if space >= lengths[number]]
+        space, place = min(fitting) if fitting else (40, -len(expected))
+        row = expected[-place][1] if fitting else []
+        expected[-place : -place + 1] = [(space - lengths[number], [*row, number])]
+    spaces = sorted(40 - sum(lengths[number] for number in row) for row in packed(lengths, 40))
+    assert spaces == sorted(space for space, _ in expected)
 
 
 def test_segments_are_read_back_from_rows():

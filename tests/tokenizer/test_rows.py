@@ -1,15 +1,20 @@
 """Packed rows on disk: what was written is read back, and who is held out does not depend on the tokenizer."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from corpora.artifact import build_artifact
+from corpora import post as post_module
+from corpora.artifact import SCRATCH, build_artifact, write_json
 from corpora.errors import StackbertError
 from corpora.post import Post, read_posts, write_posts
+from tokenizer import blocks as blocks_module
+from tokenizer import journal as journal_module
 from tokenizer import rows as rows_module
+from tokenizer.blocks import encode_posts
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.reader import load_reader
 from tokenizer.rows import encode_rows, load_rows, tokenizer_of_rows
@@ -71,8 +76,7 @@ def test_held_out_posts_are_the_same_whatever_the_tokenizer(small_rows, tmp_path
     assert sorted(text.translate(plain) for text in one) == sorted(text.translate(plain) for text in two)
 
 
-def test_larger_corpus_holds_out_the_same_posts(monkeypatch, small_rows, tmp_path):
-    monkeypatch.setattr(rows_module, "POSTS_PER_WINDOW", 37)
+def test_larger_corpus_holds_out_the_same_posts(small_rows, tmp_path):
     config = EncodeConfig(row_length=32, held_out_share=0.1, max_posts=200)
     encode_rows(small_rows / "corpus", small_rows / "tokenizer", tmp_path / "rows", config)
     fewer = decoded(tmp_path / "rows", small_rows / "tokenizer", "held_out")
@@ -113,3 +117,117 @@ def test_changed_tokenizer_byte_is_refused(small_rows, tmp_path):
     (other / "tokenizer.json").write_text(changed)
     with pytest.raises(StackbertError, match=r"inputs\.tokenizer"):
         encode_rows(small_rows / "corpus", other, tmp_path / "r", config)
+
+
+@pytest.fixture(scope="module")
+def many_blocks(small_rows, tmp_path_factory) -> Path:
+    """The small corpus in 8 blocks of 50 posts, some of them long."""
+    folder = tmp_path_factory.mktemp("blocks") / "corpus"
+    posts = [replace(post, text="numpy c++ " * (int(post.id) % 90)) for post in read_posts(small_rows / "corpus")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(post_module, "POSTS_PER_GROUP", 50)
+        build_artifact(folder, "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
+    return folder
+
+
+CONFIG = EncodeConfig(row_length=32, held_out_share=0.1)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
+
+
+@pytest.fixture(scope="module")
+def straight(small_rows, many_blocks, tmp_path_factory) -> dict[str, bytes]:
+    """The files of a run that was never stopped."""
+    out = tmp_path_factory.mktemp("straight") / "rows"
+    encode_rows(many_blocks, small_rows / "tokenizer", out, CONFIG)
+    assert set(files_of(out)) == {"train.bin", "held_out.bin", "rows.json"}
+    return files_of(out)
+
+
+def test_rows_are_the_same_from_two_processes_and_a_rerun_with_another_number_is_the_same_artifact(
+    small_rows, many_blocks, straight, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(rows_module, "POSTS_WORTH_PROCESSES", 0)
+    made = encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", replace(CONFIG, processes=2))
+    assert files_of(tmp_path / "rows") == straight
+    again = encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", replace(CONFIG, processes=1))
+    assert again.identity == made.identity
+
+
+class Stopped(BaseException):
+    """As a kill: nothing handles it."""
+
+
+@pytest.mark.parametrize("stop", range(1, 12))
+def test_run_stopped_anywhere_goes_on_to_the_same_bytes(
+    small_rows, many_blocks, straight, tmp_path, monkeypatch, stop, capsys
+):
+    """The state is written after each of 8 blocks; the run stops before or after that, or while it finishes."""
+    writes = [0]
+
+    def stopping(path: Path, value: object) -> None:
+        writes[0] += 1
+        if writes[0] == stop:
+            if stop % 2:
+                write_json(path, value)
+            raise Stopped
+
+        write_json(path, value)
+
+    def stopping_at_the_end(*_: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "write_json", stopping)
+        if stop > 8:
+            patch.setattr(rows_module, "_check_filled", stopping_at_the_end)
+        with pytest.raises(Stopped):
+            encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
+    staging = tmp_path / "rows.partial"
+    for name in ("train.bin", f"{SCRATCH}/train.rest")[: stop % 3]:  # what was being written when it ended
+        with (staging / name).open("ab") as file:
+            file.write(b"half a block")
+    encoded = []
+
+    def counted(*arguments):
+        encoded.append(1)
+        return encode_posts(*arguments)
+
+    monkeypatch.setattr(blocks_module, "encode_posts", counted)
+    encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
+    assert files_of(tmp_path / "rows") == straight
+    finished = min(8, stop if stop % 2 else stop - 1)
+    assert len(encoded) == 2 * (8 - finished)
+
+
+def test_stopped_run_is_not_taken_up_with_other_settings(small_rows, many_blocks, tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rows_module, "_check_filled", fail)
+        with pytest.raises(Stopped):
+            encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
+    with pytest.raises(StackbertError, match=r"config\.row_length: 32 -> 64"):
+        encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", replace(CONFIG, row_length=64))
+
+
+def test_no_word_is_cut_unless_it_alone_exceeds_the_row(small_rows, many_blocks, straight, tmp_path):
+    encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
+    tokens = load_reader(small_rows / "tokenizer").tokens()
+    for split in ("train", "held_out"):
+        assert not any(tokens[ids[0]].startswith("##") for ids in sequences(tmp_path / "rows", split))
+
+
+def test_padding_and_unknown_share_are_told(small_rows, many_blocks, tmp_path, capsys):
+    counts = encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG).counts
+    rows = load_rows(tmp_path / "rows", "train").ids
+    assert counts["padding_share"] == pytest.approx((rows == 0).mean(), abs=1e-5)
+    assert counts["padding_share"] < 0.02
+    assert counts["unknown_share"] == pytest.approx((rows == 1).sum() / counts["train"]["text_tokens"], abs=1e-7)
+    assert (
+        f"padding {counts['padding_share']:.2%}, unknown tokens {counts['unknown_share']:.3%}"
+        in capsys.readouterr().out
+    )

@@ -11,10 +11,11 @@ import pytest
 
 from corpora.artifact import build_artifact
 from corpora.errors import StackbertError
-from corpora.post import Post, write_posts
+from corpora.post import Post, read_posts, write_posts
 from tokenizer.config import TokenizerConfig
+from tokenizer.export import SPECIALS
 from tokenizer.reader import load_reader
-from tokenizer.vocabulary import SPECIALS, build_vocabulary, train_tokenizer
+from tokenizer.vocabulary import build_vocabulary, train_tokenizer
 
 SENTENCES = (
     "how to connect to mysql from node.js with c++ or c# in asp.net",
@@ -143,3 +144,24 @@ def test_tag_that_is_nothing_but_accents_is_passed_over(tmp_path):
     posts = corpus(tmp_path / "corpus", [Post("1", "question", "some words to read, some words", "", ("\u0301",))])
     train_tokenizer(posts, tmp_path / "out", TokenizerConfig(vocab_size=60))
     assert "some" in lines(tmp_path / "out")
+
+
+def test_tag_is_one_token_even_where_the_text_never_has_it(tmp_path):
+    made = [Post(str(n), "question", "visual studio and its tools", "", ("visual-studio-2008",)) for n in range(9)]
+    train_tokenizer(corpus(tmp_path / "corpus", made), tmp_path / "out", TokenizerConfig(vocab_size=150))
+    tokens = load_reader(tmp_path / "out").tokenizer.encode("in visual-studio-2008?", add_special_tokens=False).tokens
+    assert "visual-studio-2008" in tokens
+
+
+@pytest.mark.parametrize("pieces", ["pruned", "bpe", "unigram"])
+def test_every_way_to_find_pieces_fills_the_vocabulary(pieces, posts, tmp_path):
+    train_tokenizer(posts, tmp_path / "out", TokenizerConfig(vocab_size=150, pieces=pieces))
+    tokens = lines(tmp_path / "out")
+    assert len(tokens) == len(set(tokens)) <= 150
+    assert "mysql" in tokens
+
+
+def test_order_of_posts_changes_nothing(posts, trained, tmp_path):
+    backwards = corpus(tmp_path / "backwards", list(read_posts(posts))[::-1])
+    train_tokenizer(backwards, tmp_path / "out", TokenizerConfig(vocab_size=200))
+    assert (tmp_path / "out" / "tokenizer.json").read_bytes() == (trained / "tokenizer.json").read_bytes()

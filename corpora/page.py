@@ -1,0 +1,16 @@
+"""Pages of one file: no script, nothing fetched, every value escaped."""
+
+from pathlib import Path
+
+import jinja2
+
+
+def page_environment(folder: Path) -> jinja2.Environment:
+    """Templates of `folder`, and the common look, `page.css.j2`."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([folder, Path(__file__).parent]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

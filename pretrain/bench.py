@@ -1,0 +1,172 @@
+"""How fast a training step runs here, and how near that is to what the machine's matrix products allow."""
+
+# B rows, T tokens
+
+import itertools
+import math
+import re
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from corpora.errors import StackbertError, require
+from pretrain.architecture import Architecture, random_config, read_architecture
+from pretrain.bases import RANDOM_PREFIX, is_random, resolve_base
+from pretrain.batches import TrainingBatches
+from pretrain.checkpoint import load_checkpoint, random_weights
+from pretrain.config import BenchConfig, PretrainConfig
+from pretrain.device import choose_dtype
+from pretrain.encoder import Encoder
+from pretrain.masking import Masker
+from pretrain.step import MlmStep
+from tokenizer.rows import PackedRows, load_rows
+
+SPECIAL_IDS, FIRST_ID, MASK_ID = (0, 1, 2, 3, 4), 2, 4  # of made-up rows
+WARM_UP_STEPS = 2  # tracing, and XLA's compilations
+PRECISIONS = (tf.float32, tf.bfloat16)
+LARGE = (4_096, 1_024, 1_024)  # a product that a small model's own cannot outdo
+REPEATS = 5  # of each product; the best counts, as a ceiling should
+HEAD_WIDTH = 32  # of LAYERSxWIDTH models, as MiniLM's
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What a step takes."""
+
+    device: str
+    precision: str
+    step_seconds: float
+    """Median of the timed steps, batch preparation included."""
+    tokens_per_second: float
+    """Padding included."""
+    padding_share: float
+    text_bytes_per_second: float | None
+    """UTF-8 bytes of text trained on; None for made-up rows."""
+    step_flop: float
+    """Floating point operations of the step's matrix products, forward and backward."""
+    ceiling_flops: dict[str, float]
+    """Operations a second of the machine's best product, by precision; of a large one and the step's own."""
+
+    @property
+    def ceiling_share(self) -> float:
+        """Rate of the step's products over the machine's ceiling in the same precision."""
+        return self.step_flop / self.step_seconds / self.ceiling_flops[self.precision]
+
+    def __str__(self) -> str:
+        text = f"{self.text_bytes_per_second / 1e3:,.1f} kB of text/s, " if self.text_bytes_per_second else ""
+        ceilings = ", ".join(f"{name} {flops / 1e9:,.0f}" for name, flops in self.ceiling_flops.items())
+        return (
+            f"{self.device}, {self.precision}: {self.step_seconds * 1e3:,.0f} ms a step, "
+            f"{self.tokens_per_second:,.0f} tokens/s, {text}padding {self.padding_share:.1%}\n"
+            f"{self.step_flop / 1e9:,.0f} GFLOP of matrix products a step: {self.ceiling_share:.0%} of the machine's "
+            f"ceiling (GFLOP/s of its best product: {ceilings})"
+        )
+
+
+def run_bench(config: BenchConfig, rows: Path | None = None) -> BenchResult:
+    """Time the training step on packed rows ('tokenizer encode'), or on made-up full ones.
+
+    The ceiling is measured between the steps, so that the share holds while the machine's speed drifts.
+    """
+    architecture, weights = _model(config)
+    packed = load_rows(rows, "train") if rows else _made_up_rows(config, architecture.vocab_size)
+    if packed.ids.max() >= architecture.vocab_size:
+        raise StackbertError(f"{rows}: ids up to {packed.ids.max()}, but the model has {architecture.vocab_size} rows")
+    dtype = choose_dtype(config.precision)
+    masker = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate)
+    training = PretrainConfig(batch_rows=config.batch_rows, mask_rate=config.mask_rate)
+    step = MlmStep(Encoder(architecture, weights, dtype), training, total_steps=WARM_UP_STEPS + config.steps)
+    row_length = packed.ids.shape[1]
+    places = config.batch_rows * masker.num_places(row_length)
+    products = _Products(architecture, config.batch_rows, row_length, places)
+    seconds, padding = _timed_steps(step, TrainingBatches(packed, masker, config.batch_rows, seed=0), config, products)
+    median = statistics.median(seconds)
+    text_bytes = packed.text_bytes / len(packed.ids) * config.batch_rows / median if rows else None
+    return BenchResult(
+        device=tf.config.list_logical_devices()[-1].name,
+        precision=dtype.name,
+        step_seconds=median,
+        tokens_per_second=config.batch_rows * row_length / median,
+        padding_share=statistics.fmean(padding),
+        text_bytes_per_second=text_bytes,
+        step_flop=products.step_flop,
+        ceiling_flops=products.best,
+    )
+
+
+class _Products:
+    """The matrix products of a step, and the quickest rate at which the machine does any of them."""
+
+    def __init__(self, architecture: Architecture, rows: int, row_length: int, places: int):
+        a, tokens = architecture, rows * row_length
+        body = [
+            (tokens, a.hidden_dim, 3 * a.hidden_dim),
+            (tokens, a.hidden_dim, a.hidden_dim),
+            (tokens, a.hidden_dim, a.intermediate_dim),
+            (tokens, a.intermediate_dim, a.hidden_dim),
+        ]
+        head = [(places, a.hidden_dim, a.hidden_dim), (places, a.hidden_dim, a.vocab_size)]
+        attention = 2 * tokens * row_length * a.hidden_dim  # queries with keys, weights with values
+        multiplications = a.num_layers * (sum(map(math.prod, body)) + attention) + sum(map(math.prod, head))
+        self.step_flop = 3.0 * 2 * multiplications  # the backward pass takes each product twice
+        self.best = {dtype.name: 0.0 for dtype in PRECISIONS}
+        self._shapes = itertools.cycle([LARGE, *body, *head])
+        self._product = tf.function(tf.matmul)
+
+    def time(self) -> None:
+        """Time the next of the shapes in each precision."""
+        m, k, n = next(self._shapes)
+        for dtype in PRECISIONS:
+            operands = tf.ones((m, k), dtype), tf.ones((k, n), dtype)
+            self._product(*operands)
+            for _ in range(REPEATS):
+                start = time.perf_counter()
+                self._product(*operands)
+                seconds = time.perf_counter() - start
+                self.best[dtype.name] = max(self.best[dtype.name], 2 * m * k * n / seconds)
+
+
+def _timed_steps(
+    step: MlmStep, batches: TrainingBatches, config: BenchConfig, products: _Products
+) -> tuple[list[float], list[float]]:
+    """Seconds and padding share of each timed step; a step's time includes waiting for its batch."""
+    total = WARM_UP_STEPS + config.steps
+    seconds, padding, stream = [], [], batches.from_step(0, total)
+    for number in range(total):
+        start = time.perf_counter()
+        batch = next(stream)
+        float(step.train(batch, number)[0])
+        if number >= WARM_UP_STEPS:
+            seconds.append(time.perf_counter() - start)
+            padding.append(float(np.mean(batch.segments_BT.numpy() == 0)))
+            products.time()
+    return seconds, padding
+
+
+def _model(config: BenchConfig) -> tuple[Architecture, dict[str, np.ndarray]]:
+    sized = re.fullmatch(r"([1-9][0-9]?)x([1-9][0-9]{1,4})", config.model)
+    if not sized and not is_random(config.model):
+        checkpoint = load_checkpoint(resolve_base(config.model))
+        return checkpoint.architecture, checkpoint.weights
+    size = config.model.removeprefix(RANDOM_PREFIX)
+    fields = random_config("small" if sized else size, config.vocab_size)
+    if sized:
+        layers, width = int(sized[1]), int(sized[2])
+        require(width % HEAD_WIDTH == 0, f"model {config.model}: the width must be a multiple of {HEAD_WIDTH}")
+        shape = {"num_hidden_layers": layers, "hidden_size": width, "num_attention_heads": width // HEAD_WIDTH}
+        fields |= shape | {"intermediate_size": 4 * width, "max_position_embeddings": max(512, config.row_length)}
+    architecture = read_architecture(fields, config.model)
+    return architecture, random_weights(architecture, seed=0)
+
+
+def _made_up_rows(config: BenchConfig, vocab_size: int) -> PackedRows:
+    """Rows full of random ordinary tokens, one text each."""
+    ids_BT = np.random.default_rng(0).integers(
+        len(SPECIAL_IDS), vocab_size, (4 * config.batch_rows, config.row_length), np.int64
+    )
+    ids_BT[:, 0] = FIRST_ID
+    return PackedRows(ids_BT.astype(np.uint32), FIRST_ID, padding_id=0, text_bytes=0, text_tokens=ids_BT.size)

@@ -1,0 +1,67 @@
+"""How good a start each initialiser of a new vocabulary gives: the held-out loss before the first step."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from corpora.errors import StackbertError
+from pretrain.batches import held_out_batches
+from pretrain.config import PretrainConfig, Transfer
+from pretrain.device import choose_dtype
+from pretrain.encoder import Encoder
+from pretrain.masking import Masker
+from pretrain.step import MlmStep
+from pretrain.training import starting_checkpoint
+from tokenizer.reader import load_reader
+from tokenizer.rows import identify_tokenizer, load_rows, tokenizer_of_rows
+
+INITIALISERS: tuple[Transfer, ...] = get_args(Transfer)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A base carried over to a vocabulary in one way, before any training."""
+
+    transfer: str
+    loss: float
+    """Mean over the held-out positions to guess, nats."""
+    accuracy: float
+    bits_per_byte: float
+    notes: tuple[str, ...]
+
+
+def measure_starts(rows: Path, tokenizer: Path, config: PretrainConfig) -> Iterator[Start]:
+    """Yield the start that each initialiser gives `config.base`, on the same held-out rows and masks.
+
+    Raises StackbertError where `rows` were encoded with another tokenizer.
+    """
+    if identify_tokenizer(tokenizer) != tokenizer_of_rows(rows):
+        raise StackbertError(f"{rows}: was encoded with another tokenizer than the one in {tokenizer}")
+    reader, train, held_out = load_reader(tokenizer), load_rows(rows, "train"), load_rows(rows, "held_out")
+    masker = Masker(reader.vocab_size, reader.special_ids, reader.mask_id, config.mask_rate)
+    batches = held_out_batches(held_out, masker, config.batch_rows, config.held_out_rows, config.seed)
+    dtype = choose_dtype(config.precision)
+    step = None
+    for transfer in INITIALISERS:
+        start, notes = starting_checkpoint(replace(config, transfer=transfer), reader, train)
+        if step is None:
+            step = MlmStep(Encoder(start.architecture, start.weights, dtype), config, total_steps=1)
+        step.encoder.assign(start.weights)
+        sums = np.sum([[float(value) for value in step.evaluate(batch)] for batch in batches], axis=0)
+        loss = float(sums[0] / sums[2])
+        bits = loss / math.log(2) * held_out.tokens_per_byte
+        yield Start(transfer, loss, float(sums[1] / sums[2]), bits, tuple(notes))
+
+
+def starts_table(starts: list[Start]) -> str:
+    """The starts as an aligned table, the best by bits a byte marked."""
+    best = min(starts, key=lambda start: start.bits_per_byte)
+    lines = [f"{'start':<10}{'loss':>8}{'accuracy':>10}{'bits a byte':>13}"]
+    for start in starts:
+        mark = "  best" if start is best and len(starts) > 1 else ""
+        lines.append(f"{start.transfer:<10}{start.loss:>8.3f}{start.accuracy:>10.3f}{start.bits_per_byte:>13.3f}{mark}")
+    return "\n".join(lines)

@@ -1,0 +1,33 @@
+"""Timing of a training step."""
+
+import pytest
+
+from corpora.errors import StackbertError
+from pretrain.bench import run_bench
+from pretrain.config import BenchConfig
+
+TINY = BenchConfig(model="1x32", vocab_size=100, row_length=16, batch_rows=4, steps=2, precision="float32")
+
+
+def test_made_up_rows_are_timed_without_padding():
+    result = run_bench(TINY)
+    assert result.tokens_per_second == pytest.approx(64 / result.step_seconds)
+    assert result.padding_share == 0
+    assert result.text_bytes_per_second is None
+    assert 0 < result.ceiling_share < 1
+    # 64 tokens of width 32: qkv, output, feed-forward, attention; a head of 4 x 3 places; backward is twice forward
+    body = 64 * 32 * (3 * 32 + 32 + 2 * 128) + 2 * 64 * 16 * 32
+    assert result.step_flop == 3 * 2 * (body + 4 * 3 * 32 * (32 + 100))
+
+
+def test_packed_rows_tell_bytes_of_text(small_rows):
+    result = run_bench(BenchConfig(model="1x32", vocab_size=120, batch_rows=4, steps=1), small_rows / "rows")
+    assert result.text_bytes_per_second > result.tokens_per_second  # a token is more than a byte
+    assert "kB of text/s" in str(result)
+
+
+def test_vocabulary_that_does_not_fit_and_unknown_model(small_rows):
+    with pytest.raises(StackbertError, match=r"ids up to \d+, but the model has 20 rows"):
+        run_bench(BenchConfig(model="1x32", vocab_size=20, batch_rows=2, steps=1), small_rows / "rows")
+    with pytest.raises(StackbertError, match="multiple of 32"):
+        run_bench(BenchConfig(model="1x33"))
