@@ -27,7 +27,6 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   corpora audit        posts + a labelled set -> what the posts give away of its test and dev texts
   corpora attribution  posts -> a list of their authors, addresses and licences
   corpora datasheet    posts -> what they are: counts, lengths, code, tags, years, licences, drops
-  corpora plan         a dump -> hours, disk and memory to build it, from a sample of it
   tokenizer train      posts -> a code-aware WordPiece vocabulary
   tokenizer report     tokenizers side by side on one text: page, Markdown, JSON
   tokenizer encode     posts + a tokenizer -> packed rows of token ids
@@ -106,25 +105,6 @@ def corpora_datasheet(corpus: Positional[Path], out: Path | None = None) -> None
     from corpora.datasheet import write_datasheet
 
     print(write_datasheet(corpus, out).folder / "datasheet.md")
-
-
-def corpora_plan(
-    path: Positional[Path],
-    cores: tuple[int, ...] = (1, 16, 256),
-    gigabytes: float | None = None,
-    sample_megabytes: float = 32,
-) -> None:
-    """Build the beginning of a dump here, and say what all of it will take: hours, disk and memory.
-
-    Args:
-        path: A Posts.xml or its .7z; with 'gigabytes', any dump of the kind.
-        cores: Numbers of cores to plan for.
-        gigabytes: Size in XML of the dump to plan for; without it, that of 'path'.
-        sample_megabytes: XML to build; more takes longer and is more exact.
-    """
-    from corpora.plan import plan_build
-
-    print(plan_build(path, cores, gigabytes, sample_megabytes))
 
 
 def tokenizer_train(posts: Positional[Path], config: OmitArgPrefixes[TokenizerConfig], out: Path) -> None:
@@ -284,7 +264,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "corpora audit": corpora_audit,
     "corpora attribution": corpora_attribution,
     "corpora datasheet": corpora_datasheet,
-    "corpora plan": corpora_plan,
     "tokenizer train": tokenizer_train,
     "tokenizer encode": tokenizer_encode,
     "tokenizer report": tokenizer_report,

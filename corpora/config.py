@@ -35,18 +35,10 @@ class CorpusConfig:
     """Posts with a shorter title and body are left out: some 4 words, too few to predict a masked one from."""
     max_rejected_share: float = 0.001
     """Share of unreadable rows above which the build stops; dumps as published have none, so more means damage."""
-    code: Literal["keep", "mark", "drop"] = "keep"
-    """Code blocks: 'keep' with their lines, 'mark' with ``` around them, or 'drop'; inline code always stays."""
     min_score: int | None = None
     """Posts with a lower score are left out; posts without a score stay."""
     drop_closed: bool = False
-    """Leave out closed questions."""
-    drop_boilerplate: bool = False
-    """Leave out posts that are hardly language or code: links, repeated lines, logs of numbers."""
-    language: str | None = None
-    """Keep only texts in this language, an ISO 639-1 code such as 'en'; needs the extra 'language'."""
-    near_duplicates: bool = False
-    """Leave out near duplicates too, by MinHash; exact ones always are."""
+    """Leave out questions of a dump that were closed."""
     tag_synonyms: str = ""
     """CSV (or TagSynonyms.xml) of source and target tags; each tag becomes its target."""
     tags_path: str = ""
@@ -54,14 +46,8 @@ class CorpusConfig:
     tags_column."""
     post_links: str = ""
     """PostLinks.xml of the dump; marks questions that were closed as duplicates."""
-    keep_rejected: bool = False
-    """Write the rows that a filter drops to rejected.jsonl too, not only those that cannot be read."""
-    part_megabytes: int = 64
-    """Of a source, what one task reads; a stopped build goes on after the finished tasks. Decides the shards."""
-    engine: Literal["local", "slurm", "ray"] = "local"
-    """What runs the tasks; never changes the output."""
     processes: int = 0
-    """Tasks at a time; 0: one a core. Never changes the output."""
+    """Processes that parse and clean; 0: one a core. Never changes the output."""
 
     def __post_init__(self) -> None:
         if self.source != "packages" and not self.path:

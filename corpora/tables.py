@@ -21,7 +21,7 @@ from corpora.errors import StackbertError
 from corpora.lines import MAX_LINE_BYTES, read_lines, refuse_other_encodings
 from corpora.nearest import nearest_hint
 from corpora.post import Post
-from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_short, post_url
+from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_dropped, post_url
 from corpora.tag_table import TagTable
 from corpora.tags import parse_tags
 
@@ -147,7 +147,7 @@ def _post_or_reason(where: str, values: Mapping[str, Any], config: CorpusConfig)
         tags=tuple(tag.encode("utf-8", "replace").decode() for tag in tags),
         url=post_url(config, "question", post_id),
     )
-    return kept_or_short(post, config)
+    return kept_or_dropped(post, config)
 
 
 def _text(values: Mapping[str, Any], column: str | None) -> str:
