@@ -24,6 +24,9 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   doctor               versions, devices, disk, memory, and the whole chain once in small
   corpora build        a dump, a table or the installed packages' documentation -> clean posts
   corpora label        posts -> a leak-free labelled set, and the text left for pretraining
+  corpora audit        posts + a labelled set -> what the posts give away of its test and dev texts
+  corpora attribution  posts -> a list of their authors, addresses and licences
+  corpora datasheet    posts -> what they are: counts, lengths, code, tags, years, licences, drops
   tokenizer train      posts -> a code-aware WordPiece vocabulary
   tokenizer report     tokenizers side by side on one text: page, Markdown, JSON
   tokenizer encode     posts + a tokenizer -> packed rows of token ids
@@ -59,6 +62,49 @@ def corpora_label(corpora: Positional[tuple[Path, ...]], config: OmitArgPrefixes
     from corpora.labels import build_labels
 
     build_labels(list(corpora), out, config)
+
+
+def corpora_audit(
+    posts: Positional[Path], labels: Positional[Path], out: Path | None = None, strict: bool = False
+) -> None:
+    """Count what a text for pretraining gives away of a labelled set's test and dev posts.
+
+    Args:
+        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build', or a folder of posts.
+        labels: Output of 'corpora label', or a labelled set made by hand.
+        out: JSON file to write.
+        strict: End with status 1 where anything is found.
+    """
+    from corpora.audit import audit
+
+    found = audit(posts, labels, out)
+    print(found)
+    if strict and found.total:
+        sys.exit(1)
+
+
+def corpora_attribution(corpus: Positional[Path], out: Path) -> None:
+    """List who wrote the posts of a corpus, where, and under which licence.
+
+    Args:
+        corpus: Output of 'corpora build'.
+        out: File to write, .md or .csv.
+    """
+    from corpora.attribution import write_attribution
+
+    print(write_attribution(corpus, out))
+
+
+def corpora_datasheet(corpus: Positional[Path], out: Path | None = None) -> None:
+    """Describe a corpus for those who will use it: datasheet.md with its plots.
+
+    Args:
+        corpus: Output of 'corpora build'.
+        out: Folder to write; without it, the corpus's name with '-datasheet'.
+    """
+    from corpora.datasheet import write_datasheet
+
+    print(write_datasheet(corpus, out).folder / "datasheet.md")
 
 
 def tokenizer_train(posts: Positional[Path], config: OmitArgPrefixes[TokenizerConfig], out: Path) -> None:
@@ -215,6 +261,9 @@ def doctor(out: Path = Path("runs")) -> None:
 COMMANDS: dict[str, Callable[..., None]] = {
     "corpora build": corpora_build,
     "corpora label": corpora_label,
+    "corpora audit": corpora_audit,
+    "corpora attribution": corpora_attribution,
+    "corpora datasheet": corpora_datasheet,
     "tokenizer train": tokenizer_train,
     "tokenizer encode": tokenizer_encode,
     "tokenizer report": tokenizer_report,

@@ -1,7 +1,7 @@
 """Stage 'corpora build': a source in; clean posts without duplicates out."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
@@ -12,9 +12,11 @@ from corpora.config import CorpusConfig
 from corpora.dump import dump_source
 from corpora.duplicates import SeenKeys, exact_key
 from corpora.errors import StackbertError
+from corpora.links import Links, load_links
 from corpora.packages import packages_source
 from corpora.post import Post, write_posts
 from corpora.source import BAD_ROW, Dropped, Source
+from corpora.synonyms import apply_synonyms, load_synonyms
 from corpora.tables import HUB, table_source
 from corpora.workers import map_in_order
 
@@ -31,9 +33,14 @@ def build_corpus(out: Path, config: CorpusConfig, data: Path = Path(".")) -> Man
     source is missing, holds no post, or has more unreadable rows than config.max_rejected_share.
     """
     source = open_source(config, data)
+    lists = {name: data / getattr(config, name) for name in ("tag_synonyms", "post_links") if getattr(config, name)}
     # The number of processes changes nothing in the output, so a rerun with another one is the same artifact.
     return build_artifact(
-        out, STAGE, replace(config, processes=0), source.inputs, lambda folder: _build(folder, source, config)
+        out,
+        STAGE,
+        replace(config, processes=0),
+        {**source.inputs, **lists},
+        lambda folder: _build(folder, source, config, lists),
     )
 
 
@@ -44,15 +51,19 @@ def open_source(config: CorpusConfig, data: Path) -> Source:
     path = data / config.path
     if not config.path.startswith(HUB) and not path.exists():
         raise StackbertError(f"{path}: no such file; it is the path of source '{config.source}'")
-    return dump_source(path, config) if config.source == "dump" else table_source(path, config)
+    if config.source == "dump":
+        return dump_source(path, config)
+    return table_source(path, config, data / config.tags_path if config.tags_path else None)
 
 
-def _build(folder: Path, source: Source, config: CorpusConfig) -> dict[str, Any]:
+def _build(folder: Path, source: Source, config: CorpusConfig, lists: Mapping[str, Path]) -> dict[str, Any]:
     """The stage's work; returns the manifest's counts."""
+    synonyms = load_synonyms(lists["tag_synonyms"]) if "tag_synonyms" in lists else {}
+    links = load_links(lists["post_links"]) if "post_links" in lists else None
     balance, totals = Balance("corpus"), {"characters": 0}
     with _Rejections(folder / REJECTED) as rejections:
         posts = _kept_posts(source, config, balance, rejections)
-        written = write_posts(_counted(posts, totals), folder)
+        written = write_posts(_counted(_marked(posts, synonyms, links), totals), folder)
     print(balance)
     rejections.check(balance, config)
     if not written:
@@ -75,6 +86,16 @@ def _kept_posts(source: Source, config: CorpusConfig, balance: Balance, rejectio
             else:
                 balance.keep()
                 yield outcome
+
+
+def _marked(posts: Iterator[Post], synonyms: Mapping[str, str], links: Links | None) -> Iterator[Post]:
+    """The posts with their tags in the form the site prefers, and what they were closed as duplicates of."""
+    for post in posts:
+        if synonyms and post.tags:
+            post = replace(post, tags=apply_synonyms(post.tags, synonyms))
+        if links and post.kind == "question":
+            post = replace(post, duplicate_of=links.targets(post.id))
+        yield post
 
 
 def _counted(posts: Iterator[Post], totals: dict[str, int]) -> Iterator[Post]:

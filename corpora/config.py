@@ -35,6 +35,17 @@ class CorpusConfig:
     """Posts with a shorter title and body are left out: some 4 words, too few to predict a masked one from."""
     max_rejected_share: float = 0.001
     """Share of unreadable rows above which the build stops; dumps as published have none, so more means damage."""
+    min_score: int | None = None
+    """Posts with a lower score are left out; posts without a score stay."""
+    drop_closed: bool = False
+    """Leave out questions of a dump that were closed."""
+    tag_synonyms: str = ""
+    """CSV (or TagSynonyms.xml) of source and target tags; each tag becomes its target."""
+    tags_path: str = ""
+    """Second table with one row a tag, as StackSample's Tags.csv; joined to the table's ids. Its columns: id_column and
+    tags_column."""
+    post_links: str = ""
+    """PostLinks.xml of the dump; marks questions that were closed as duplicates."""
     processes: int = 0
     """Processes that parse and clean; 0: one a core. Never changes the output."""
 
@@ -61,6 +72,10 @@ class LabelConfig:
     """Share of labelled posts for choosing thresholds and epochs."""
     test_share: float = 0.2
     """Share of labelled posts for the final figures: 10,000 of 50,000, as in the study."""
+    split: Literal["hash", "time"] = "hash"
+    """'hash' divides by the id's hash. 'time' trains on the past and tests on the future: test posts are the latest,
+    dev posts those before, and the pretraining text holds only posts created before the dev posts; needs the posts'
+    dates."""
     max_train: int = 0
     """Training posts at most; 0: all. Those with the lowest id hashes stay, so a smaller set is part of a larger."""
     max_dev: int = 0
@@ -68,7 +83,9 @@ class LabelConfig:
     max_test: int = 0
     """Test posts at most; 0: all."""
     seed: int = 0
-    """Key of the hash that divides the posts; a post's split depends on this and its id alone."""
+    """Key of the hash that divides the posts; with split 'hash', a post's depends on this and its id alone."""
+    processes: int = 0
+    """Shards read at a time; 0: one a core. Never changes the output."""
 
     def __post_init__(self) -> None:
         if self.num_labels < 1:
@@ -79,3 +96,5 @@ class LabelConfig:
             )
         if min(self.max_train, self.max_dev, self.max_test) < 0:
             raise StackbertError("max_train, max_dev and max_test must be 0 (all) or more")
+        if self.processes < 0:
+            raise StackbertError(f"processes must be 0 or more, not {self.processes}")

@@ -15,7 +15,7 @@ from corpora.config import CorpusConfig
 from corpora.errors import StackbertError
 from corpora.lines import read_lines
 from corpora.post import Post
-from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_short, post_url
+from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_dropped, post_url
 from corpora.tags import parse_tags
 
 ROWS_PER_CHUNK = 500
@@ -112,7 +112,9 @@ def _parse_line(offset: int, line: bytes, config: CorpusConfig) -> Outcome:
         return Dropped("other_type")
     if not row.get("Id"):
         return bad_row(where, "no Id", line)
-    return kept_or_short(_post(row, kind, config), config)
+    if config.drop_closed and row.get("ClosedDate"):
+        return Dropped("closed")
+    return kept_or_dropped(_post(row, kind, config), config)
 
 
 def _post(row: dict[str, str], kind: str, config: CorpusConfig) -> Post:
@@ -127,6 +129,7 @@ def _post(row: dict[str, str], kind: str, config: CorpusConfig) -> Post:
         created=row.get("CreationDate"),
         license=row.get("ContentLicense"),
         url=post_url(config, kind, row["Id"]),
+        author=row.get("OwnerDisplayName") or row.get("OwnerUserId"),
     )
 
 

@@ -1,35 +1,14 @@
 """Keys of texts, and a compact set of them."""
 
 import hashlib
-import re
-import unicodedata
 
 KEY_BYTES = 16
 PREFIX_BYTES = 2
-
-# '+' and '#' stay: they alone tell C, C++ and C# apart.
-_FOLDED = re.compile(r"(?:[^\w+#]|_)++")
-_SPACE = re.compile(r"\s++")
 
 
 def exact_key(text: str) -> bytes:
     """Key of the text as it is."""
     return hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest()
-
-
-def normalized_key(text: str) -> bytes:
-    """Key that stays the same when case, whitespace, line breaks or punctuation change.
-
-    >>> normalized_key("How do I  parse\\nJSON?") == normalized_key("how do i parse json")
-    True
-    """
-    return exact_key(normalized(text))
-
-
-def normalized(text: str) -> str:
-    """The letters, digits, '+' and '#' of `text` in one case; of a text without any, its other characters."""
-    text = text.casefold() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
-    return _FOLDED.sub("", text) or _SPACE.sub("", text)
 
 
 class SeenKeys:

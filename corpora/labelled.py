@@ -19,6 +19,8 @@ SPLITS = ("train", "dev", "test")
 MISC = "misc"
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("labels", pa.list_(pa.string()))])
+WRITTEN = pa.unify_schemas([SCHEMA, pa.schema([("url", pa.string()), ("duplicate_of", pa.list_(pa.string()))])])
+"""What 'corpora label' writes; a set made by hand may lack the last two, by which an audit knows more leaks."""
 
 
 class LabelError(StackbertError):

@@ -25,7 +25,7 @@ from corpora.config import CorpusConfig
 from corpora.errors import StackbertError
 from corpora.nearest import nearest_hint
 from corpora.post import Post
-from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_short
+from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_dropped
 from corpora.topics import topics
 
 STANDARD_LIBRARY = "stdlib"
@@ -130,7 +130,7 @@ def _file_outcomes(file: SourceFile, config: CorpusConfig) -> Iterator[Outcome]:
         if len(docstring) < MIN_DOCSTRING:
             yield Dropped("too_short")
         else:
-            yield kept_or_short(Post(post_id, "document", title, text, tags, license=file.license), config)
+            yield kept_or_dropped(Post(post_id, "document", title, text, tags, license=file.license), config)
 
 
 def split_docstring(docstring: str) -> tuple[str, str]:

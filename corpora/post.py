@@ -1,9 +1,10 @@
 """A post, and its Parquet shards: what every source becomes and every later stage reads."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,6 +30,8 @@ SCHEMA = pa.schema(
         ("created", pa.string()),
         ("license", pa.string()),
         ("url", pa.string()),
+        ("author", pa.string()),
+        ("duplicate_of", pa.list_(pa.string())),
     ]
 )
 
@@ -42,21 +45,31 @@ class Post:
     kind: str
     """'question', 'answer' or 'document'."""
     title: str
+    """A question's or document's own; an answer's is its question's."""
     text: str
     """The body, without the title; may be empty where a source has titles only."""
     tags: tuple[str, ...] = ()
     parent_id: str | None = None
-    """The question that an answer belongs to."""
+    """The question that an answer belongs to; its tags are the answer's too."""
     score: int | None = None
     created: str | None = None
     """ISO 8601, as the source gives it."""
     license: str | None = None
     url: str | None = None
+    author: str | None = None
+    """The author's name, or number on the site, as the source gives it."""
+    duplicate_of: tuple[str, ...] = ()
+    """Ids of the questions that this one was closed as a duplicate of."""
 
     @property
     def whole_text(self) -> str:
-        """Title and body, as they are read by the tokenizer and the encoder."""
-        return "\n".join(part for part in (self.title, self.text) if part)
+        """Title and body, as they are read by the tokenizer and the encoder; of an answer the body alone."""
+        return "\n".join(part for part in ("" if self.kind == "answer" else self.title, self.text) if part)
+
+
+def post_of(row: Mapping[str, Any]) -> Post:
+    """The post of a row of SCHEMA, as Arrow gives it."""
+    return Post(**{**row, "tags": tuple(row["tags"]), "duplicate_of": tuple(row["duplicate_of"])})
 
 
 def write_posts(posts: Iterable[Post], folder: Path) -> int:
@@ -81,7 +94,7 @@ def read_posts(folder: Path) -> Iterator[Post]:
     for path in shards(folder):
         for batch in pq.ParquetFile(path).iter_batches(batch_size=2_000):
             for row in batch.to_pylist():
-                yield Post(**row | {"tags": tuple(row["tags"])})
+                yield post_of(row)
 
 
 def count_posts(folder: Path) -> int:

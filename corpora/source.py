@@ -47,8 +47,10 @@ def bad_row(where: str, detail: str, content: str | bytes) -> Dropped:
     return Dropped(BAD_ROW, where, detail, text[:EXCERPT_CHARACTERS])
 
 
-def kept_or_short(post: Post, config: CorpusConfig) -> Outcome:
-    """The post, unless it is shorter than asked for."""
+def kept_or_dropped(post: Post, config: CorpusConfig) -> Outcome:
+    """The post, unless it is shorter, or has a lower score, than asked for."""
+    if config.min_score is not None and post.score is not None and post.score < config.min_score:
+        return Dropped("low_score")
     return post if len(post.whole_text) >= config.min_characters else Dropped("too_short")
 
 

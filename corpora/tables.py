@@ -4,7 +4,7 @@ import csv
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -16,16 +16,19 @@ import pyarrow.parquet as pq
 from corpora.cleaning import clean_body, clean_title
 from corpora.config import CorpusConfig
 from corpora.duplicates import exact_key
+from corpora.encodings import csv_encoding
 from corpora.errors import StackbertError
 from corpora.lines import MAX_LINE_BYTES, read_lines, refuse_other_encodings
 from corpora.nearest import nearest_hint
 from corpora.post import Post
-from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_short, post_url
+from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_dropped, post_url
+from corpora.tag_table import TagTable
 from corpora.tags import parse_tags
 
 ROWS_PER_CHUNK = 500
 BROKEN_BYTE = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, as Python reads it on request
 HUB = "hub:"
+COLUMN_FIELDS = ("id_column", "title_column", "body_column", "tags_column")
 
 _WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0")  # what an id becomes in pandas when a column has gaps
 
@@ -39,14 +42,19 @@ class ArrowBatches(Protocol):
     def iter(self, batch_size: int) -> Iterator[pa.Table]: ...
 
 
-def table_source(path: Path, config: CorpusConfig) -> Source:
-    """The posts of a table; `path` is unused for 'hub:' data sets."""
+def table_source(path: Path, config: CorpusConfig, tags_path: Path | None = None) -> Source:
+    """The posts of a table; `path` is unused for 'hub:' data sets, `tags_path` is where config.tags_path lies."""
     inputs: dict[str, Path | str] = {"source": path}
     rows = partial(table_rows, path)
     if config.path.startswith(HUB):
         name, revision, split = hub_address(config.path)
         inputs = {"source": f"{name}@{revision}"}
         rows = partial(_hub_rows, name, revision, split)
+    if config.tags_path:
+        tags_path = tags_path or Path(config.tags_path)
+        _require_join(tags_path, config)
+        inputs["tags"] = tags_path
+        rows = partial(_joined_rows, rows, tags_path, config)
     return Source(inputs, partial(_chunks, rows, config), partial(parse_chunk, config=config))
 
 
@@ -80,6 +88,49 @@ def hub_address(path: str) -> tuple[str, str, str | None]:
     return found[1], found[2] or _latest_revision(found[1]), found[3]
 
 
+def load_tag_table(path: Path, config: CorpusConfig) -> TagTable:
+    """The tags of a table with one row a tag, read once; its columns are id_column and tags_column.
+
+    Raises StackbertError for missing columns and for more unreadable rows than config.max_rejected_share.
+    """
+    read, bad = 0, list[Dropped]()
+
+    def pairs() -> Iterator[tuple[str, tuple[str, ...]]]:
+        nonlocal read
+        for _, values in table_rows(path):
+            read += 1
+            if isinstance(values, Dropped):
+                bad.append(values)
+                continue
+            if read - len(bad) == 1:  # the first whole row
+                _require_columns([values], str(path), config, ("id_column", "tags_column"))
+            yield _id(values, config.id_column), (_text(values, config.tags_column).strip(),)
+
+    table = TagTable.of(pairs())
+    if len(bad) > config.max_rejected_share * read:
+        first = f"{bad[0].where}: {bad[0].detail}"
+        raise StackbertError(
+            f"{path}: {len(bad):,} of {read:,} rows cannot be read, the first: {first}; repair the file"
+        )
+    return table
+
+
+def _require_join(tags_path: Path, config: CorpusConfig) -> None:
+    if not (config.id_column and config.tags_column):
+        raise StackbertError("tags_path needs id_column and tags_column: the columns of ids and tags in its table")
+    if not tags_path.exists():
+        raise StackbertError(f"{tags_path}: no such file; it is the tags_path of the table {config.path}")
+
+
+def _joined_rows(rows: partial[Iterator[Row]], tags_path: Path, config: CorpusConfig) -> Iterator[Row]:
+    """The rows, each with its tags from the second table."""
+    table = load_tag_table(tags_path, config)
+    for where, values in rows():
+        if isinstance(values, dict):
+            values[str(config.tags_column)] = table.tags(_id(values, config.id_column))
+        yield where, values
+
+
 def _post_or_reason(where: str, values: Mapping[str, Any], config: CorpusConfig) -> Outcome:
     title, body = _text(values, config.title_column), _text(values, config.body_column)
     tags = parse_tags(values.get(config.tags_column)) if config.tags_column else ()
@@ -96,7 +147,7 @@ def _post_or_reason(where: str, values: Mapping[str, Any], config: CorpusConfig)
         tags=tuple(tag.encode("utf-8", "replace").decode() for tag in tags),
         url=post_url(config, "question", post_id),
     )
-    return kept_or_short(post, config)
+    return kept_or_dropped(post, config)
 
 
 def _text(values: Mapping[str, Any], column: str | None) -> str:
@@ -116,26 +167,26 @@ def _chunks(rows: partial[Iterator[Row]], config: CorpusConfig) -> Iterator[list
     """Group the rows; the first chunk shows whether the named columns exist."""
     unread = rows()
     first = list(islice(unread, ROWS_PER_CHUNK))
-    _require_columns([values for _, values in first if isinstance(values, dict)], config)
+    _require_columns([values for _, values in first if isinstance(values, dict)], config.path, config, COLUMN_FIELDS)
     unread = chain(first, unread)
     while chunk := list(islice(unread, ROWS_PER_CHUNK)):
         yield chunk
 
 
-def _require_columns(rows: Iterable[dict[str, Any]], config: CorpusConfig) -> None:
+def _require_columns(rows: Iterable[dict[str, Any]], path: str, config: CorpusConfig, fields: Sequence[str]) -> None:
     names = list(dict.fromkeys(chain.from_iterable(rows)))
-    for field in ("id_column", "title_column", "body_column", "tags_column"):
+    for field in fields:
         column = getattr(config, field)
         if names and column is not None and column not in names:
             listed = ", ".join(names)
             hint = nearest_hint(column, names)
-            raise StackbertError(f"{config.path}: no column '{column}' for {field}{hint}; the columns are: {listed}")
+            raise StackbertError(f"{path}: no column '{column}' for {field}{hint}; the columns are: {listed}")
 
 
 def _csv_rows(path: Path) -> Iterator[Row]:
     """Rows of a CSV with a header; a row with more or fewer fields than the header is set aside."""
     csv.field_size_limit(MAX_LINE_BYTES)
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with path.open(encoding=csv_encoding(path), errors="surrogateescape", newline="") as file:
         refuse_other_encodings(path, file.buffer.peek(8))  # type: ignore[attr-defined]
         reader = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         names = next(reader, [])

@@ -20,6 +20,9 @@ from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, Tokeni
 CONFIGS = {
     "corpora build": (CorpusConfig,),
     "corpora label": (LabelConfig,),
+    "corpora audit": (),
+    "corpora attribution": (),
+    "corpora datasheet": (),
     "tokenizer train": (TokenizerConfig,),
     "tokenizer encode": (EncodeConfig,),
     "tokenizer report": (ReportConfig,),

@@ -113,3 +113,32 @@ def test_packages_build_and_record_versions(tmp_path: Path) -> None:
     assert manifest.inputs["joblib"][0].isdigit()
     assert manifest.counts["kept"] > 50
     assert all(post.tags[0] == "joblib" for post in read_posts(tmp_path / "out"))
+
+
+BODY = "&lt;p&gt;a text of some length, number {}&lt;/p&gt;"
+DUMP = f"""<posts>
+  <row Id="1" PostTypeId="1" Score="5" Title="Sort in js" Body="{BODY.format(1)}" Tags="|js|list|" OwnerUserId="7" />
+  <row Id="2" PostTypeId="1" Score="-2" Title="Again" Body="{BODY.format(2)}" OwnerDisplayName="Ada" ClosedDate="9" />
+  <row Id="3" PostTypeId="2" ParentId="1" Body="{BODY.format(3)}" Score="-9" />
+</posts>
+"""
+
+
+def test_synonyms_links_and_authors_are_marked_and_closed_or_low_posts_left_out(tmp_path):
+    (tmp_path / "Posts.xml").write_text(DUMP)
+    (tmp_path / "synonyms.csv").write_text("source,target\njs,javascript\n")
+    (tmp_path / "PostLinks.xml").write_text(
+        '<postlinks>\n<row Id="1" PostId="2" RelatedPostId="1" LinkTypeId="3" />\n</postlinks>\n'
+    )
+    given = CorpusConfig(
+        source="dump", path="Posts.xml", tag_synonyms="synonyms.csv", post_links="PostLinks.xml", processes=1
+    )
+    manifest = build_corpus(tmp_path / "all", given, tmp_path)
+    first, second, third = read_posts(tmp_path / "all")
+    assert first.tags == ("javascript", "list")
+    assert second.duplicate_of == ("1",)
+    assert (first.author, second.author, third.author) == ("7", "Ada", None)
+    assert {"tag_synonyms", "post_links"} <= set(manifest.inputs)
+    few = build_corpus(tmp_path / "few", replace(given, min_score=0, drop_closed=True), tmp_path)
+    assert few.counts["dropped"] == {"closed": 1, "low_score": 1}
+    assert [post.id for post in read_posts(tmp_path / "few")] == ["1"]

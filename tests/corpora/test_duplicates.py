@@ -2,33 +2,7 @@
 
 import random
 
-import pytest
-
-from corpora.duplicates import KEY_BYTES, SeenKeys, exact_key, normalized_key
-
-
-@pytest.mark.parametrize(
-    "variant",
-    [
-        "HOW DO I PARSE JSON, IN C#?",
-        "how do i\n   parse json in c #",
-        "How do I parse *JSON* in `C#`",
-        "How do I parse \N{FULLWIDTH LATIN CAPITAL LETTER J}SON in C#",
-    ],
-)
-def test_case_wrapping_punctuation_and_width_change_no_key(variant: str) -> None:
-    assert normalized_key(variant) == normalized_key("How do I parse JSON in C#?")
-
-
-@pytest.mark.parametrize(
-    "other", ["How do I parse JSON in C++?", "How do I parse JSON in C?", "How do I parse XML in C#?"]
-)
-def test_names_that_differ_by_a_sign_keep_different_keys(other: str) -> None:
-    assert normalized_key(other) != normalized_key("How do I parse JSON in C#?")
-
-
-def test_texts_of_signs_alone_are_not_all_equal() -> None:
-    assert normalized_key("?? !") == normalized_key("??!") != normalized_key("&&")
+from corpora.duplicates import KEY_BYTES, SeenKeys, exact_key
 
 
 def test_seen_keys_equals_a_set() -> None:
