@@ -130,12 +130,11 @@ def measure(reader: TextReader, sample: Sample, base: TextReader | None) -> Meas
 
 def tag_is_whole(reader: TextReader, tag: str) -> bool:
     """Whether a tag is one token both between words and between brackets."""
-    text = TAG_TEXT.format(tag)
-    found = reader.tokenizer.encode(text, add_special_tokens=False)
-    pieces = [text[start:end].strip() for start, end in found.offsets]
-    return (
-        sum(piece == tag and number != reader.unknown_id for piece, number in zip(pieces, found.ids, strict=True)) == 2
-    )
+    text, (before, between, _) = TAG_TEXT.format(tag), TAG_TEXT.split("{0}")
+    ends = {len(before + tag), len(before + tag + between + tag)}
+    encoding = reader.tokenizer.encode(text, add_special_tokens=False)
+    known = (place for place, number in zip(encoding.offsets, encoding.ids, strict=True) if number != reader.unknown_id)
+    return sum(end in ends and text[start:end].strip() == tag for start, end in known) == 2
 
 
 def _whole_words(reader: TextReader, words: list[str]) -> np.ndarray:

@@ -115,7 +115,7 @@ def _chosen(posts: Path, config: ReportConfig) -> list[Post]:
 
 def _about(sample: Sample, config: ReportConfig) -> str:
     titles, prose, code = (f"{len(sample.parts[kind]):,}" for kind in KINDS)
-    part = "held out from training" if config.part == "held_out" else "of the whole corpus"
+    part = f"of the {config.held_out_share:.1%} held out by id" if config.part == "held_out" else "of the whole corpus"
     return (
         f"{len(sample.texts):,} posts {part}: {titles} titles, {prose} paragraphs of prose and {code} of code; "
         f"{len(sample.words):,} distinct words"
@@ -130,7 +130,10 @@ def _examples(posts: Sequence[Post], readers: Mapping[str, TextReader], number: 
         text = post.whole_text[:EXAMPLE_CHARACTERS].rsplit(" ", 1)[0]
         rows = []
         for name, reader in readers.items():
-            tokens = reader.tokenizer.encode(text, add_special_tokens=False).tokens
+            found_tokens = reader.tokenizer.encode(text, add_special_tokens=False)
+            unknown = reader.tokenizer.id_to_token(reader.unknown_id)  # SentencePiece's models show the text instead
+            pairs = zip(found_tokens.ids, found_tokens.tokens, strict=True)
+            tokens = [unknown if number == reader.unknown_id else token for number, token in pairs]
             rows.append({"name": name, "tokens": tokens})
         found.append({"text": text, "rows": rows})
     return found

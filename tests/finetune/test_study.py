@@ -91,7 +91,7 @@ def test_empty_file_is_the_default_study(tmp_path):
         ),
         ("[compare]\nqqq = 9\n", "compare.qqq: no such setting; there are recipe, seeds, baseline"),
         ("[pretrain]\ntokens = 'many'\n", "pretrain.tokens: Input should be a valid integer"),
-        ("[pretrain]\ntransfer = 'man'\n", "pretrain.transfer: Input should be 'mean' or 'random'"),
+        ("[pretrain]\ntransfer = 'man'\n", "pretrain.transfer: Input should be 'mean', 'random' or 'similar'"),
         ("[corpora.x]\nsource = 'table'\n", "corpora.x: Value error, source 'table' needs path"),
         ("labels = 3\n", "labels: Input should be a dictionary"),
         ("[labels\n", "not valid TOML"),

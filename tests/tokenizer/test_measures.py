@@ -59,6 +59,7 @@ def test_a_term_is_whole_between_brackets_too(tmp_path):
     knowing = reader(tmp_path / "knowing", ("c++",))
     assert tag_is_whole(knowing, "c++")
     assert not tag_is_whole(knowing, "c--")
+    assert tag_is_whole(knowing, "x")  # though the text around has one of its own
 
 
 def test_byte_level_vocabulary_is_judged_with_its_space(tmp_path, ours):

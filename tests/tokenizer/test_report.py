@@ -10,8 +10,9 @@ from corpora.errors import StackbertError
 from corpora.post import Post, write_posts
 from tests.pages import HOSTILE, Structure
 from tokenizer import report
-from tokenizer.config import ReportConfig
+from tokenizer.config import ReportConfig, TokenizerConfig
 from tokenizer.report import report_tokenizers
+from tokenizer.vocabulary import train_tokenizer
 
 
 def posts(folder: Path, texts: list[str]) -> Path:
@@ -74,3 +75,10 @@ def test_nothing_to_judge_is_said(small_rows, tmp_path):
     config = ReportConfig(part="held_out", held_out_share=1e-9, max_posts=1)
     with pytest.raises(StackbertError, match="no post of the part 'held_out' was chosen"):
         report_tokenizers(small_rows / "corpus", {"a": small_rows / "tokenizer"}, tmp_path / "out", config)
+
+
+def test_unknown_pieces_are_marked_whatever_the_model(small_rows, tmp_path):
+    train_tokenizer(small_rows / "corpus", tmp_path / "unigram", TokenizerConfig(vocab_size=80, model="unigram"))
+    corpus = posts(tmp_path / "corpus", ["漢字 [] {} () <> ;;; connect mysql"])
+    report_tokenizers(corpus, {"a": tmp_path / "unigram"}, tmp_path / "out", ReportConfig())
+    assert '<span class="word unknown">' in (tmp_path / "out" / "report.html").read_text("utf-8")
