@@ -69,7 +69,8 @@ class Post:
 
 def post_of(row: Mapping[str, Any]) -> Post:
     """The post of a row of SCHEMA, as Arrow gives it."""
-    return Post(**{**row, "tags": tuple(row["tags"]), "duplicate_of": tuple(row["duplicate_of"])})
+    # a corpus of an earlier version has fewer columns
+    return Post(**{**row, "tags": tuple(row["tags"]), "duplicate_of": tuple(row.get("duplicate_of", ()))})
 
 
 def write_posts(posts: Iterable[Post], folder: Path) -> int:

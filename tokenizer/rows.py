@@ -1,5 +1,6 @@
 """Packed rows on disk: written from posts and a tokenizer, read memory-mapped."""
 
+import hashlib
 import json
 import sys
 import time
@@ -16,7 +17,7 @@ from corpora.workers import map_in_order
 from tokenizer.blocks import BlockEncoder, id_type, list_blocks
 from tokenizer.config import EncodeConfig
 from tokenizer.journal import RowsJournal
-from tokenizer.reader import load_reader
+from tokenizer.reader import TOKENIZER_FILES, load_reader
 
 LAYOUT = "rows.json"
 POSTS_WORTH_PROCESSES = 30_000  # some five seconds of work; starting others takes two
@@ -75,11 +76,12 @@ def tokenizer_of_rows(folder: Path) -> str:
 
 
 def identify_tokenizer(folder: Path) -> str:
-    """What tells one tokenizer from another: the bytes of `tokenizer.json`, or of `vocab.txt` in older checkpoints."""
-    for name in ("tokenizer.json", "vocab.txt", "vocab.json"):
-        if (folder / name).is_file():
-            return identify(folder / name)
-    raise StackbertError(f"{folder}: holds no tokenizer (tokenizer.json or vocab.txt)")
+    """What tells one tokenizer from another: the bytes of all its files."""
+    found = [name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    if not {"tokenizer.json", "vocab.txt", "vocab.json"} & set(found):
+        raise StackbertError(f"{folder}: holds no tokenizer (tokenizer.json or vocab.txt)")
+    listed = "".join(f"{name} {identify(folder / name)}\n" for name in found)
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def _encode(posts: Path, tokenizer: Path, staging: Path, config: EncodeConfig) -> dict[str, Any]:

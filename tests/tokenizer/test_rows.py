@@ -1,6 +1,7 @@
 """Packed rows on disk: what was written is read back, and who is held out does not depend on the tokenizer."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tokenizer import rows as rows_module
 from tokenizer.blocks import encode_posts
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.reader import load_reader
-from tokenizer.rows import encode_rows, load_rows, tokenizer_of_rows
+from tokenizer.rows import encode_rows, identify_tokenizer, load_rows, tokenizer_of_rows
 from tokenizer.vocabulary import train_tokenizer
 
 
@@ -231,3 +232,12 @@ def test_padding_and_unknown_share_are_told(small_rows, many_blocks, tmp_path, c
         f"padding {counts['padding_share']:.2%}, unknown tokens {counts['unknown_share']:.3%}"
         in capsys.readouterr().out
     )
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "vocab.txt"])
+def test_a_changed_byte_of_any_file_makes_another_tokenizer(name, small_rows, tmp_path):
+    shutil.copytree(small_rows / "tokenizer", tmp_path / "copy")
+    assert identify_tokenizer(tmp_path / "copy") == identify_tokenizer(small_rows / "tokenizer")
+    path = tmp_path / "copy" / name
+    path.write_bytes(path.read_bytes() + b" ")
+    assert identify_tokenizer(tmp_path / "copy") != identify_tokenizer(small_rows / "tokenizer")
