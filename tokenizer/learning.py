@@ -5,7 +5,7 @@ One thread and no sampling: the same counts give the same bytes.
 
 import io
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import sentencepiece
@@ -18,6 +18,7 @@ from tokenizer.pruning import CONTINUATION, UNKNOWN
 from tokenizer.words import WordCounts
 
 WORD_START = "\u2581"  # SentencePiece's mark on a piece that begins a word
+MOST_WORDS = 1_000_000  # that the trainer sees, the most frequent: it takes a kilobyte for each
 RARE_SCORE_STEP = 10.0  # below the least likely piece: for characters that no piece holds
 
 Algorithm = Literal["bpe", "unigram"]
@@ -56,7 +57,10 @@ def learn_sentencepiece(words: WordCounts, terms: list[str], config: TokenizerCo
 def _trained(words: Iterable[tuple[str, int]], size: int, algorithm: Algorithm) -> list[tuple[str, float]]:
     """SentencePiece's pieces with their scores: log probabilities, or for bpe minus the order of merging."""
     # a tab ends the word in the trainer's table, and its own mark cannot stand inside a word
-    sentences = (f"{word}\t{count}" for word, count in words if "\t" not in word and WORD_START not in word)
+    sentences: Iterator[str] = (
+        f"{word}\t{count}" for word, count in words if "\t" not in word and WORD_START not in word
+    )
+    sentences = itertools.islice(sentences, MOST_WORDS)
     first = next(sentences, None)
     if first is None or size < 1:
         return []
