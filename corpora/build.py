@@ -1,46 +1,48 @@
 """Stage 'corpora build': a source in; clean posts without duplicates out."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+import shutil
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from corpora.artifact import Manifest, build_artifact
+from corpora.artifact import SCRATCH, Manifest, build_artifact
 from corpora.balance import Balance
 from corpora.config import CorpusConfig
 from corpora.dump import dump_source
-from corpora.duplicates import SeenKeys, exact_key
+from corpora.engine import Engine
 from corpora.errors import StackbertError
-from corpora.links import Links, load_links
+from corpora.links import load_links, save_links
 from corpora.packages import packages_source
-from corpora.post import Post, write_posts
-from corpora.source import BAD_ROW, Dropped, Source
-from corpora.synonyms import apply_synonyms, load_synonyms
+from corpora.part import COUNTS, DROPPED, REJECTED, part_folder
+from corpora.repeats import FindRepeats, range_count
+from corpora.shard import COUNTS_FILE, WriteShard
+from corpora.source import BAD_ROW, Source, Stream
+from corpora.steps import SpreadStream, Work, part_steps
+from corpora.synonyms import load_synonyms
 from corpora.tables import HUB, table_source
-from corpora.workers import map_in_order
 
 STAGE = "corpora build"
-REJECTED = "rejected.jsonl"
-ENOUGH_TO_JUDGE = 1_000  # rows set aside before a hopeless file is given up early
 LISTED = 3  # rows set aside that an error shows
 
 
 def build_corpus(out: Path, config: CorpusConfig, data: Path = Path(".")) -> Manifest:
     """Read, clean and filter the posts of `config.source` into the folder `out`; a relative path is below `data`.
 
-    Rows that cannot be read are listed in rejected.jsonl with place and reason. Raises StackbertError where the
-    source is missing, holds no post, or has more unreadable rows than config.max_rejected_share.
+    Stopped at any instant, the same call goes on with the parts that are not finished. Rows that cannot be read are
+    listed in rejected.jsonl with place and reason. Raises StackbertError where the source is missing, holds no post, or
+    has more unreadable rows than config.max_rejected_share.
     """
     source = open_source(config, data)
     lists = {name: data / getattr(config, name) for name in ("tag_synonyms", "post_links") if getattr(config, name)}
-    # The number of processes changes nothing in the output, so a rerun with another one is the same artifact.
     return build_artifact(
         out,
         STAGE,
-        replace(config, processes=0),
+        config.recorded,
         {**source.inputs, **lists},
-        lambda folder: _build(folder, source, config, lists),
+        lambda folder: _Build(folder, source, config, lists).run(),
+        resumable=True,
     )
 
 
@@ -56,87 +58,105 @@ def open_source(config: CorpusConfig, data: Path) -> Source:
     return table_source(path, config, data / config.tags_path if config.tags_path else None)
 
 
-def _build(folder: Path, source: Source, config: CorpusConfig, lists: Mapping[str, Path]) -> dict[str, Any]:
-    """The stage's work; returns the manifest's counts."""
-    synonyms = load_synonyms(lists["tag_synonyms"]) if "tag_synonyms" in lists else {}
-    links = load_links(lists["post_links"]) if "post_links" in lists else None
-    balance, totals = Balance("corpus"), {"characters": 0}
-    with _Rejections(folder / REJECTED) as rejections:
-        posts = _kept_posts(source, config, balance, rejections)
-        written = write_posts(_counted(_marked(posts, synonyms, links), totals), folder)
-    print(balance)
-    rejections.check(balance, config)
-    if not written:
-        raise StackbertError(f"{config.path or config.source}: no post was kept ({balance})")
-    assert written == balance.kept
-    return balance.counts() | totals
+class _Build:
+    """The stage's work: parts, what they repeat of each other, shards."""
 
+    def __init__(self, folder: Path, source: Source, config: CorpusConfig, lists: Mapping[str, Path]) -> None:
+        self.folder, self.source, self.config = folder.absolute(), source, config
+        self.scratch = self.folder / SCRATCH
+        self.name = config.path or config.source
+        self.work = Work(self.scratch / "parts", source, config)
+        if "tag_synonyms" in lists:
+            self.work.synonyms = load_synonyms(lists["tag_synonyms"])
+        if "post_links" in lists:
+            self.work.links = save_links(load_links(lists["post_links"]), self.scratch / "links")
+        self.engine = Engine(
+            config.engine, config.processes, config.partition, config.task_hours, config.task_gigabytes
+        )
 
-def _kept_posts(source: Source, config: CorpusConfig, balance: Balance, rejections: "_Rejections") -> Iterator[Post]:
-    """The posts that stay, in the source's order; everything else is counted."""
-    seen = SeenKeys()
-    for outcomes in map_in_order(source.parse, source.chunks(), config.processes):
-        for outcome in outcomes:
-            if isinstance(outcome, Dropped):
-                balance.drop(outcome.reason)
-                if outcome.reason == BAD_ROW:
-                    rejections.add(outcome, balance, config)
-            elif not seen.add(exact_key(outcome.whole_text)):
-                balance.drop("duplicate")
-            else:
-                balance.keep()
-                yield outcome
+    def run(self) -> dict[str, Any]:
+        """Do what is not done yet; returns the manifest's counts."""
+        parts = self._make_parts()
+        balance = Balance("corpus")
+        self._check_rejected(parts)
+        ranges = range_count(parts)
+        find = FindRepeats(self.work.folder, parts, self.scratch / "ranges")
+        self._run("finding duplicates", [find], ranges)
+        if self.config.near_duplicates:
+            from corpora.near import find_near_duplicates  # takes a second to import
 
+            find_near_duplicates(self.scratch, parts, ranges, self._run)
+        write = WriteShard(self.scratch, self.folder, ranges, self.config.near_duplicates, self.config.keep_dropped)
+        self._run("writing posts", [write], parts)
+        characters = self._count(balance, parts)
+        self._join_lists(parts)
+        print(balance)
+        if not balance.kept:
+            raise StackbertError(f"{self.name}: no post was kept ({balance})")
+        return balance.counts() | {"characters": characters}
 
-def _marked(posts: Iterator[Post], synonyms: Mapping[str, str], links: Links | None) -> Iterator[Post]:
-    """The posts with their tags in the form the site prefers, and what they were closed as duplicates of."""
-    for post in posts:
-        if synonyms and post.tags:
-            post = replace(post, tags=apply_synonyms(post.tags, synonyms))
-        if links and post.kind == "question":
-            post = replace(post, duplicate_of=links.targets(post.id))
-        yield post
+    def _run(self, title: str, steps: list[Any], tasks: int) -> None:
+        self.engine.run(title, steps, tasks, self.scratch / "tasks" / title.replace(" ", "-"))
 
+    def _make_parts(self) -> int:
+        """Returns how many there are."""
+        self.work.folder.mkdir(parents=True, exist_ok=True)
+        rows = self.source.rows
+        if isinstance(rows, Stream):
+            self._run("reading", [SpreadStream(self.work)], 1)
+            return len([path for path in self.work.folder.iterdir() if path.suffix != ".partial"])
+        self._run("reading", part_steps(self.work), rows.count)
+        return rows.count
 
-def _counted(posts: Iterator[Post], totals: dict[str, int]) -> Iterator[Post]:
-    for post in posts:
-        totals["characters"] += len(post.whole_text)
-        yield post
+    def _counts(self, path: Path) -> dict[str, Any]:
+        counts: dict[str, Any] = json.loads(path.read_text())
+        return counts
 
-
-class _Rejections:
-    """The rows set aside, as a file that exists only where there are any."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: IO[str] | None = None
-        self._first: list[Dropped] = []
-
-    def __enter__(self) -> "_Rejections":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
-
-    def add(self, row: Dropped, balance: Balance, config: CorpusConfig) -> None:
-        """Write a row; gives up where most of the first thousand rows cannot be read."""
-        if self._file is None:
-            self._file = self._path.open("w", encoding="utf-8")
-        self._file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
-        self._first += [row] if len(self._first) < LISTED else []
-        rejected = balance.dropped[BAD_ROW]
-        if rejected % ENOUGH_TO_JUDGE == 0 and rejected > balance.read / 2:
-            self.check(balance, config)
-
-    def check(self, balance: Balance, config: CorpusConfig) -> None:
+    def _check_rejected(self, parts: int) -> None:
         """Raise StackbertError where more rows are set aside than the configuration allows."""
-        rejected = balance.dropped[BAD_ROW]
-        if rejected <= config.max_rejected_share * balance.read:
+        read, rejected = 0, 0
+        for part in range(parts):
+            counts = self._counts(part_folder(self.work.folder, part) / COUNTS)
+            read += counts["kept"] + sum(counts["dropped"].values())
+            rejected += counts["dropped"].get(BAD_ROW, 0)
+        if rejected <= self.config.max_rejected_share * read:
             return
-        listed = "".join(f"\n  {row.where}: {row.detail}: {row.excerpt[:80]!r}" for row in self._first)
+        lines = [line for part in range(parts) for line in self._lines(part, REJECTED)[:LISTED]][:LISTED]
+        listed = "".join(
+            f"\n  {row['where']}: {row['detail']}: {row['excerpt'][:80]!r}" for row in map(json.loads, lines)
+        )
         raise StackbertError(
-            f"{config.path or config.source}: {rejected:,} of {balance.read:,} rows cannot be read, more than the "
-            f"{config.max_rejected_share:.2%} allowed; the first:{listed}\n"
+            f"{self.name}: {rejected:,} of {read:,} rows cannot be read, more than the "
+            f"{self.config.max_rejected_share:.2%} allowed; the first:{listed}\n"
             "Repair the file, or raise max_rejected_share to go on without them"
         )
+
+    def _lines(self, part: int, name: str) -> list[str]:
+        path = part_folder(self.work.folder, part) / name
+        return path.read_text("utf-8").splitlines() if path.exists() else []
+
+    def _count(self, balance: Balance, parts: int) -> int:
+        """Add all parts up; returns the characters of what is kept."""
+        characters, dropped = 0, Counter[str]()
+        for part in range(parts):
+            dropped.update(self._counts(part_folder(self.work.folder, part) / COUNTS)["dropped"])
+            counts = self._counts(self.scratch / "shards" / COUNTS_FILE.format(part))
+            dropped.update(counts["dropped"])
+            balance.kept += counts["kept"]
+            characters += counts["characters"]
+        for reason, count in dropped.items():
+            balance.drop(reason, count)
+        return characters
+
+    def _join_lists(self, parts: int) -> None:
+        """Write rejected.jsonl and dropped.jsonl, each where there is anything in it."""
+        for name in (REJECTED, DROPPED):
+            pieces = [part_folder(self.work.folder, part) / name for part in range(parts)]
+            if name == DROPPED:
+                pieces += [self.scratch / "shards" / f"{part:05d}.jsonl" for part in range(parts)]
+            pieces = [path for path in pieces if path.exists() and path.stat().st_size]
+            if pieces:
+                with (self.folder / name).open("wb") as target:
+                    for path in pieces:
+                        with path.open("rb") as piece:
+                            shutil.copyfileobj(piece, target)

@@ -1,6 +1,6 @@
 """What the two stages of this room can be told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from corpora.errors import StackbertError
@@ -46,8 +46,37 @@ class CorpusConfig:
     tags_column."""
     post_links: str = ""
     """PostLinks.xml of the dump; marks questions that were closed as duplicates."""
+    code: Literal["keep", "mark", "drop"] = "keep"
+    """What becomes of an HTML body's code: 'keep' its lines as text, 'mark' it by backticks as Markdown does, or 'drop'
+    blocks of code; code within a sentence stays."""
+    languages: tuple[str, ...] = ()
+    """Languages to keep, such as en, by a post's words without its code; empty: all."""
+    near_duplicates: bool = False
+    """Leave out posts that share most of their text with an earlier one (MinHash); takes several times as long."""
+    keep_dropped: bool = False
+    """Write the posts that are left out to dropped.jsonl, each with its reason."""
+    part_megabytes: float = 32.0
+    """Size of the parts that the source is worked on in, each by one worker; each becomes a file of posts."""
     processes: int = 0
-    """Processes that parse and clean; 0: one a core. Never changes the output."""
+    """Parts worked on at a time; 0: one a core. Never changes the output, nor do the settings below."""
+    engine: Literal["local", "slurm", "ray"] = "local"
+    """What runs the work: processes of this machine, a Slurm cluster, or Ray (the cluster that RAY_ADDRESS names)."""
+    partition: str = ""
+    """Slurm's partition."""
+    task_hours: float = 4.0
+    """Slurm's time limit for a part."""
+    task_gigabytes: int = 2
+    """Memory asked of Slurm or Ray for a part; a worker needs 0.3."""
+
+    @property
+    def part_bytes(self) -> int:
+        return max(1, round(self.part_megabytes * 1_000_000))
+
+    @property
+    def recorded(self) -> "CorpusConfig":
+        """The configuration without what never changes the output."""
+        defaults = {name: getattr(CorpusConfig, name) for name in RUN_FIELDS}
+        return replace(self, **defaults)
 
     def __post_init__(self) -> None:
         if self.source != "packages" and not self.path:
@@ -56,6 +85,12 @@ class CorpusConfig:
             raise StackbertError("source 'table' needs title_column or body_column: name the columns that hold text")
         if self.processes < 0:
             raise StackbertError(f"processes must be 0 or more, not {self.processes}")
+        if not self.part_megabytes > 0:
+            raise StackbertError(f"part_megabytes must be above 0, not {self.part_megabytes}")
+
+
+RUN_FIELDS = ("max_rejected_share", "processes", "engine", "partition", "task_hours", "task_gigabytes")
+"""Settings of a build that never change its output: a rerun with others is the same artifact, or goes on with it."""
 
 
 @dataclass(frozen=True)

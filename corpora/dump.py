@@ -1,88 +1,58 @@
 """Reader of Posts.xml, the Stack Exchange data dump's posts: one <row .../> a line.
 
-Each line is parsed alone, so one bad row costs that row. Declarations of types and entities, which dumps never hold
-and every XML attack needs, stop the reading.
+Each line is parsed alone, so one bad row costs that row, and a file can be read from many places at once. Declarations
+of types and entities, which dumps never hold and every XML attack needs, stop the reading.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from xml.parsers import expat
 
-from corpora.cleaning import clean_body, clean_title
+from datatrove.data import Document
+
 from corpora.config import CorpusConfig
 from corpora.errors import StackbertError
-from corpora.lines import read_lines
-from corpora.post import Post
-from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_dropped, post_url
+from corpora.lines import Line, archive_kind, range_lines, split_lines
+from corpora.row import RowError, parse_row
+from corpora.source import Dropped, Outcome, Parts, Source, Stream, bad_row, document, post_url
 from corpora.tags import parse_tags
 
-ROWS_PER_CHUNK = 500
 KINDS = {"1": "question", "2": "answer"}  # PostTypeId; the others are tag wikis, elections and notices
 REFUSED = (b"<!DOCTYPE", b"<!ENTITY")
+MEMBER = "Posts.xml"
 
 _ROW = re.compile(rb"<row[\s/]")
 _FRAME = re.compile(rb"(?:<\?xml[^<>]*+>)?\s*+(?:</?[A-Za-z][\w.-]*+(?:\s[^<>]*+)?>)?")  # header, root: begin or end
 
-Line = tuple[int, bytes]
-"""Byte offset and content."""
-
-
-class RowError(ValueError):
-    """One row cannot be read."""
-
 
 def dump_source(path: Path, config: CorpusConfig) -> Source:
-    """The posts of a Posts.xml."""
-    return Source({"source": path}, partial(dump_chunks, path), partial(parse_chunk, config=config))
+    """The posts of a Posts.xml, or of the one in a .7z archive; the parts of both are the same lines."""
+    parse = partial(parse_lines, config=config)
+    size = config.part_bytes
+    if archive_kind(path) == "7z":
+        return Source({"source": path}, parse, Stream(partial(_archive_parts, path, size)))
+    return Source({"source": path}, parse, Parts(-(-path.stat().st_size // size), partial(part_lines, path, size)))
 
 
-def dump_chunks(path: Path) -> Iterator[list[Line]]:
-    """Yield the lines that hold rows, or should, with their byte offsets.
+def part_lines(path: Path, size: int, number: int) -> Iterator[Line]:
+    """Yield the lines that begin in the `number`th part of `size` bytes, with their byte offsets."""
+    return content_lines(path, range_lines(path, number * size, (number + 1) * size))
 
-    Raises StackbertError for a type or entity declaration, an unclosed comment or a line above 4 MB.
+
+def dump_lines(path: Path) -> Iterator[Line]:
+    """Yield all lines of a file that hold rows, or should, with their byte offsets."""
+    return content_lines(path, range_lines(path))
+
+
+def content_lines(path: Path, lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield the lines without the header, comments and the root element, each of which may be missing.
+
+    Raises StackbertError for a type or entity declaration or an unclosed comment.
     """
-    chunk: list[Line] = []
-    for line in _content_lines(path):
-        chunk.append(line)
-        if len(chunk) == ROWS_PER_CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def parse_chunk(chunk: list[Line], config: CorpusConfig) -> list[Outcome]:
-    """One outcome for each line."""
-    return [_parse_line(offset, line, config) for offset, line in chunk]
-
-
-def parse_row(line: bytes) -> dict[str, str]:
-    """The attributes of a single <row .../>.
-
-    >>> parse_row(b'<row Id="4" Title="a &lt; b" />')
-    {'Id': '4', 'Title': 'a < b'}
-    """
-    elements: list[tuple[str, dict[str, str]]] = []
-    parser = expat.ParserCreate("utf-8")
-    parser.StartElementHandler = lambda name, attributes: elements.append((name, attributes))
-    parser.StartDoctypeDeclHandler = _refuse_declaration
-    try:
-        parser.Parse(line, True)
-    except expat.ExpatError as error:
-        raise RowError(str(error)) from None
-    (name, attributes), *inner = elements
-    if name != "row" or inner:
-        raise RowError(f"expected one <row .../>, found <{name}>" + (" with elements inside" if inner else ""))
-    return attributes
-
-
-def _content_lines(path: Path) -> Iterator[Line]:
-    """Lines without the header, comments and the root element, each of which may be missing."""
     comment_offset: int | None = None
-    for offset, _, line in read_lines(path):
-        if any(word in line for word in REFUSED):
+    for offset, line in lines:
+        if b"<!" in line and any(word in line for word in REFUSED):
             raise StackbertError(
                 f"{path}: byte {offset}: declares a document type or entity; dumps never do, so this file is not read"
             )
@@ -93,10 +63,29 @@ def _content_lines(path: Path) -> Iterator[Line]:
             _, closed, content = content.partition(b"-->")
             content = content.strip()
             comment_offset = None if closed else comment_offset
-        if _ROW.match(content) or not _FRAME.fullmatch(content):
+        if content.startswith(b"<row ") or _ROW.match(content) or not _FRAME.fullmatch(content):
             yield offset, content
     if comment_offset is not None:
         raise StackbertError(f"{path}: the comment that begins at byte {comment_offset} is never closed")
+
+
+def parse_lines(lines: Iterable[Line], config: CorpusConfig) -> Iterator[Outcome]:
+    """One outcome for each line."""
+    for offset, line in lines:
+        yield _parse_line(offset, line, config)
+
+
+def _archive_parts(path: Path, size: int) -> Iterator[list[Line]]:
+    """The archive's parts, cut as the file in it would be."""
+    from corpora.archive import stream_member  # who reads no archive needs no py7zr
+
+    part, number = list[Line](), 0
+    for offset, line in content_lines(path, split_lines(path, stream_member(path, MEMBER))):
+        while offset >= (number + 1) * size:
+            yield part
+            part, number = [], number + 1
+        part.append((offset, line))
+    yield part
 
 
 def _parse_line(offset: int, line: bytes, config: CorpusConfig) -> Outcome:
@@ -109,20 +98,19 @@ def _parse_line(offset: int, line: bytes, config: CorpusConfig) -> Outcome:
         return bad_row(where, str(error), line)
     kind = KINDS.get(row.get("PostTypeId", ""))
     if kind is None:
-        return Dropped("other_type")
+        return Dropped("other_type", where)
     if not row.get("Id"):
         return bad_row(where, "no Id", line)
-    if config.drop_closed and row.get("ClosedDate"):
-        return Dropped("closed")
-    return kept_or_dropped(_post(row, kind, config), config)
+    return _document(row, kind, config)
 
 
-def _post(row: dict[str, str], kind: str, config: CorpusConfig) -> Post:
-    return Post(
+def _document(row: dict[str, str], kind: str, config: CorpusConfig) -> Document:
+    return document(
         id=row["Id"],
         kind=kind,
-        title=clean_title(row.get("Title", "")),
-        text=clean_body(row.get("Body", ""), "text" if config.format == "text" else "html"),
+        title=row.get("Title", ""),
+        text=row.get("Body", ""),
+        format="text" if config.format == "text" else "html",
         tags=parse_tags(row.get("Tags", "")),
         parent_id=row.get("ParentId") if kind == "answer" else None,
         score=_score(row.get("Score", "")),
@@ -130,13 +118,11 @@ def _post(row: dict[str, str], kind: str, config: CorpusConfig) -> Post:
         license=row.get("ContentLicense"),
         url=post_url(config, kind, row["Id"]),
         author=row.get("OwnerDisplayName") or row.get("OwnerUserId"),
+        closed="ClosedDate" in row,
     )
 
 
 def _score(text: str) -> int | None:
     """A score that fits the column of 32 bits."""
-    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None
-
-
-def _refuse_declaration(*_: object) -> None:
-    raise RowError("declares a document type")
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None

@@ -1,7 +1,9 @@
 """A file's lines as bytes, with a bound on their length."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from corpora.errors import StackbertError
 
@@ -10,6 +12,9 @@ MAX_LINE_BYTES = 4 * 2**20
 
 ARCHIVES = {b"7z\xbc\xaf\x27\x1c": "7z", b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+Line = tuple[int, bytes]
+"""Byte offset and content."""
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
@@ -20,21 +25,67 @@ def read_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     with path.open("rb") as file:
         refuse_other_encodings(path, file.peek(8))
         offset, number = 0, 0
-        while line := file.readline(MAX_LINE_BYTES + 1):
+        while line := _read_line(file, path, offset):
             number += 1
-            if len(line) > MAX_LINE_BYTES:
-                raise StackbertError(
-                    f"{path}: line {number} at byte {offset} is longer than {MAX_LINE_BYTES:,} bytes; "
-                    "no post is, so the file is damaged or not in this format"
-                )
             yield offset, number, line.removeprefix(BYTE_ORDER_MARK) if offset == 0 else line
             offset += len(line)
 
 
+def range_lines(path: Path, start: int = 0, end: int = sys.maxsize) -> Iterator[Line]:
+    """Yield the lines that begin at a byte from `start` to below `end`, as read_lines does."""
+    with path.open("rb") as file:
+        refuse_other_encodings(path, file.peek(8))
+        offset = max(0, start - 1)
+        file.seek(offset)
+        if start:  # the rest of a line that began before; empty but for its end where one begins at `start`
+            offset += len(_read_line(file, path, offset))
+        while offset < end and (line := _read_line(file, path, offset)):
+            yield offset, line.removeprefix(BYTE_ORDER_MARK) if offset == 0 else line
+            offset += len(line)
+
+
+def split_lines(path: Path, blocks: Iterable[bytes]) -> Iterator[Line]:
+    """Yield the lines of a text that comes in blocks, as range_lines does of a file's; `path` names it in errors."""
+    offset, rest = 0, b""
+    for block in blocks:
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            _refuse_long(path, offset, len(line))
+            yield offset, line.removeprefix(BYTE_ORDER_MARK) if offset == 0 else line
+            offset += len(line) + 1
+        _refuse_long(path, offset, len(rest))
+    if rest:
+        yield offset, rest.removeprefix(BYTE_ORDER_MARK) if offset == 0 else rest
+
+
+def _read_line(file: BinaryIO, path: Path, offset: int) -> bytes:
+    line = file.readline(MAX_LINE_BYTES + 1)
+    _refuse_long(path, offset, len(line))
+    return line
+
+
+def _refuse_long(path: Path, offset: int, length: int) -> None:
+    if length > MAX_LINE_BYTES:
+        raise StackbertError(
+            f"{path}: the line at byte {offset} is longer than {MAX_LINE_BYTES:,} bytes; "
+            "no post is, so the file is damaged or not in this format"
+        )
+
+
 def refuse_other_encodings(path: Path, head: bytes) -> None:
     """Raise StackbertError where a file's first bytes are an archive's or UTF-16's."""
-    for magic, name in ARCHIVES.items():
-        if head.startswith(magic):
-            raise StackbertError(f"{path}: is a {name} archive; unpack it and name the file inside")
+    kind = _kind(head)
+    if kind:
+        raise StackbertError(f"{path}: is a {kind} archive; unpack it and name the file inside")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise StackbertError(f"{path}: is UTF-16; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)")
+
+
+def archive_kind(path: Path) -> str | None:
+    """'7z', 'zip', ... by a file's first bytes; None for any other file."""
+    with path.open("rb") as file:
+        return _kind(file.read(8))
+
+
+def _kind(head: bytes) -> str | None:
+    return next((name for magic, name in ARCHIVES.items() if head.startswith(magic)), None)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from corpora.dump import RowError, dump_chunks, parse_row
+from corpora.dump import dump_lines
 from corpora.errors import StackbertError
+from corpora.row import RowError, parse_row
 
 DUPLICATE = "3"  # LinkTypeId; 1 is a link in a text
 
@@ -43,30 +44,43 @@ def load_links(path: Path, max_rejected_share: float = 0.001) -> Links:
     """The duplicate links of a PostLinks.xml, read line by line as Posts.xml is.
 
     A row without numbers in PostId, RelatedPostId and LinkTypeId is bad. Raises StackbertError where more than
-    `max_rejected_share` of the rows are, as in another file, and for what no dump holds: see dump_chunks.
+    `max_rejected_share` of the rows are, as in another file, and for what no dump holds: see content_lines.
     """
     if not path.is_file():
         raise StackbertError(f"{path}: no such file; it should be the dump's PostLinks.xml")
     questions, targets = array("q"), array("q")
     read, bad, first_bad = 0, 0, ""
-    for chunk in dump_chunks(path):
-        for offset, line in chunk:
-            read += 1
-            try:
-                question, target, kind = _link(line)
-            except RowError as error:
-                bad += 1
-                first_bad = first_bad or f"byte {offset}: {error}"
-                continue
-            if kind == DUPLICATE and question != target:
-                questions.append(question)
-                targets.append(target)
+    for offset, line in dump_lines(path):
+        read += 1
+        try:
+            question, target, kind = _link(line)
+        except RowError as error:
+            bad += 1
+            first_bad = first_bad or f"byte {offset}: {error}"
+            continue
+        if kind == DUPLICATE and question != target:
+            questions.append(question)
+            targets.append(target)
     if bad > max_rejected_share * read:
         raise StackbertError(
             f"{path}: {bad:,} of {read:,} rows are no links, more than the {max_rejected_share:.2%} allowed; "
             f"the first: {first_bad}. It should be the dump's PostLinks.xml"
         )
     return _sorted(np.frombuffer(questions, np.int64), np.frombuffer(targets, np.int64), bad)
+
+
+def save_links(links: Links, folder: Path) -> Path:
+    """Write links as two arrays that many processes can share; returns `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "questions.npy", links.questions_N)
+    np.save(folder / "targets.npy", links.targets_N)
+    return folder
+
+
+def open_links(folder: Path) -> Links:
+    """The links of save_links, mapped and not read."""
+    questions_N, targets_N = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("questions", "targets"))
+    return Links(questions_N, targets_N, bad_rows=0)
 
 
 def _link(line: bytes) -> tuple[int, int, str]:

@@ -13,7 +13,7 @@ import re
 import sysconfig
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib import metadata
@@ -24,8 +24,7 @@ from corpora.cleaning import clean_text, clean_title
 from corpora.config import CorpusConfig
 from corpora.errors import StackbertError
 from corpora.nearest import nearest_hint
-from corpora.post import Post
-from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_dropped
+from corpora.source import Dropped, Outcome, Source, Stream, bad_row, document
 from corpora.topics import topics
 
 STANDARD_LIBRARY = "stdlib"
@@ -43,7 +42,7 @@ SKIPPED_FOLDERS = frozenset(
     "_api _tf_keras turtledemo ensurepip".split()
 )
 SKIPPED_FILES = re.compile(r"test_|.*_tests?\.py|conftest\.py|setup\.py|.*_pb2")
-FILES_PER_CHUNK = 16
+FILES_PER_PART = 1_500  # some 10 MB of docstrings
 MIN_DOCSTRING = 80  # characters; shorter ones ("Return the name.") say nothing of the topic
 MAX_TITLE = 200  # characters; a longer first paragraph is text
 
@@ -66,7 +65,7 @@ Definition = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 def packages_source(config: CorpusConfig) -> Source:
     """The documentation of the configured packages; the manifest names their versions."""
     names = chosen_packages(config.packages)
-    return Source(package_versions(names), partial(_chunks, names), partial(parse_chunk, config=config))
+    return Source(package_versions(names), parse_files, Stream(partial(_parts, names)))
 
 
 def chosen_packages(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -89,15 +88,15 @@ def package_versions(names: tuple[str, ...]) -> dict[str, str]:
     }
 
 
-def parse_chunk(files: list[SourceFile], config: CorpusConfig) -> list[Outcome]:
+def parse_files(files: Iterable[SourceFile]) -> Iterator[Outcome]:
     """One outcome for each docstring of the files."""
-    return [outcome for file in files for outcome in _file_outcomes(file, config)]
+    return chain.from_iterable(map(_file_outcomes, files))
 
 
-def _chunks(names: tuple[str, ...]) -> Iterator[list[SourceFile]]:
+def _parts(names: tuple[str, ...]) -> Iterator[list[SourceFile]]:
     files = chain.from_iterable(map(_source_files, names))
-    while chunk := list(islice(files, FILES_PER_CHUNK)):
-        yield chunk
+    while part := list(islice(files, FILES_PER_PART)):
+        yield part
 
 
 def _source_files(name: str) -> Iterator[SourceFile]:
@@ -113,7 +112,7 @@ def _source_files(name: str) -> Iterator[SourceFile]:
             yield SourceFile(path, ".".join((name, *parts)), tag, license_name)
 
 
-def _file_outcomes(file: SourceFile, config: CorpusConfig) -> Iterator[Outcome]:
+def _file_outcomes(file: SourceFile) -> Iterator[Outcome]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in other people's strings
@@ -128,9 +127,9 @@ def _file_outcomes(file: SourceFile, config: CorpusConfig) -> Iterator[Outcome]:
         post_id = name if uses[name] == 1 else f"{name}#{uses[name]}"
         title, text = split_docstring(docstring)
         if len(docstring) < MIN_DOCSTRING:
-            yield Dropped("too_short")
+            yield Dropped("too_short", name)
         else:
-            yield kept_or_dropped(Post(post_id, "document", title, text, tags, license=file.license), config)
+            yield document(id=post_id, kind="document", title=title, text=text, tags=tags, license=file.license)
 
 
 def split_docstring(docstring: str) -> tuple[str, str]:

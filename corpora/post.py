@@ -64,7 +64,14 @@ class Post:
     @property
     def whole_text(self) -> str:
         """Title and body, as they are read by the tokenizer and the encoder; of an answer the body alone."""
-        return "\n".join(part for part in ("" if self.kind == "answer" else self.title, self.text) if part)
+        return whole_text(self.kind, self.title, self.text)
+
+
+def whole_text(kind: str, title: str, text: str) -> str:
+    """Title and body on lines of their own; of an answer, whose title is its question's, the body alone."""
+    if not title or kind == "answer":
+        return text
+    return f"{title}\n{text}" if text else title
 
 
 def post_of(row: Mapping[str, Any]) -> Post:

@@ -1,12 +1,13 @@
-"""What every source gives: chunks of raw rows, and a function that makes posts of a chunk in any process."""
+"""What every source gives: rows as they were read, and a function that makes documents of them in any process."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
+
+from datatrove.data import Document
 
 from corpora.config import CorpusConfig
-from corpora.post import Post
 
 BAD_ROW = "bad_row"
 EXCERPT_CHARACTERS = 200
@@ -19,25 +20,74 @@ class Dropped:
     reason: str
     """The name it is counted under."""
     where: str = ""
-    """'byte 1234', 'line 17'."""
+    """'byte 1234', 'line 17', 'post 4'."""
     detail: str = ""
     """What was wrong with it, for a person."""
     excerpt: str = ""
 
 
-Outcome = Post | Dropped
+Outcome: TypeAlias = Document | Dropped
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Rows in parts that can be read at the same time, on many machines."""
+
+    count: int
+    read: Callable[[int], Iterable[Any]]
+    """The rows of a part."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Rows that only one process can read, from the beginning to the end, in parts that others parse."""
+
+    read: Callable[[], Iterator[list[Any]]]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where posts come from."""
+    """Where posts come from; what it calls are functions of modules or partials of them, for other processes."""
 
     inputs: Mapping[str, Path | str]
     """What the manifest names as read."""
-    chunks: Callable[[], Iterator[list[Any]]]
-    """Rows as they were read, cheaply, in order."""
-    parse: Callable[[list[Any]], list[Outcome]]
-    """Makes one outcome of each row; sent to other processes, so a function of a module or a partial of one."""
+    parse: Callable[[Iterable[Any]], Iterable[Outcome]]
+    """Makes one outcome of each row of a part."""
+    rows: Parts | Stream
+
+
+def document(
+    *,
+    id: str,
+    kind: str,
+    title: str,
+    text: str,
+    format: Literal["auto", "html", "text"] = "text",
+    tags: tuple[str, ...] = (),
+    parent_id: str | None = None,
+    score: int | None = None,
+    created: str | None = None,
+    license: str | None = None,
+    url: str | None = None,
+    author: str | None = None,
+    closed: bool = False,
+) -> Document:
+    """A post as it was read, not yet cleaned, in the form that datatrove's steps hand on; fields as of Post."""
+    metadata = {
+        "kind": kind,
+        "title": title,
+        "format": format,
+        "tags": tags,
+        "parent_id": parent_id,
+        "score": score,
+        "created": created,
+        "license": license,
+        "url": url,
+        "author": author,
+        "duplicate_of": (),
+        "closed": closed,
+    }
+    return Document(text=text, id=id, metadata=metadata)
 
 
 def bad_row(where: str, detail: str, content: str | bytes) -> Dropped:
@@ -45,13 +95,6 @@ def bad_row(where: str, detail: str, content: str | bytes) -> Dropped:
     head = content[: EXCERPT_CHARACTERS * 4]
     text = head.decode(errors="replace") if isinstance(head, bytes) else head.encode(errors="replace").decode()
     return Dropped(BAD_ROW, where, detail, text[:EXCERPT_CHARACTERS])
-
-
-def kept_or_dropped(post: Post, config: CorpusConfig) -> Outcome:
-    """The post, unless it is shorter, or has a lower score, than asked for."""
-    if config.min_score is not None and post.score is not None and post.score < config.min_score:
-        return Dropped("low_score")
-    return post if len(post.whole_text) >= config.min_characters else Dropped("too_short")
 
 
 def post_url(config: CorpusConfig, kind: str, post_id: str) -> str | None:

@@ -4,9 +4,10 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from corpora.dump import RowError, dump_chunks, parse_row
+from corpora.dump import dump_lines
 from corpora.errors import StackbertError
 from corpora.lines import MAX_LINE_BYTES, refuse_other_encodings
+from corpora.row import RowError, parse_row
 
 COLUMNS = (("SourceTagName", "TargetTagName"), ("source", "target"))
 """Names of the two columns: Data Explorer's, and those of a table made by hand."""
@@ -84,9 +85,8 @@ def _csv_rows(path: Path) -> Iterator[Row]:
 
 
 def _xml_rows(path: Path) -> Iterator[Row]:
-    for chunk in dump_chunks(path):
-        for offset, line in chunk:
-            try:
-                yield f"byte {offset}", parse_row(line)
-            except RowError as error:
-                raise StackbertError(f"{path}: byte {offset}: {error}; the file is damaged, get it again") from None
+    for offset, line in dump_lines(path):
+        try:
+            yield f"byte {offset}", parse_row(line)
+        except RowError as error:
+            raise StackbertError(f"{path}: byte {offset}: {error}; the file is damaged, get it again") from None

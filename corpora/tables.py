@@ -13,19 +13,18 @@ from typing import Any, Protocol, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpora.cleaning import clean_body, clean_title
+from corpora.cleaning import clean_title
 from corpora.config import CorpusConfig
-from corpora.duplicates import exact_key
 from corpora.encodings import csv_encoding
 from corpora.errors import StackbertError
 from corpora.lines import MAX_LINE_BYTES, read_lines, refuse_other_encodings
 from corpora.nearest import nearest_hint
-from corpora.post import Post
-from corpora.source import Dropped, Outcome, Source, bad_row, kept_or_dropped, post_url
+from corpora.source import Dropped, Outcome, Source, Stream, bad_row, document, post_url
 from corpora.tag_table import TagTable
 from corpora.tags import parse_tags
 
-ROWS_PER_CHUNK = 500
+ROWS_PER_BATCH = 500
+ROWS_PER_PART = 100_000  # at most; where rows are long, as many as make a part of the configured size
 BROKEN_BYTE = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, as Python reads it on request
 HUB = "hub:"
 COLUMN_FIELDS = ("id_column", "title_column", "body_column", "tags_column")
@@ -55,7 +54,7 @@ def table_source(path: Path, config: CorpusConfig, tags_path: Path | None = None
         _require_join(tags_path, config)
         inputs["tags"] = tags_path
         rows = partial(_joined_rows, rows, tags_path, config)
-    return Source(inputs, partial(_chunks, rows, config), partial(parse_chunk, config=config))
+    return Source(inputs, partial(parse_rows, config=config), Stream(partial(_parts, rows, config)))
 
 
 def table_rows(path: Path) -> Iterator[Row]:
@@ -69,11 +68,10 @@ def table_rows(path: Path) -> Iterator[Row]:
     return reader(path)
 
 
-def parse_chunk(chunk: list[Row], config: CorpusConfig) -> list[Outcome]:
+def parse_rows(rows: Iterable[Row], config: CorpusConfig) -> Iterator[Outcome]:
     """One outcome for each row."""
-    return [
-        values if isinstance(values, Dropped) else _post_or_reason(where, values, config) for where, values in chunk
-    ]
+    for where, values in rows:
+        yield values if isinstance(values, Dropped) else _document_or_reason(where, values, config)
 
 
 def hub_address(path: str) -> tuple[str, str, str | None]:
@@ -131,23 +129,21 @@ def _joined_rows(rows: partial[Iterator[Row]], tags_path: Path, config: CorpusCo
         yield where, values
 
 
-def _post_or_reason(where: str, values: Mapping[str, Any], config: CorpusConfig) -> Outcome:
+def _document_or_reason(where: str, values: Mapping[str, Any], config: CorpusConfig) -> Outcome:
     title, body = _text(values, config.title_column), _text(values, config.body_column)
     tags = parse_tags(values.get(config.tags_column)) if config.tags_column else ()
     given_id = _id(values, config.id_column)
     if any(BROKEN_BYTE.search(part) for part in (title, body, given_id, *tags)):
         return bad_row(where, "not UTF-8", title or body)
-    title, body = clean_title(title), clean_body(body, config.format)
-    post_id = given_id or "content-" + exact_key(f"{title}\n{body}").hex()
-    post = Post(
-        id=post_id,
-        kind="question" if config.tags_column or title else "document",
+    return document(
+        id=given_id,
+        kind="question" if config.tags_column or title.strip() else "document",
         title=title,
         text=body,
+        format=config.format,
         tags=tuple(tag.encode("utf-8", "replace").decode() for tag in tags),
-        url=post_url(config, "question", post_id),
+        url=post_url(config, "question", given_id),
     )
-    return kept_or_dropped(post, config)
 
 
 def _text(values: Mapping[str, Any], column: str | None) -> str:
@@ -163,14 +159,21 @@ def _id(values: Mapping[str, Any], column: str | None) -> str:
     return whole[1] if whole else text
 
 
-def _chunks(rows: partial[Iterator[Row]], config: CorpusConfig) -> Iterator[list[Row]]:
-    """Group the rows; the first chunk shows whether the named columns exist."""
+def _parts(rows: partial[Iterator[Row]], config: CorpusConfig) -> Iterator[list[Row]]:
+    """Group the rows; the first ones show whether the named columns exist."""
     unread = rows()
-    first = list(islice(unread, ROWS_PER_CHUNK))
+    first = list(islice(unread, ROWS_PER_BATCH))
     _require_columns([values for _, values in first if isinstance(values, dict)], config.path, config, COLUMN_FIELDS)
-    unread = chain(first, unread)
-    while chunk := list(islice(unread, ROWS_PER_CHUNK)):
-        yield chunk
+    part, characters = list[Row](), 0
+    for row in chain(first, unread):
+        part.append(row)
+        if isinstance(row[1], dict):
+            characters += sum(len(value) for value in row[1].values() if isinstance(value, str))
+        if characters >= config.part_bytes or len(part) == ROWS_PER_PART:
+            yield part
+            part, characters = [], 0
+    if part:
+        yield part
 
 
 def _require_columns(rows: Iterable[dict[str, Any]], path: str, config: CorpusConfig, fields: Sequence[str]) -> None:
@@ -222,7 +225,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
 def _parquet_rows(path: Path) -> Iterator[Row]:
     try:
         with pq.ParquetFile(path) as file:
-            yield from _arrow_rows(file.iter_batches(batch_size=ROWS_PER_CHUNK), path.name)
+            yield from _arrow_rows(file.iter_batches(batch_size=ROWS_PER_BATCH), path.name)
     except pa.ArrowException as error:
         raise StackbertError(f"{path}: cannot be read as Parquet: {error}") from None
 
@@ -260,7 +263,7 @@ def _dataset_rows(dataset: Any) -> Iterator[Row]:
     splits = dataset if isinstance(dataset, Mapping) else {"data set": dataset}
     for name, split in splits.items():
         batches = cast(ArrowBatches, split.with_format("arrow"))
-        yield from _arrow_rows(batches.iter(batch_size=ROWS_PER_CHUNK), name)
+        yield from _arrow_rows(batches.iter(batch_size=ROWS_PER_BATCH), name)
 
 
 def _latest_revision(name: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 _ANGLE = re.compile(r"<([^<>]*+)>")
@@ -17,11 +18,19 @@ def parse_tags(value: Any) -> tuple[str, ...]:
     (('c#', 'linq'), ('c#', 'linq'), ('c#', 'linq'), ('c#', 'linq'))
     """
     if isinstance(value, str):
-        found = _split(value.strip())
-    elif isinstance(value, Iterable):
+        return _parse_text(value)
+    if isinstance(value, Iterable):
         found = [str(item) for item in value if item is not None]
-    else:  # None, or the NaN that stands for it
-        return ()
+        return _unique(found)
+    return ()  # None, or the NaN that stands for it
+
+
+@lru_cache(maxsize=4_096)  # few sets of tags are on many posts
+def _parse_text(text: str) -> tuple[str, ...]:
+    return _unique(_split(text.strip()))
+
+
+def _unique(found: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag for tag in (item.strip() for item in found) if tag))
 
 

@@ -22,27 +22,29 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], processes: int) -> Iterator[Result]:
-    """Yield function(item) for each item, in order; `processes` 0 is one a core.
+def map_in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], processes: int, waiting: int = WAITING_PER_PROCESS
+) -> Iterator[Result]:
+    """Yield function(item) for each item, in order; `processes` 0 is one a core, `waiting` items in flight for each.
 
-    A few items, or one process, are not worth starting others: they are computed here. Processes are spawned, not
-    forked: TensorFlow's threads do not survive a fork.
+    Fewer than `waiting` items (or 2), or one process, are not worth starting others: they are computed here. Processes
+    are spawned, not forked: TensorFlow's threads do not survive a fork.
     """
-    items = iter(items)
-    first = list(itertools.islice(items, WAITING_PER_PROCESS))
+    items, few = iter(items), max(2, waiting)
+    first = list(itertools.islice(items, few))
     processes = processes or available_cores()
-    if processes == 1 or len(first) < WAITING_PER_PROCESS:
+    if processes == 1 or len(first) < few:
         yield from map(function, itertools.chain(first, items))
         return
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
-    waiting: deque[Future[Result]] = deque()
+    in_flight: deque[Future[Result]] = deque()
     try:
         for item in itertools.chain(first, items):
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= WAITING_PER_PROCESS * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            in_flight.append(pool.submit(function, item))
+            if len(in_flight) > waiting * processes:
+                yield in_flight.popleft().result()
+        while in_flight:
+            yield in_flight.popleft().result()
     except BrokenProcessPool:
         raise StackbertError("a worker process was killed, most often for want of memory; try processes 1") from None
     finally:

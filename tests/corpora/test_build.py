@@ -54,10 +54,11 @@ def test_every_row_is_counted_and_the_balance_is_printed(tmp_path: Path, capsys:
 
 def test_the_number_of_processes_changes_no_byte_and_no_identity(tmp_path: Path) -> None:
     write_dump(tmp_path, texts(3_000))
-    one = build_corpus(tmp_path / "one", replace(CONFIG, processes=1), tmp_path)
-    two = build_corpus(tmp_path / "two", replace(CONFIG, processes=2), tmp_path)
-    assert one.files == two.files and one.counts == two.counts and one.identity == two.identity
-    again = build_corpus(tmp_path / "two", replace(CONFIG, processes=1), tmp_path)
+    small = replace(CONFIG, part_megabytes=0.05)
+    one = build_corpus(tmp_path / "one", replace(small, processes=1), tmp_path)
+    two = build_corpus(tmp_path / "two", replace(small, processes=2), tmp_path)
+    assert len(one.files) > 4 and one.files == two.files and one.counts == two.counts and one.identity == two.identity
+    again = build_corpus(tmp_path / "two", replace(small, processes=1), tmp_path)
     assert again == load_manifest(tmp_path / "two")
 
 
@@ -99,7 +100,7 @@ def test_a_changed_dump_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("min_characters", 21), ("format", "text"), ("site", "a.b"), ("max_rejected_share", 0.5), ("title_column", "x")],
+    [("min_characters", 21), ("format", "text"), ("site", "a.b"), ("code", "drop"), ("title_column", "x")],
 )
 def test_a_changed_option_is_refused_by_name(tmp_path: Path, field: str, value: object) -> None:
     write_dump(tmp_path, texts(5))

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from corpora.config import CorpusConfig
-from corpora.dump import dump_chunks, parse_chunk
+from corpora.dump import dump_lines, parse_lines
 from corpora.errors import StackbertError
 from corpora.post import Post
-from corpora.source import Dropped, Outcome
+from corpora.source import Dropped
+from tests.corpora.outcomes import Made, made
 
 QUESTION = (
     '<row Id="4" PostTypeId="1" CreationDate="2008-07-31T21:42:52.667" Score="-3" '
@@ -22,10 +23,10 @@ WIKI = '<row Id="9" PostTypeId="5" Body="About the tag" />'
 CONFIG = CorpusConfig(source="dump", path="x")
 
 
-def outcomes(path: Path, content: str | bytes, config: CorpusConfig = CONFIG) -> list[Outcome]:
+def outcomes(path: Path, content: str | bytes, config: CorpusConfig = CONFIG) -> list[Made]:
     path /= "Posts.xml"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return [outcome for chunk in dump_chunks(path) for outcome in parse_chunk(chunk, config)]
+    return made(parse_lines(dump_lines(path), config), config)
 
 
 def dump(*rows: str) -> str:
@@ -45,7 +46,7 @@ def test_question_answer_and_wiki(tmp_path: Path) -> None:
         license="CC BY-SA 3.0",
     )
     assert answer == Post(id="7", kind="answer", title="", text="Because they are equal numbers.", parent_id="4")
-    assert wiki == Dropped("other_type")
+    assert isinstance(wiki, Dropped) and wiki.reason == "other_type"
 
 
 def test_a_named_site_gives_urls(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_attacks_are_refused_quickly_in_little_memory(tmp_path: Path, declaratio
     tracemalloc.start()
     start = time.monotonic()
     with pytest.raises(StackbertError, match=r"byte \d+"):
-        list(dump_chunks(path))
+        list(dump_lines(path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert time.monotonic() - start < 1

@@ -9,6 +9,7 @@ from corpora.errors import StackbertError
 from corpora.packages import chosen_packages, package_versions, packages_source, split_docstring
 from corpora.post import Post
 from corpora.topics import TOPIC_OF_WORD, WORDS_OF_TOPIC, topics
+from tests.corpora.outcomes import made_of
 
 LONG = "This sentence makes the docstring long enough to tell what it is about, and then some more."
 
@@ -30,9 +31,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_docstrings_are_read_without_importing(package: Path) -> None:
-    source = packages_source(CorpusConfig(packages=("shelf",)))
+    config = CorpusConfig(packages=("shelf",))
+    source = packages_source(config)
     assert dict(source.inputs) == {"shelf": "unknown"}
-    found = [outcome for chunk in source.chunks() for outcome in source.parse(chunk)]
+    found = made_of(source, config)
     posts = [outcome for outcome in found if isinstance(outcome, Post)]
     assert [post.id for post in posts] == [
         "shelf",
@@ -48,8 +50,8 @@ def test_docstrings_are_read_without_importing(package: Path) -> None:
 
 
 def test_a_module_name_is_no_part_of_the_text(package: Path) -> None:
-    source = packages_source(CorpusConfig(packages=("shelf",)))
-    for outcome in (outcome for chunk in source.chunks() for outcome in source.parse(chunk)):
+    config = CorpusConfig(packages=("shelf",))
+    for outcome in made_of(packages_source(config), config):
         assert not isinstance(outcome, Post) or "linalg" not in outcome.whole_text
 
 

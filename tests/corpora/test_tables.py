@@ -10,8 +10,9 @@ import pytest
 from corpora.config import CorpusConfig
 from corpora.errors import StackbertError
 from corpora.post import Post
-from corpora.source import Dropped, Outcome
+from corpora.source import Dropped
 from corpora.tables import hub_address, table_source
+from tests.corpora.outcomes import Made, made_of
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -25,10 +26,10 @@ ROWS: list[dict[str, Any]] = [
 COLUMNS = {"id_column": "nr", "title_column": "head", "body_column": "html", "tags_column": "tags"}
 
 
-def outcomes(path: Path, **options: Any) -> list[Outcome]:
+def outcomes(path: Path, **options: Any) -> list[Made]:
     fields: dict[str, Any] = {"source": "table", "path": str(path)} | COLUMNS | options
-    source = table_source(path, CorpusConfig(**fields))
-    return [outcome for chunk in source.chunks() for outcome in source.parse(chunk)]
+    config = CorpusConfig(**fields)
+    return made_of(table_source(path, config), config)
 
 
 def posts(path: Path, **options: Any) -> list[Post]:
