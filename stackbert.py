@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
-from corpora.config import CorpusConfig, LabelConfig
+from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from corpora.errors import StackbertError
 from finetune.config import CompareConfig
 from finetune.study import Study, load_study, run_study
@@ -24,6 +24,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   doctor               versions, devices, disk, memory, and the whole chain once in small
   corpora build        a dump, a table or the installed packages' documentation -> clean posts
   corpora label        posts -> a leak-free labelled set, and the text left for pretraining
+  corpora plan         a dump -> hours, disk and memory on 1, 16 and 256 cores, by building a sample of it
   corpora audit        posts + a labelled set -> what the posts give away of its test and dev texts
   corpora attribution  posts -> a list of their authors, addresses and licences
   corpora datasheet    posts -> what they are: counts, lengths, code, tags, years, licences, drops
@@ -50,6 +51,13 @@ def corpora_build(config: OmitArgPrefixes[CorpusConfig], out: Path) -> None:
     from corpora.build import build_corpus
 
     build_corpus(out, config)
+
+
+def corpora_plan(config: OmitArgPrefixes[CorpusConfig], plan: OmitArgPrefixes[PlanConfig]) -> None:
+    """Build a sample of a dump on one core, and say what the whole takes on others like it."""
+    from corpora.plan import plan_corpus
+
+    print(plan_corpus(config, plan))
 
 
 def corpora_label(corpora: Positional[tuple[Path, ...]], config: OmitArgPrefixes[LabelConfig], out: Path) -> None:
@@ -260,6 +268,7 @@ def doctor(out: Path = Path("runs")) -> None:
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "corpora build": corpora_build,
+    "corpora plan": corpora_plan,
     "corpora label": corpora_label,
     "corpora audit": corpora_audit,
     "corpora attribution": corpora_attribution,

@@ -91,7 +91,7 @@ def find_member(path: Path, member: str) -> tuple[str, int]:
     raise StackbertError(f"{path}: holds {problem} file '{member}'; it holds: {listed or 'nothing'}")
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """The reader wants no more."""
 
 
@@ -130,7 +130,7 @@ class _Pipe(Py7zIO):
                 return self._queue.put(block, timeout=POLL_SECONDS)
             except queue.Full:
                 continue
-        raise _Stopped
+        raise _StoppedError
 
     def read(self, size: int | None = None) -> bytes:
         return b""
@@ -159,13 +159,13 @@ def _unpack(path: Path, name: str, pipe: _Pipe) -> None:
         # from an open file, for from a name py7zr unpacks several members at once
         with path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
             archive.extract(targets=[name], factory=_Factory(pipe))
-    except _Stopped:
+    except _StoppedError:
         return
     except BaseException as error:  # handed to the reader's thread, which raises it
         pipe.error = error
     try:
         pipe.end()
-    except _Stopped:
+    except _StoppedError:
         return
 
 

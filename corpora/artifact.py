@@ -1,6 +1,7 @@
 """An output folder: appears whole or not at all, says from what it was made, and is not made twice."""
 
 import dataclasses
+import errno
 import fcntl
 import hashlib
 import json
@@ -90,18 +91,19 @@ def build_artifact(
         staging = out.with_name(out.name + ".partial")
         _prepare(staging, request, resumable)
         start = time.monotonic()
-        counts = work(staging)
-        manifest = Manifest(
-            folder=out,
-            files={name: _describe(staging / name) for name in _file_names(staging)},
-            counts=counts,
-            versions=_versions(),
-            seconds=round(time.monotonic() - start, 3),
-            **request,
-        )
-        fields = dataclasses.asdict(manifest) | {"identity": manifest.identity}
-        del fields["folder"]
-        write_json(staging / MANIFEST, fields)
+        with _full_disk_explained(staging):
+            counts = work(staging)
+            manifest = Manifest(
+                folder=out,
+                files={name: _describe(staging / name) for name in _file_names(staging)},
+                counts=counts,
+                versions=_versions(),
+                seconds=round(time.monotonic() - start, 3),
+                **request,
+            )
+            fields = dataclasses.asdict(manifest) | {"identity": manifest.identity}
+            del fields["folder"]
+            write_json(staging / MANIFEST, fields)
         staging.rename(out)
         for leftover in (out / REQUEST, out / SCRATCH):
             shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
@@ -196,6 +198,22 @@ def _refuse_other(found: dict[str, Any], asked: dict[str, Any], folder: Path, ve
             + "\n  ".join(lines)
             + f"\nUse another output folder, or remove this one to make it again: rm -r {folder}"
         )
+
+
+@contextmanager
+def _full_disk_explained(staging: Path) -> Iterator[None]:
+    """Say of a full disk where it is, and how much is there."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "No space left" not in str(error):
+            raise
+        written = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
+        free = shutil.disk_usage(staging).free
+        raise ArtifactError(
+            f"{staging}: the disk is full: {written:,} bytes were written, {free:,} are free ({error}). Make room, or "
+            "name a folder on another disk; the same command then goes on from what is finished"
+        ) from None
 
 
 @contextmanager

@@ -86,9 +86,7 @@ def audit(posts: Path, labels: Path, out: Path | None = None, processes: int = 0
     """
     folder = posts / PRETRAINING if (posts / PRETRAINING).is_dir() else posts
     paths = shards(folder)
-    splits = {split: labels / f"{split}.parquet" for split in SPLITS if (labels / f"{split}.parquet").is_file()}
-    if not splits:
-        raise StackbertError(f"{labels}: holds neither test.parquet nor dev.parquet; name a labelled set")
+    splits = _splits(labels)
     held_out = _HeldOutSet.of(splits)
     read, counts = 0, {split: Counter[str]() for split in splits}
     examples: dict[str, list[Leak]] = {split: [] for split in splits}
@@ -110,6 +108,18 @@ def audit(posts: Path, labels: Path, out: Path | None = None, processes: int = 0
     if out:
         write_json(out, asdict(result) | {"total": result.total})
     return result
+
+
+def held_out_index(labels: Path) -> HeldOutIndex:
+    """What finds the test and dev posts of a labelled set in other text; raises StackbertError where it has none."""
+    return _HeldOutSet.of(_splits(labels)).index
+
+
+def _splits(labels: Path) -> dict[str, Path]:
+    found = {split: labels / f"{split}.parquet" for split in SPLITS if (labels / f"{split}.parquet").is_file()}
+    if not found:
+        raise StackbertError(f"{labels}: holds neither test.parquet nor dev.parquet; name a labelled set")
+    return found
 
 
 @dataclass(frozen=True)

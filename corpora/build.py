@@ -35,7 +35,8 @@ def build_corpus(out: Path, config: CorpusConfig, data: Path = Path(".")) -> Man
     has more unreadable rows than config.max_rejected_share.
     """
     source = open_source(config, data)
-    lists = {name: data / getattr(config, name) for name in ("tag_synonyms", "post_links") if getattr(config, name)}
+    names = ("tag_synonyms", "post_links", "held_out")
+    lists = {name: data / getattr(config, name) for name in names if getattr(config, name)}
     return build_artifact(
         out,
         STAGE,
@@ -70,6 +71,7 @@ class _Build:
             self.work.synonyms = load_synonyms(lists["tag_synonyms"])
         if "post_links" in lists:
             self.work.links = save_links(load_links(lists["post_links"]), self.scratch / "links")
+        self.held_out = lists["held_out"].absolute() if "held_out" in lists else None
         self.engine = Engine(
             config.engine, config.processes, config.partition, config.task_hours, config.task_gigabytes
         )
@@ -86,7 +88,7 @@ class _Build:
             from corpora.near import find_near_duplicates  # takes a second to import
 
             find_near_duplicates(self.scratch, parts, ranges, self._run)
-        write = WriteShard(self.scratch, self.folder, ranges, self.config.near_duplicates, self.config.keep_dropped)
+        write = WriteShard(self.scratch, self.folder, ranges, self.config, self.held_out)
         self._run("writing posts", [write], parts)
         characters = self._count(balance, parts)
         self._join_lists(parts)

@@ -34,6 +34,8 @@ def clean_body(body: str, format: Literal["auto", "html", "text"], code: Code = 
 
 def clean_title(title: str) -> str:
     """A title on one line."""
+    if title.isprintable():
+        return " ".join(title.split())
     return " ".join(clean_text(title).split())
 
 
@@ -65,6 +67,8 @@ def html_to_text(body: str, code: Code = "keep") -> str:
         if last == ITEM:
             piece = piece.lstrip()
         elif kind != CODE and last[-1] == "\n":
+            if piece == last == "\n\n":
+                continue  # two empty lines are one
             piece = piece.lstrip(" ")
         if piece:
             parts.append(last := piece)

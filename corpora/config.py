@@ -53,6 +53,9 @@ class CorpusConfig:
     """Languages to keep, such as en, by a post's words without its code; empty: all."""
     near_duplicates: bool = False
     """Leave out posts that share most of their text with an earlier one (MinHash); takes several times as long."""
+    held_out: str = ""
+    """Labelled set (of 'corpora label', or test.parquet and dev.parquet made by hand) whose test and dev posts, and
+    what gives them away, are left out: for a set that comes from elsewhere. 'corpora label' does that for its own."""
     keep_dropped: bool = False
     """Write the posts that are left out to dropped.jsonl, each with its reason."""
     part_megabytes: float = 32.0
@@ -87,6 +90,24 @@ class CorpusConfig:
             raise StackbertError(f"processes must be 0 or more, not {self.processes}")
         if not self.part_megabytes > 0:
             raise StackbertError(f"part_megabytes must be above 0, not {self.part_megabytes}")
+
+
+@dataclass(frozen=True)
+class PlanConfig:
+    """What a dump's building is projected to."""
+
+    sample_megabytes: float = 64.0
+    """XML that is built to measure this machine; half a minute."""
+    gigabytes: float = 0.0
+    """Size of the XML to project to, such as 100 for the whole of Stack Overflow; 0: that of the file."""
+    cores: tuple[int, ...] = (1, 16, 256)
+    """Numbers of cores to project to."""
+
+    def __post_init__(self) -> None:
+        if not (self.sample_megabytes > 0 and self.gigabytes >= 0):
+            raise StackbertError("sample_megabytes must be above 0, and gigabytes 0 or more")
+        if not self.cores or min(self.cores) < 1:
+            raise StackbertError(f"cores must be 1 or more each, not {self.cores}")
 
 
 RUN_FIELDS = ("max_rejected_share", "processes", "engine", "partition", "task_hours", "task_gigabytes")

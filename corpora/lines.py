@@ -11,6 +11,7 @@ MAX_LINE_BYTES = 4 * 2**20
 """A post has 30,000 characters at most, escaped some 200 kB; a longer line than this is an attack or another format."""
 
 ARCHIVES = {b"7z\xbc\xaf\x27\x1c": "7z", b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
+BUFFER_BYTES = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Line = tuple[int, bytes]
@@ -33,7 +34,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
 def range_lines(path: Path, start: int = 0, end: int = sys.maxsize) -> Iterator[Line]:
     """Yield the lines that begin at a byte from `start` to below `end`, as read_lines does."""
-    with path.open("rb") as file:
+    with path.open("rb", buffering=BUFFER_BYTES) as file:
         refuse_other_encodings(path, file.peek(8))
         offset = max(0, start - 1)
         file.seek(offset)

@@ -37,6 +37,7 @@ _HOLDS_TEXT = frozenset("p pre h1 h2 h3 h4 h5 h6".split())
 _QUICK_BLOCKS = frozenset("div blockquote ul ol li".split()) | _HOLDS_TEXT
 _OPEN, _CLOSE, _BREAK, _RULE, _INLINE, _CODE, _UNKNOWN = range(7)
 _QUICK_INLINE = INLINE - frozenset("html head body thead tbody tfoot colgroup col center script style".split())
+_FREQUENT = ("<code>", "</code>", "</a>", "<em>", "</em>", "<strong>", "</strong>")  # quicker removed all at once
 _NAME = re.compile(r"/?[a-zA-Z][a-zA-Z0-9]*+(?=[\s/]|\Z)")
 _REFERENCE = re.compile(r"&(?:[a-zA-Z]{2,8}|#(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6]|1[6-9][0-9]|[2-9][0-9]{2}));")
 
@@ -53,7 +54,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_markup(body: str, marked: bool = False) -> Iterator[Event]:
-    """The events of an HTML body in document order; with `marked`, inline code stands between CODE_BEGINS and CODE_ENDS.
+    """The events of an HTML body in document order; with `marked`, inline code between CODE_BEGINS and CODE_ENDS.
 
     Takes linear time on any input; beyond MAX_NESTING, tags only break lines.
     """
@@ -69,6 +70,9 @@ def read_well_formed(body: str, marked: bool = False) -> list[Event] | None:
         body = body.replace("\r\n", "\n")
     if "\r" in body or "\x00" in body or (not body.isascii() and _SURROGATE.search(body)):
         return None
+    if not marked:
+        for tag in _FREQUENT:
+            body = body.replace(tag, "")
     return _read_tags(body.split("<"), marked)
 
 
@@ -89,10 +93,13 @@ def _read_tags(pieces: list[str], marked: bool) -> list[Event] | None:  # noqa: 
         if action == _CODE:
             texts.append((CODE_ENDS if tag[0] == "/" else CODE_BEGINS) + text if marked else text)
             continue
-        event = _text_event("".join(texts), in_code, code_begins, after_block)
-        if event is None:
-            return None
-        if event[1]:
+        gathered = texts[0] if len(texts) == 1 else "".join(texts)
+        if gathered == "\n" and after_block:  # between two blocks, as nearly always
+            events.append(_BETWEEN)
+        elif gathered:
+            event = _text_event(gathered, in_code, code_begins, after_block)
+            if event is None:
+                return None
             events.append(event)
         texts = [text]
         after_block = code_begins = False
@@ -108,8 +115,12 @@ def _read_tags(pieces: list[str], marked: bool) -> list[Event] | None:  # noqa: 
             names.append(name)
             in_code = code_begins = name == "pre"
         after_block = action == _RULE
-    event = _text_event("".join(texts), in_code, code_begins, after_block)
-    return None if names or event is None else [*events, event]
+    if gathered := "".join(texts):
+        event = _text_event(gathered, in_code, code_begins, after_block)
+        if event is None:
+            return None
+        events.append(event)
+    return None if names else events
 
 
 def _text_event(text: str, in_code: bool, code_begins: bool, after_block: bool) -> Event | None:
@@ -127,8 +138,8 @@ def _text_event(text: str, in_code: bool, code_begins: bool, after_block: bool) 
         return CODE, text[1:] if code_begins and text[
             :1
         ] == "\n" else text  # as the standard says of a <pre>'s first line
-    if not text:
-        return TEXT, text
+    if "  " not in text and text.isprintable():  # then each white space is one space
+        return TEXT, "\n\n" + text.lstrip(" ") if after_block else text
     words = " ".join(text.split())
     if after_block:
         return TEXT, f"\n\n{words} " if words and text[-1].isspace() else f"\n\n{words}"
@@ -158,6 +169,7 @@ def _known_tags() -> dict[str, tuple[int, str]]:
 
 
 _KNOWN = _known_tags()
+_BETWEEN = (TEXT, "\n\n")
 
 
 @lru_cache(maxsize=4_096)  # most are links, each another one, and as many are a few

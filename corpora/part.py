@@ -103,6 +103,7 @@ class PartWriter:
         _write_sorted(self._staging / ANSWERS, places_A, ANSWER_SCHEMA, columns)
         counts = {"kept": self.kept, "dropped": dict(sorted(self.dropped.items()))}
         (self._staging / COUNTS).write_text(json.dumps(counts))
+        shutil.rmtree(self.folder, ignore_errors=True)  # there where a run stopped before the task was marked as done
         self._staging.rename(self.folder)
 
     def close(self) -> None:

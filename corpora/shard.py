@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datatrove.pipeline.base import PipelineStep
 
+from corpora.audit import held_out_index
+from corpora.config import CorpusConfig
+from corpora.held_out import REASONS as HELD_OUT_REASONS
+from corpora.held_out import HeldOutIndex
 from corpora.part import POSTS, POSTS_PER_GROUP, REPEATING, dropped_post, part_folder
 from corpora.post import SCHEMA
+from corpora.post_columns import read_columns
 from corpora.repeats import JOINED, REPEATS, of_part
 
 # Shape letters: N posts of a part.
@@ -25,9 +31,9 @@ class WriteShard(PipelineStep):
 
     type, name = "corpora", "shard"
 
-    def __init__(self, scratch: Path, out: Path, ranges: int, near: bool, keep_dropped: bool) -> None:
+    def __init__(self, scratch: Path, out: Path, ranges: int, config: CorpusConfig, held_out: Path | None) -> None:
         super().__init__()
-        self.scratch, self.out, self.ranges, self.near, self.keep_dropped = scratch, out, ranges, near, keep_dropped
+        self.scratch, self.out, self.ranges, self.config, self.held_out = scratch, out, ranges, config, held_out
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         source = pq.ParquetFile(part_folder(self.scratch / "parts", rank) / POSTS)
@@ -39,7 +45,7 @@ class WriteShard(PipelineStep):
             start = 0
             for batch in source.iter_batches(batch_size=POSTS_PER_GROUP):
                 reasons = reasons_N[start : start + batch.num_rows]
-                if self.keep_dropped:
+                if self.config.keep_dropped:
                     dropped += _dropped(batch, reasons)
                 table = pa.Table.from_batches([batch])
                 characters += _characters(table.filter(pa.array(reasons == 0)))
@@ -54,11 +60,17 @@ class WriteShard(PipelineStep):
         """For each post 0, or the place in REASONS of why it goes."""
         reasons_N = np.zeros(count, np.uint8)
         reasons_N[of_part(self.scratch / "ranges", REPEATS, self.ranges, rank)["row"].to_numpy()] = 1
-        if self.near:
+        if self.config.near_duplicates:
             from corpora.near import near_duplicates  # takes a second to import
 
             kept = np.flatnonzero(reasons_N == 0)
             reasons_N[kept[near_duplicates(self.scratch, rank)]] = 2
+        if self.held_out:
+            index = _index(self.held_out)
+            path = part_folder(self.scratch / "parts", rank) / POSTS
+            found = [np.empty(0, np.uint8), *(index.find(posts).reasons_N for _, posts in read_columns(path))]
+            found_N = np.concatenate(found)
+            reasons_N = np.where((reasons_N == 0) & (found_N > 0), found_N + FIRST_HELD_OUT - 1, reasons_N)
         return reasons_N
 
     def _finish(
@@ -72,7 +84,7 @@ class WriteShard(PipelineStep):
             partial.unlink()
         folder = self.scratch / "shards"
         folder.mkdir(parents=True, exist_ok=True)
-        if self.keep_dropped:
+        if self.config.keep_dropped:
             text = "".join(json.dumps(post, ensure_ascii=False) + "\n" for post in dropped)
             (folder / f"{rank:05d}.jsonl").write_text(text, "utf-8")
         totals = {"kept": counts[0], "characters": characters}
@@ -80,7 +92,15 @@ class WriteShard(PipelineStep):
         (folder / COUNTS_FILE.format(rank)).write_text(json.dumps(totals))
 
 
-REASONS = ("", "duplicate", "near_duplicate")
+REASONS = ("", "duplicate", "near_duplicate", *HELD_OUT_REASONS[1:])
+"""The place is the code."""
+FIRST_HELD_OUT = 3
+
+
+@lru_cache(maxsize=1)
+def _index(labels: Path) -> HeldOutIndex:
+    """The labelled set's, made once a process."""
+    return held_out_index(labels)
 
 
 def _with_questions(table: pa.Table, joined: pa.Table, start: int) -> pa.Table:

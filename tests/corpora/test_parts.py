@@ -11,9 +11,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from corpora.artifact import load_manifest
+from corpora.audit import audit
 from corpora.build import build_corpus
 from corpora.config import CorpusConfig
 from corpora.dump import dump_lines, part_lines
@@ -116,6 +119,23 @@ def test_near_duplicates_are_left_out_on_request(tmp_path: Path) -> None:
     found = build_corpus(tmp_path / "out", replace(CONFIG, part_megabytes=0.005, near_duplicates=True), tmp_path)
     assert found.counts["dropped"] == {"near_duplicate": 10}
     assert len({post.text.removesuffix(" indeed") for post in read_posts(tmp_path / "out")}) == 40
+
+
+def test_a_labelled_set_from_elsewhere_is_kept_out_on_request(tmp_path: Path) -> None:
+    write_dump(tmp_path)
+    build_corpus(tmp_path / "all", CONFIG, tmp_path)
+    questions = [post for post in read_posts(tmp_path / "all") if post.kind == "question"][:20]
+    (tmp_path / "labels").mkdir()
+    columns = {
+        "id": [f"other-{post.id}" for post in questions],
+        "text": [post.whole_text.upper() for post in questions],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "labels" / "test.parquet")
+    manifest = build_corpus(tmp_path / "out", replace(CONFIG, held_out="labels"), tmp_path)
+    assert manifest.counts["dropped"]["held_out_text"] == 20 and "held_out" in manifest.inputs
+    assert not {post.id for post in questions} & {post.id for post in read_posts(tmp_path / "out")}
+    found = audit(tmp_path / "out", tmp_path / "labels")
+    assert found.total == 0 < audit(tmp_path / "all", tmp_path / "labels").total
 
 
 @pytest.mark.parametrize("stage", ["reading", "finding duplicates", "writing posts"])

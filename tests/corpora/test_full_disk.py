@@ -1,0 +1,61 @@
+"""A disk that is full at each place where the builder writes: a small one of its own, really filled."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from corpora.artifact import load_manifest
+from tests.corpora.test_parts import write_dump
+
+PAGES = (2, 6, 12, 20, 30, 45, 60, 75)  # of 4,096 bytes; the whole build takes some 100
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=8192", "stackbert-test", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("only root can make a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def resize(disk: Path, size: int) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True, capture_output=True)
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path, disk: Path) -> None:
+    write_dump(tmp_path)
+    command = [sys.executable, "-m", "stackbert", "corpora", "build", "--source", "dump", "--path", "Posts.xml"]
+    command += ["--part-megabytes", "0.05", "--processes", "1", "--out"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+    def build(out: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, str(out)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    assert build(tmp_path / "straight").returncode == 0
+    places = set()
+    for pages in PAGES:
+        resize(disk, 4_096 * pages)
+        result = build(disk / "out")
+        if result.returncode == 0:
+            break
+        assert result.returncode == 1 and "Traceback" not in result.stderr, result.stderr
+        said = re.search(r"(\S+): the disk is full: ([\d,]+) bytes were written, ([\d,]+) are free", result.stderr)
+        assert said, result.stderr
+        assert said[1].startswith(str(disk)) and not (disk / "out").exists()
+        places.add(said[2])
+    print(f"full at {len(places)} different amounts: {', '.join(sorted(places))} bytes")
+    assert len(places) >= 4
+    resize(disk, 8_000_000)
+    assert build(disk / "out").returncode == 0
+    assert load_manifest(disk / "out").files == load_manifest(tmp_path / "straight").files
