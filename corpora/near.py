@@ -46,6 +46,7 @@ class ReadParts(PipelineStep):
         self.scratch, self.ranges = scratch, ranges
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Yield them with their whole text."""
         repeated = set(of_part(self.scratch / "ranges", REPEATS, self.ranges, rank)["row"].to_pylist())
         number, columns = 0, ["id", "kind", "title", "text"]
         source = pq.ParquetFile(part_folder(self.scratch / "parts", rank) / POSTS)

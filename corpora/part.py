@@ -29,7 +29,7 @@ from corpora.source import BAD_ROW, Dropped
 POSTS, COUNTS = "posts.parquet", "counts.json"
 KEYS, QUESTIONS, ANSWERS = "keys.arrow", "questions.arrow", "answers.arrow"
 REJECTED, DROPPED = "rejected.jsonl", "dropped.jsonl"
-POSTS_PER_GROUP = 4_000  # what is held in memory: some 15 MB of objects
+POSTS_PER_GROUP = 2_000  # what is held in memory: some 8 MB of objects
 ENOUGH_TO_JUDGE = 1_000  # rows set aside before a hopeless file is given up early
 REPEATING = ["kind", "license", "author", "tags.list.element"]  # columns that a dictionary makes smaller
 

@@ -17,7 +17,7 @@ from corpora.part import ANSWERS, KEYS, QUESTIONS, part_folder, read_range
 
 # Shape letters: N posts of a range of hashes, A answers, Q questions.
 
-PARTS_PER_RANGE = 32  # each range holds a part's worth of 32 parts: some 20 MB
+PARTS_PER_RANGE = 8  # a range holds of each part so much that all of it is what 8 parts hold: some 20 MB
 REPEATS, JOINED = "repeats", "joined"
 PLACES = 2**64
 
@@ -36,6 +36,7 @@ class FindRepeats(PipelineStep):
         self.parts, self.count, self.folder = parts, count, folder
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
+        """Look through the range with number `rank` of `world_size`."""
         first, last = PLACES * rank // world_size, PLACES * (rank + 1) // world_size
         _write(self.folder / f"{REPEATS}-{rank:05d}.arrow", REPEAT_SCHEMA, self._repeats(first, last))
         _write(self.folder / f"{JOINED}-{rank:05d}.arrow", JOINED_SCHEMA, self._joined(first, last))

@@ -36,14 +36,15 @@ class WriteShard(PipelineStep):
         self.scratch, self.out, self.ranges, self.config, self.held_out = scratch, out, ranges, config, held_out
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
-        source = pq.ParquetFile(part_folder(self.scratch / "parts", rank) / POSTS)
+        """Write the shard with number `rank`."""
+        source = pq.ParquetFile(part_folder(self.scratch / "parts", rank) / POSTS, pre_buffer=False)
         joined = of_part(self.scratch / "ranges", JOINED, self.ranges, rank)
         reasons_N = self._reasons(rank, source.metadata.num_rows)
         partial = self.out / f"posts-{rank:05d}.partial"
         characters, dropped = 0, list[dict[str, str]]()
         with pq.ParquetWriter(partial, SCHEMA, compression="zstd", use_dictionary=REPEATING) as writer:
             start = 0
-            for batch in source.iter_batches(batch_size=POSTS_PER_GROUP):
+            for batch in source.iter_batches(batch_size=POSTS_PER_GROUP, use_threads=False):  # each takes memory
                 reasons = reasons_N[start : start + batch.num_rows]
                 if self.config.keep_dropped:
                     dropped += _dropped(batch, reasons)

@@ -61,6 +61,7 @@ class ReadPosts(PartStep):
     name = "read"
 
     def run(self, data: Iterable[Any] | None, rank: int = 0, world_size: int = 1) -> Documents:
+        """Yield them; opens the part."""
         source = self.work.source
         self.work.part = part = open_part(self.work.folder, rank, self.work.config)
         if data is None:
@@ -79,6 +80,7 @@ class CleanPosts(PartStep):
     name = "clean"
 
     def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
+        """Yield them clean."""
         for post in data:
             clean_post(post, self.work.config)
             yield post
@@ -101,6 +103,7 @@ class MarkPosts(PartStep):
     name = "mark"
 
     def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
+        """Yield them marked; notes the questions for their answers."""
         synonyms, links = self.work.synonyms, open_links(self.work.links) if self.work.links else None
         for post in data:
             metadata = post.metadata
@@ -119,6 +122,7 @@ class FilterPosts(PartStep):
     name = "filter"
 
     def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
+        """Yield those that stay."""
         filters = chosen_filters(self.work.config)
         for post in data:
             for reason_of in filters:
@@ -136,6 +140,7 @@ class WritePart(PartStep):
     name = "write"
 
     def run(self, data: Documents, rank: int = 0, world_size: int = 1) -> Documents:
+        """Write them and show the part."""
         try:
             for post in data:
                 self.work.writer.add(post)
@@ -161,6 +166,7 @@ class SpreadStream(PartStep):
     name = "spread"
 
     def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Documents:
+        """Read the whole stream."""
         rows = self.work.source.rows
         assert isinstance(rows, Stream)
         numbered = enumerate(rows.read())
