@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,7 +35,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
 def range_lines(path: Path, start: int = 0, end: int = sys.maxsize) -> Iterator[Line]:
     """Yield the lines that begin at a byte from `start` to below `end`, as read_lines does."""
-    with path.open("rb", buffering=BUFFER_BYTES) as file:
+    with BufferedReader(path.open("rb", buffering=0), BUFFER_BYTES) as file:
         refuse_other_encodings(path, file.peek(8))
         offset = max(0, start - 1)
         file.seek(offset)
