@@ -15,6 +15,7 @@ from typing import Any
 
 from corpora.build import open_source
 from corpora.config import CorpusConfig, PlanConfig
+from corpora.dump import dump_source
 from corpora.errors import StackbertError
 from corpora.lines import archive_kind
 from corpora.post import count_posts
@@ -193,7 +194,7 @@ def _sample(path: Path, config: CorpusConfig, megabytes: float, size: int, packe
     """A source of slices of the dump, and their megabytes."""
     slices = max(1, min(SLICES, int(size // 1_000_000)))
     bytes_each = max(1, min(int(megabytes * 1e6), size) // slices)
-    source = open_source(replace(config, part_megabytes=bytes_each / 1e6), Path())
+    source = dump_source(path, replace(config, part_megabytes=bytes_each / 1e6))
     if isinstance(source.rows, Stream):
         parts = list(islice(source.rows.read(), slices))
         sampled = sum(len(line) + 1 for part in parts for _, line in part) / 1e6
