@@ -10,6 +10,7 @@ from typing import Any
 
 import py7zr
 import py7zr.exceptions
+import py7zr.py7zr as py7zr_worker
 from py7zr.io import Py7zIO, WriterFactory
 
 from corpora.errors import StackbertError
@@ -19,6 +20,9 @@ BLOCK_BYTES = 2 << 20
 MAX_RATIO = 100
 """Posts become 4 to 8 times as long when they are unpacked; an archive that grows more than this is a bomb."""
 POLL_SECONDS = 0.2
+
+# What py7zr unpacks at a time, else up to 128 MB of a text that packs well.
+py7zr_worker.get_memory_limit = lambda: BLOCK_BYTES
 
 _DAMAGE = (
     py7zr.exceptions.ArchiveError,

@@ -13,7 +13,7 @@ from datatrove.data import Document
 
 from corpora.config import CorpusConfig
 from corpora.errors import StackbertError
-from corpora.lines import Line, archive_kind, range_lines, split_lines
+from corpora.lines import Line, archive_kind, cut_parts, range_lines, split_lines
 from corpora.row import RowError, parse_row
 from corpora.source import Dropped, Outcome, Parts, Source, Stream, bad_row, document, post_url
 from corpora.tags import parse_tags
@@ -28,11 +28,12 @@ _FRAME = re.compile(rb"(?:<\?xml[^<>]*+>)?\s*+(?:</?[A-Za-z][\w.-]*+(?:\s[^<>]*+
 
 def dump_source(path: Path, config: CorpusConfig) -> Source:
     """The posts of a Posts.xml, or of the one in a .7z archive; the parts of both are the same lines."""
-    parse = partial(parse_lines, config=config)
     size = config.part_bytes
     if archive_kind(path) == "7z":
-        return Source({"source": path}, parse, Stream(partial(_archive_parts, path, size)))
-    return Source({"source": path}, parse, Parts(-(-path.stat().st_size // size), partial(part_lines, path, size)))
+        rows = Stream(partial(_archive_parts, path, size))
+        return Source({"source": path}, partial(_parse_blocks, path, config=config), rows)
+    parts = Parts(-(-path.stat().st_size // size), partial(part_lines, path, size))
+    return Source({"source": path}, partial(parse_lines, config=config), parts)
 
 
 def part_lines(path: Path, size: int, number: int) -> Iterator[Line]:
@@ -76,16 +77,17 @@ def parse_lines(lines: Iterable[Line], config: CorpusConfig) -> Iterator[Outcome
 
 
 def _archive_parts(path: Path, size: int) -> Iterator[list[Line]]:
-    """The archive's parts, cut as the file in it would be."""
+    """The archive's parts, cut as those of the file in it would be; each is one block and its offset."""
     from corpora.archive import stream_member  # who reads no archive needs no py7zr
 
-    part, number = list[Line](), 0
-    for offset, line in content_lines(path, split_lines(path, stream_member(path, MEMBER))):
-        while offset >= (number + 1) * size:
-            yield part
-            part, number = [], number + 1
-        part.append((offset, line))
-    yield part
+    return ([block] for block in cut_parts(path, stream_member(path, MEMBER), size))
+
+
+def _parse_blocks(path: Path, blocks: Iterable[Line], config: CorpusConfig) -> Iterator[Outcome]:
+    """One outcome for each line of the blocks."""
+    for start, block in blocks:
+        lines = split_lines(path, block, start)
+        yield from parse_lines(content_lines(path, lines), config)
 
 
 def _parse_line(offset: int, line: bytes, config: CorpusConfig) -> Outcome:

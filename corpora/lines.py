@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,18 +46,36 @@ def range_lines(path: Path, start: int = 0, end: int = sys.maxsize) -> Iterator[
             offset += len(line)
 
 
-def split_lines(path: Path, blocks: Iterable[bytes]) -> Iterator[Line]:
-    """Yield the lines of a text that comes in blocks, as range_lines does of a file's; `path` names it in errors."""
-    offset, rest = 0, b""
+def cut_parts(path: Path, blocks: Iterable[bytes], size: int) -> Iterator[Line]:
+    """Cut a text that comes in blocks where range_lines would: the lines that begin in each `size` bytes, as one.
+
+    Raises StackbertError for lines above 4 MB; `path` names the text.
+    """
+    rest, start, border = bytearray(), 0, size
     for block in blocks:
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            _refuse_long(path, offset, len(line))
-            yield offset, line.removeprefix(BYTE_ORDER_MARK) if offset == 0 else line
-            offset += len(line) + 1
-        _refuse_long(path, offset, len(rest))
+        rest += block
+        while start + len(rest) >= border:
+            end = rest.find(b"\n", max(0, border - 1 - start)) + 1
+            if not end and start < border:
+                _refuse_long(path, start, start + len(rest) - border)
+                break
+            if start < border:
+                yield start, bytes(memoryview(rest)[:end])
+                del rest[:end]
+                start += end
+            else:  # a line that began before covers the whole part
+                yield start, b""
+            border += size
     if rest:
-        yield offset, rest.removeprefix(BYTE_ORDER_MARK) if offset == 0 else rest
+        yield start, bytes(rest)
+
+
+def split_lines(path: Path, text: bytes, start: int) -> Iterator[Line]:
+    """Yield the lines of a text that begins at byte `start` of a file, as range_lines does; `path` is for errors."""
+    file, offset = BytesIO(text), start
+    while line := _read_line(file, path, offset):
+        yield offset, line.removeprefix(BYTE_ORDER_MARK) if offset == 0 else line
+        offset += len(line)
 
 
 def _read_line(file: BinaryIO, path: Path, offset: int) -> bytes:

@@ -158,13 +158,16 @@ def dropped_post(reason: str, post_id: str, kind: str, title: str, text: str) ->
 
 
 def read_range(path: Path, first: int, last: int) -> pa.Table:
-    """The rows of a part's table whose place is from `first` to below `last`; the file is mapped, not read."""
+    """The rows of a part's table whose place is from `first` to below `last`.
+
+    The file is mapped to find them, and they are copied: many files that stay mapped would count as memory.
+    """
     with pa.memory_map(str(path)) as source:
         table = pa.ipc.open_file(source).read_all()
         places = table["place"].to_numpy() if table.num_rows else np.empty(0, np.uint64)
-        start, end = np.searchsorted(places, np.array([first, last - 1], np.uint64), "left").tolist()
+        start = int(np.searchsorted(places, np.uint64(first), "left"))
         end = int(np.searchsorted(places, np.uint64(last - 1), "right"))
-        return table.slice(start, end - start)
+        return table.take(pa.array(np.arange(start, end)))
 
 
 def _write_sorted(path: Path, places: Any, schema: pa.Schema, columns: Any) -> None:

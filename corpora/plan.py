@@ -197,7 +197,7 @@ def _sample(path: Path, config: CorpusConfig, megabytes: float, size: int, packe
     source = dump_source(path, replace(config, part_megabytes=bytes_each / 1e6))
     if isinstance(source.rows, Stream):
         parts = list(islice(source.rows.read(), slices))
-        sampled = sum(len(line) + 1 for part in parts for _, line in part) / 1e6
+        sampled = sum(len(block) for part in parts for _, block in part) / 1e6
         return Source(source.inputs, source.parse, Parts(len(parts), parts.__getitem__)), sampled
     rows = source.rows
     chosen = [rows.count * number // slices for number in range(slices)]

@@ -21,6 +21,7 @@ from corpora.build import build_corpus
 from corpora.config import CorpusConfig
 from corpora.dump import dump_lines, part_lines
 from corpora.errors import StackbertError
+from corpora.lines import cut_parts, range_lines, split_lines
 from corpora.part import DROPPED
 from corpora.post import read_posts
 
@@ -59,6 +60,20 @@ def test_each_line_is_in_one_part_whatever_their_size(tmp_path: Path, size: int)
     path = write_dump(tmp_path, 30)
     count = -(-path.stat().st_size // size)
     assert [line for part in range(count) for line in part_lines(path, size, part)] == list(dump_lines(path))
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 1_000, 4_097, 1_000_000])
+def test_a_text_in_blocks_is_cut_as_the_file_is(tmp_path: Path, size: int) -> None:
+    path = write_dump(tmp_path, 30)
+    content = path.read_bytes()
+    for block in (1, 13, 999, 100_000):
+        blocks = (content[start : start + block] for start in range(0, len(content), block))
+        parts = [list(split_lines(path, text, start)) for start, text in cut_parts(path, blocks, size)]
+        count = -(-len(content) // size)
+        expected = [list(range_lines(path, part * size, (part + 1) * size)) for part in range(count)]
+        while expected and not expected[-1]:
+            expected.pop()
+        assert parts[: len(expected)] == expected and not any(parts[len(expected) :])
 
 
 def test_the_posts_do_not_depend_on_the_parts(tmp_path: Path) -> None:
