@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from datatrove.data import Document
 
@@ -88,8 +87,7 @@ def _language_filter(languages: tuple[str, ...]) -> Filter:
 @cache
 def _identifier() -> Callable[[str], str]:
     try:
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+        from py3langid import classify
     except ImportError:
         raise StackbertError("languages needs the package py3langid: pip install 'stackbert[languages]'") from None
-    model: Any = LanguageIdentifier.from_pickled_model(MODEL_FILE)
-    return lambda text: str(model.classify(text)[0])
+    return lambda text: str(classify(text)[0])
