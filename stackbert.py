@@ -22,7 +22,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
 
   run [STUDY.toml]     the whole chain, from text to comparison; studies/demo.toml if no file is named
   doctor               versions, devices, disk, memory, and the whole chain once in small
-  corpora build        a dump, a table or the installed packages' documentation -> clean posts
+  corpora build        a dump, a table, a folder or the installed packages' documentation -> clean posts
   corpora label        posts -> a leak-free labelled set, and the text left for pretraining
   corpora plan         a dump -> hours, disk and memory on 1, 16 and 256 cores, by building a sample of it
   corpora audit        posts + a labelled set -> what the posts give away of its test and dev texts
@@ -43,7 +43,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
 
 
 def corpora_build(config: OmitArgPrefixes[CorpusConfig], out: Path) -> None:
-    """Read a dump, a table or the installed packages' documentation into clean, de-duplicated posts.
+    """Read a dump, a table, a folder or the installed packages' documentation into clean, de-duplicated posts.
 
     Args:
         out: Folder to write.

@@ -13,6 +13,7 @@ from corpora.config import CorpusConfig
 from corpora.dump import dump_source
 from corpora.engine import Engine
 from corpora.errors import StackbertError
+from corpora.folders import folder_source
 from corpora.links import load_links, save_links
 from corpora.packages import packages_source
 from corpora.part import COUNTS, DROPPED, REJECTED, part_folder
@@ -56,6 +57,8 @@ def open_source(config: CorpusConfig, data: Path) -> Source:
         raise StackbertError(f"{path}: no such file; it is the path of source '{config.source}'")
     if config.source == "dump":
         return dump_source(path, config)
+    if config.source == "folder":
+        return folder_source(path, config)
     return table_source(path, config, data / config.tags_path if config.tags_path else None)
 
 

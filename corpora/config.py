@@ -10,12 +10,13 @@ from corpora.errors import StackbertError
 class CorpusConfig:
     """Where the texts come from and which of them stay."""
 
-    source: Literal["packages", "dump", "table"] = "packages"
-    """'packages': documentation of the installed Python packages; needs nothing. 'dump': a Stack Exchange Posts.xml.
-    'table': CSV, JSON lines, Parquet or a Hugging Face data set."""
+    source: Literal["packages", "dump", "table", "folder"] = "packages"
+    """'packages': documentation of the installed Python packages; needs nothing. 'dump': a Stack Exchange Posts.xml, or
+    the .7z that holds it. 'table': CSV, JSON lines, Parquet or a Hugging Face data set. 'folder': text files, Markdown
+    or HTML, each a document."""
     path: str = ""
-    """File of the dump or table; for a table also a folder of Parquet files, a folder saved by Hugging Face datasets,
-    or 'hub:owner/name[@revision][:split]'. Unused for packages."""
+    """File of the dump or table, or the folder; for a table also a folder of Parquet files, one saved by Hugging Face
+    datasets, or 'hub:owner/name[@revision][:split]'. Unused for packages."""
     id_column: str | None = None
     """Table's column of post ids; without it, or where it is empty, ids are made from the content."""
     title_column: str | None = None
@@ -50,7 +51,8 @@ class CorpusConfig:
     """What becomes of an HTML body's code: 'keep' its lines as text, 'mark' it by backticks as Markdown does, or 'drop'
     blocks of code; code within a sentence stays."""
     languages: tuple[str, ...] = ()
-    """Languages to keep, such as en, by a post's words without its code; empty: all."""
+    """Languages to keep, such as en, by the first words of a post outside of its code; empty: all. Takes some
+    millisecond a post."""
     near_duplicates: bool = False
     """Leave out posts that share most of their text with an earlier one (MinHash); takes several times as long."""
     held_out: str = ""

@@ -13,6 +13,7 @@ from corpora.post import whole_text
 Filter = Callable[[Document], str | None]
 
 MIN_JUDGED = 40  # letters; the language of less is a guess
+MAX_JUDGED = 400  # letters; more take time and tell no more
 _WORD = re.compile(r"[^\W\d_]{2,}")
 # What the site adds, and what people write at any post's end; a line that holds no more than this says nothing.
 _NOTICE = re.compile(
@@ -79,7 +80,7 @@ def _language_filter(languages: tuple[str, ...]) -> Filter:
         words = " ".join(_WORD.findall(post.metadata.get("prose") or post.text))
         if len(words) < MIN_JUDGED:
             return None
-        return None if identify(words) in languages else "other_language"
+        return None if identify(words[:MAX_JUDGED]) in languages else "other_language"
 
     return other_language
 
