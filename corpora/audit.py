@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 
 from corpora.artifact import write_json
 from corpora.config import LabelConfig
-from corpora.duplicates import exact_key
 from corpora.errors import StackbertError
 from corpora.held_out import REASONS, TEXT, HeldOut, HeldOutIndex
 from corpora.post import PRETRAINING, shards
 from corpora.post_columns import PostColumns, read_columns, site_of
 from corpora.printing import fit, printable
 from corpora.splits import processes_for
+from corpora.text_keys import exact_key
 from corpora.workers import map_in_order
 
 SPLITS = ("test", "dev")

@@ -18,11 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datatrove.data import Document
 
-from corpora.config import CorpusConfig
-from corpora.duplicates import exact_key
 from corpora.errors import StackbertError
 from corpora.post import SCHEMA, whole_text
 from corpora.source import BAD_ROW, Dropped
+from corpora.text_keys import exact_key
 
 # Shape letters: N posts, Q questions, A answers.
 
@@ -177,8 +176,3 @@ def _write_sorted(path: Path, places: Any, schema: pa.Schema, columns: Any) -> N
     table = pa.Table.from_arrays(arrays, schema=schema).take(pa.array(np.argsort(places, kind="stable")))
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         writer.write_table(table.combine_chunks())
-
-
-def open_part(folder: Path, number: int, config: CorpusConfig) -> PartWriter:
-    """A writer for a part below `folder`."""
-    return PartWriter(folder, number, config.keep_dropped)

@@ -14,12 +14,12 @@ from datatrove.pipeline.base import PipelineStep
 
 from corpora.cleaning import clean_body, clean_title, html_to_text
 from corpora.config import CorpusConfig
-from corpora.duplicates import exact_key
 from corpora.filters import chosen_filters
 from corpora.links import open_links
-from corpora.part import PartWriter, open_part, part_folder
+from corpora.part import PartWriter, part_folder
 from corpora.source import Dropped, Source, Stream
 from corpora.synonyms import apply_synonyms
+from corpora.text_keys import exact_key
 from corpora.workers import map_in_order
 
 Documents = Iterator[Document]
@@ -63,7 +63,7 @@ class ReadPosts(PartStep):
     def run(self, data: Iterable[Any] | None, rank: int = 0, world_size: int = 1) -> Documents:
         """Yield them; opens the part."""
         source = self.work.source
-        self.work.part = part = open_part(self.work.folder, rank, self.work.config)
+        self.work.part = part = PartWriter(self.work.folder, rank, self.work.config.keep_dropped)
         if data is None:
             assert not isinstance(source.rows, Stream)
             data = source.rows.read(rank)
