@@ -195,6 +195,7 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
     return {name: entry["sha256"] for name, entry in load_manifest(folder).files.items()}
 
 
+@pytest.mark.slow
 def test_killed_at_any_instant_the_same_command_gives_the_same_files(tmp_path: Path) -> None:
     """SIGKILL to the whole process group, at random instants of a build with two processes."""
     write_dump(tmp_path, 30_000)
