@@ -48,6 +48,8 @@ class Engine:
         On a cluster, `folder` and what the steps read and write must be on a disk that all its machines see. Raises
         StackbertError where a task fails; what it was, is in its log.
         """
+        if not tasks:
+            return
         runners = {"local": self._run_here, "slurm": self._run_slurm, "ray": self._run_ray}
         executor = runners[self.name](title, list(steps), tasks, folder)
         failed = executor.get_incomplete_ranks()

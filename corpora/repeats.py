@@ -73,7 +73,7 @@ class FindRepeats(PipelineStep):
 
 def range_count(parts: int) -> int:
     """How many ranges the hashes of so many parts are looked through in."""
-    return max(1, -(-parts // PARTS_PER_RANGE))
+    return -(-parts // PARTS_PER_RANGE)
 
 
 def of_part(folder: Path, name: str, ranges: int, part: int) -> pa.Table:

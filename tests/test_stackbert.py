@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import stackbert
-from corpora.config import CorpusConfig, LabelConfig
+from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.study import Study
 from pretrain.config import BenchConfig, PretrainConfig
@@ -19,6 +19,7 @@ from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, Tokeni
 
 CONFIGS = {
     "corpora build": (CorpusConfig,),
+    "corpora plan": (CorpusConfig, PlanConfig),
     "corpora label": (LabelConfig,),
     "corpora audit": (),
     "corpora attribution": (),
@@ -124,9 +125,10 @@ def test_missing_files_are_named(folder, monkeypatch, capsys):
     assert not (folder / "out").exists()
 
 
-def test_table_without_posts_is_an_error(folder, monkeypatch, capsys):
+@pytest.mark.parametrize("option", ["", "--near-duplicates"])
+def test_table_without_posts_is_an_error(option, folder, monkeypatch, capsys):
     Path("empty.csv").write_text("title,tags\n")
-    assert "no post was kept" in refused(monkeypatch, capsys, f"{TABLE} empty.csv --title-column title")
+    assert "no post was kept" in refused(monkeypatch, capsys, f"{TABLE} empty.csv --title-column title {option}")
 
 
 def test_unknown_column_is_named_with_those_there_are(folder, monkeypatch, capsys):
