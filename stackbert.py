@@ -13,7 +13,7 @@ from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from corpora.errors import StackbertError
 from finetune.config import CompareConfig
 from finetune.study import Study, load_study, run_study
-from pretrain.config import BenchConfig, PretrainConfig
+from pretrain.config import BenchConfig, PreflightConfig, PretrainConfig
 from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
 
 HELP = """usage: stackbert ROOM VERB [options], or stackbert run [STUDY.toml] [options]
@@ -35,6 +35,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
   pretrain transfer    the held-out loss at step 0 of each start for a new vocabulary
   pretrain bench       tokens a second of a training step here, and the machine's ceiling
+  pretrain preflight   a model + a TPU slice that is not here -> whether the step fits, and its best speed
   finetune compare     checkpoints + a labelled set -> two-phase fine-tuning, table and report
   finetune predict     a fine-tuned classifier + a text -> its labels
 
@@ -220,6 +221,16 @@ def pretrain_bench(config: OmitArgPrefixes[BenchConfig], rows: Path | None = Non
     print(run_bench(config, rows))
 
 
+def pretrain_preflight(config: OmitArgPrefixes[PreflightConfig]) -> None:
+    """Compile the training step for a TPU slice that is not here: whether it fits, and how fast it can be at best."""
+    from pretrain.preflight import largest_batch, preflight
+
+    result = preflight(config)
+    print(result, flush=True)
+    if config.find_batch:
+        print(f"\nlargest batch that fits:\n{largest_batch(config, result)}")
+
+
 def finetune_compare(
     labels: Positional[Path], checkpoints: dict[str, str], config: OmitArgPrefixes[CompareConfig], out: Path
 ) -> None:
@@ -280,6 +291,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain run": pretrain_run,
     "pretrain transfer": pretrain_transfer,
     "pretrain bench": pretrain_bench,
+    "pretrain preflight": pretrain_preflight,
     "finetune compare": finetune_compare,
     "finetune predict": finetune_predict,
 }

@@ -77,11 +77,7 @@ def build_artifact(
 
     Raises ArtifactError where `out` holds something else, or another process is writing it.
     """
-    request = {
-        "stage": stage,
-        "config": _plain(config),
-        "inputs": {name: identify(value) if isinstance(value, Path) else value for name, value in inputs.items()},
-    }
+    request = _request(stage, config, inputs)
     out.parent.mkdir(parents=True, exist_ok=True)
     with _locked(out):
         if out.exists():
@@ -108,6 +104,18 @@ def build_artifact(
         for leftover in (out / REQUEST, out / SCRATCH):
             shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     return manifest
+
+
+def finished_artifact(out: Path, stage: str, config: Any, inputs: Mapping[str, Path | str]) -> Manifest | None:
+    """The manifest of `out` where it is that very artifact, None where it is not there.
+
+    For a process that helps to make it, while another writes it. Raises ArtifactError where `out` holds something else.
+    """
+    if not out.exists():
+        return None
+    found = load_manifest(out)
+    _refuse_other(found_request(found), _request(stage, config, inputs), out, "was made")
+    return found
 
 
 def load_manifest(folder: Path) -> Manifest:
@@ -177,6 +185,12 @@ def differences(found: Any, asked: Any, where: str = "") -> list[str]:
             for line in differences(found.get(name), asked.get(name), f"{where}.{name}" if where else name)
         ]
     return [] if found == asked else [f"{where}: {found!r} -> {asked!r}"]
+
+
+def _request(stage: str, config: Any, inputs: Mapping[str, Path | str]) -> dict[str, Any]:
+    """What is asked for; files and folders by their content."""
+    identities = {name: identify(value) if isinstance(value, Path) else value for name, value in inputs.items()}
+    return {"stage": stage, "config": _plain(config), "inputs": identities}
 
 
 def _prepare(staging: Path, request: dict[str, Any], resumable: bool) -> None:

@@ -77,7 +77,7 @@ def train_head(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, t
         for step in tf.range(tf.shape(order_SB)[0]):
             numbers_B = order_SB[step]
             with tf.GradientTape() as tape:
-                seed_2 = stream(seed, "head dropout", tf.cast(optimizer.steps, tf.int32))
+                seed_2 = stream(seed, "head dropout", tf.cast(optimizer.steps, tf.int32))[:2]
                 chosen_BH = tf.nn.experimental.stateless_dropout(
                     tf.gather(features_NH, numbers_B), config.dropout, seed_2
                 )
@@ -121,7 +121,7 @@ class WholeTraining:
         start = time.monotonic()
         config = self._classifier.config
         self._optimizer.reset()
-        key_2 = stream(seed, "dropout")
+        key_2 = stream(seed, "dropout")[:2]
         best = _Best(self._variables)
         records: list[EpochRecord] = []
         for epoch in range(1, config.epochs + 1):

@@ -1,6 +1,6 @@
-"""Batches of packed rows, addressed by (seed, step): any step can be made at once, whatever ran before."""
+"""Batches of packed rows, addressed by (seed, step, row): any part of any step can be made at once, by anyone."""
 
-# B rows, T tokens
+# B rows of a batch, T tokens
 
 from collections.abc import Iterator
 
@@ -20,25 +20,36 @@ class TrainingBatches:
         self._rows, self._masker, self._batch_rows, self._seed = rows, masker, batch_rows, seed
 
     def from_step(self, start: int, end: int) -> Iterator[MaskedBatch]:
-        """Yield the batches of steps `start`, ..., `end` - 1, made ahead by a background thread."""
-        steps = tf.data.Dataset.range(start, end)
-        return iter(steps.map(self.at_step, num_parallel_calls=1, deterministic=True).prefetch(2))
+        """Yield the whole batches of steps `start`, ..., `end` - 1, made ahead by a background thread."""
+        return iter(self.dataset(start, end, parts=1, own=range(1)))
 
-    def at_step(self, step: tf.Tensor) -> MaskedBatch:
-        """The masked batch of one step."""
-        row_length = self._rows.ids.shape[1]
-        numbers_B = self.row_numbers(step)
+    def dataset(self, start: int, end: int, parts: int, own: range) -> tf.data.Dataset:
+        """Of the batches of steps `start`, ..., `end` - 1, each cut into `parts`: the parts numbered `own`, in turn."""
+        part_rows = self._batch_rows // parts
+        places = tf.data.Dataset.range(start * len(own), end * len(own))
+
+        def part(place: tf.Tensor) -> MaskedBatch:
+            number = own.start + place % len(own)
+            return self.at_step(place // len(own), number * part_rows, part_rows)
+
+        return places.map(part, num_parallel_calls=1, deterministic=True).prefetch(2)
+
+    def at_step(self, step: tf.Tensor, first_row: int | tf.Tensor = 0, num_rows: int | None = None) -> MaskedBatch:
+        """The masked batch of one step, or `num_rows` of its rows from `first_row` on."""
+        num_rows = num_rows or self._batch_rows
+        numbers_B = self.row_numbers(step, first_row, num_rows)
         ids_BT, segments_BT = tf.numpy_function(self._load, [numbers_B], (tf.int32, tf.int32), stateful=False)
-        shape = (self._batch_rows, row_length)
+        shape = (num_rows, self._rows.ids.shape[1])
         ids_BT, segments_BT = tf.ensure_shape(ids_BT, shape), tf.ensure_shape(segments_BT, shape)
-        return self._masker.mask(ids_BT, segments_BT, stream(self._seed, "mask", step))
+        return self._masker.mask(ids_BT, segments_BT, stream(self._seed, "mask", step, first_row))
 
-    def row_numbers(self, step: tf.Tensor) -> tf.Tensor:
+    def row_numbers(self, step: tf.Tensor, first_row: int | tf.Tensor = 0, num_rows: int | None = None) -> tf.Tensor:
         """Rows that a step reads, (B,) int64: the n-th of a pseudo-random permutation that changes with each epoch."""
-        total = len(self._rows.ids)
-        place_B = tf.cast(step, tf.int64) * self._batch_rows + tf.range(self._batch_rows, dtype=tf.int64)
+        total, num_rows = len(self._rows.ids), num_rows or self._batch_rows
+        first = tf.cast(step, tf.int64) * self._batch_rows + tf.cast(first_row, tf.int64)
+        place_B = first + tf.range(num_rows, dtype=tf.int64)
         epoch_B = place_B // total
-        key_2 = stream(self._seed, "order")
+        key_2 = stream(self._seed, "order")[:2]
 
         def shuffled(place_and_epoch):
             place, epoch = place_and_epoch
@@ -66,8 +77,8 @@ def held_out_batches(rows: PackedRows, masker: Masker, batch_rows: int, most_row
         fill = ((0, batch_rows - len(numbers)), (0, 0))
         ids_BT = np.pad(ids_BT, fill, constant_values=rows.padding_id)
         segments_BT = np.pad(segments_BT, fill)
-        seed_2 = stream(seed, "held-out mask", number)
-        batches.append(masker.mask(tf.constant(ids_BT), tf.constant(segments_BT), seed_2))
+        stream_S = stream(seed, "held-out mask", number)
+        batches.append(masker.mask(tf.constant(ids_BT), tf.constant(segments_BT), stream_S))
     return batches
 
 

@@ -4,33 +4,28 @@
 
 import itertools
 import math
-import re
 import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
-from corpora.errors import StackbertError, require
-from pretrain.architecture import Architecture, random_config, read_architecture
-from pretrain.bases import RANDOM_PREFIX, is_random, resolve_base
+from corpora.errors import StackbertError
+from pretrain.architecture import Architecture
 from pretrain.batches import TrainingBatches
-from pretrain.checkpoint import load_checkpoint, random_weights
 from pretrain.config import BenchConfig, PretrainConfig
 from pretrain.device import choose_dtype
 from pretrain.encoder import Encoder
 from pretrain.masking import Masker
+from pretrain.models import MASK_ID, SPECIAL_IDS, made_up_rows, named_model
 from pretrain.step import MlmStep
-from tokenizer.rows import PackedRows, load_rows
+from tokenizer.rows import load_rows
 
-SPECIAL_IDS, FIRST_ID, MASK_ID = (0, 1, 2, 3, 4), 2, 4  # of made-up rows
 WARM_UP_STEPS = 2  # tracing, and XLA's compilations
 PRECISIONS = (tf.float32, tf.bfloat16)
 LARGE = (4_096, 1_024, 1_024)  # a product that a small model's own cannot outdo
 REPEATS = 5  # of each product; the best counts, as a ceiling should
-HEAD_WIDTH = 32  # of LAYERSxWIDTH models, as MiniLM's
 
 
 @dataclass(frozen=True)
@@ -72,8 +67,8 @@ def run_bench(config: BenchConfig, rows: Path | None = None) -> BenchResult:
 
     The ceiling is measured between the steps, so that the share holds while the machine's speed drifts.
     """
-    architecture, weights = _model(config)
-    packed = load_rows(rows, "train") if rows else _made_up_rows(config, architecture.vocab_size)
+    architecture, weights = named_model(config)
+    packed = load_rows(rows, "train") if rows else made_up_rows(config, architecture.vocab_size)
     if packed.ids.max() >= architecture.vocab_size:
         raise StackbertError(f"{rows}: ids up to {packed.ids.max()}, but the model has {architecture.vocab_size} rows")
     dtype = choose_dtype(config.precision)
@@ -139,34 +134,9 @@ def _timed_steps(
     for number in range(total):
         start = time.perf_counter()
         batch = next(stream)
-        float(step.train(batch, number)[0])
+        figures = step.train(batch, number)
         if number >= WARM_UP_STEPS:
             seconds.append(time.perf_counter() - start)
-            padding.append(float(np.mean(batch.segments_BT.numpy() == 0)))
+            padding.append(1 - figures.tokens / math.prod(batch.ids_BT.shape))
             products.time()
     return seconds, padding
-
-
-def _model(config: BenchConfig) -> tuple[Architecture, dict[str, np.ndarray]]:
-    sized = re.fullmatch(r"([1-9][0-9]?)x([1-9][0-9]{1,4})", config.model)
-    if not sized and not is_random(config.model):
-        checkpoint = load_checkpoint(resolve_base(config.model))
-        return checkpoint.architecture, checkpoint.weights
-    size = config.model.removeprefix(RANDOM_PREFIX)
-    fields = random_config("small" if sized else size, config.vocab_size)
-    if sized:
-        layers, width = int(sized[1]), int(sized[2])
-        require(width % HEAD_WIDTH == 0, f"model {config.model}: the width must be a multiple of {HEAD_WIDTH}")
-        shape = {"num_hidden_layers": layers, "hidden_size": width, "num_attention_heads": width // HEAD_WIDTH}
-        fields |= shape | {"intermediate_size": 4 * width, "max_position_embeddings": max(512, config.row_length)}
-    architecture = read_architecture(fields, config.model)
-    return architecture, random_weights(architecture, seed=0)
-
-
-def _made_up_rows(config: BenchConfig, vocab_size: int) -> PackedRows:
-    """Rows full of random ordinary tokens, one text each."""
-    ids_BT = np.random.default_rng(0).integers(
-        len(SPECIAL_IDS), vocab_size, (4 * config.batch_rows, config.row_length), np.int64
-    )
-    ids_BT[:, 0] = FIRST_ID
-    return PackedRows(ids_BT.astype(np.uint32), FIRST_ID, padding_id=0, text_bytes=0, text_tokens=ids_BT.size)

@@ -1,12 +1,16 @@
 """What one can choose about continued pretraining."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from corpora.errors import require
 
 Transfer = Literal["mean", "random", "similar"]
 Schedule = Literal["linear", "cosine", "wsd"]
+Device = Literal["auto", "cpu", "gpu", "tpu"]
+
+RUN_FIELDS = ("device", "rows_at_once", "steps_at_once", "state_folder", "save_seconds")
+"""Of PretrainConfig: how a run is carried out; the result does not depend on it, but for the rounding of sums."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,18 @@ class PretrainConfig:
     vocabulary is a new one."""
     tokens: int = 20_000_000
     """Budget in tokens read, padding included; about an hour for a 6 x 384 encoder on two good cores."""
+    steps: int = 0
+    """Budget in steps, in place of tokens; 0: not used."""
+    epochs: float = 0.0
+    """Budget in readings of all rows, in place of tokens; 0: not used."""
+    minutes: float = 0.0
+    """Budget in minutes of training on this machine, in place of tokens: some steps are timed first, and the number
+    found is kept by the run; 0: not used."""
     batch_rows: int = 32
-    """Packed rows in a step."""
+    """Packed rows in a step, over all devices."""
+    rows_at_once: int = 0
+    """Most rows that a device takes through the model at once: of a larger part of the batch, gradients are added up
+    (gradient accumulation); 0: all its part."""
     learning_rate: float = 3e-4
     """Peak rate of AdamW; a small encoder bears more than BERT-base's 1e-4."""
     warmup_share: float = 0.06
@@ -37,22 +51,38 @@ class PretrainConfig:
     """Decoupled decay, not on biases and LayerNorm."""
     clip_norm: float = 1.0
     """Largest global norm of the gradient."""
+    spike_factor: float = 10.0
+    """A step whose gradient norm is more than so many times the running mean changes nothing; 0: any step counts."""
     mask_rate: float = 0.15
     """Share of a row's ordinary tokens to predict; 80 % become [MASK], 10 % a random token, 10 % stay."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto takes bfloat16 where it is quicker. Weights stay float32."""
     seed: int = 0
     """Fixes order, masks and new weights."""
+    device: Device = "auto"
+    """What to train on; auto takes the machines that TF_CONFIG names, else a TPU, else all GPUs, else the CPU."""
+    steps_at_once: int = 0
+    """Steps in one call of the device, between which the run is not saved, stopped or reported; 0: 1 on a CPU, 50
+    elsewhere."""
+    state_folder: str = ""
+    """Where states are saved: any place TensorFlow writes to, such as gs://bucket/run; empty: beside the output."""
     save_seconds: float = 60.0
     """Pause between saved states, from which a stopped run goes on exactly; 0 saves after each step."""
     evaluations: int = 5
     """Measurements of the held-out loss along the run, beside those before and after it."""
+    exports: int = 0
+    """Checkpoints written along the run, evenly spread, beside the last one: 'checkpoints/step-N' in the output."""
     held_out_rows: int = 256
     """Rows that the held-out loss is measured on, spread over the held-out text, the same masks each time."""
 
     def __post_init__(self) -> None:
         for name in ("tokens", "batch_rows", "learning_rate", "clip_norm", "held_out_rows"):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
+        for name in ("steps", "epochs", "minutes", "rows_at_once", "steps_at_once", "exports", "spike_factor"):
+            require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
+        budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name)]
+        require(len(budgets) <= 1, f"{' and '.join(budgets)}: give one budget")
+        require(not 0 < self.spike_factor <= 1, f"spike_factor {self.spike_factor}: must be above 1, or 0")
         require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
         require(0 <= self.embeddings_first < 1, f"embeddings_first {self.embeddings_first}: must be from 0 to below 1")
         require(0 < self.decay_share <= 1, f"decay_share {self.decay_share}: must be above 0, and 1 at most")
@@ -61,10 +91,15 @@ class PretrainConfig:
         require(self.save_seconds >= 0, f"save_seconds {self.save_seconds}: must be 0 or more")
         require(self.evaluations >= 0, f"evaluations {self.evaluations}: must be 0 or more")
 
+    @property
+    def recorded(self) -> "PretrainConfig":
+        """The configuration as a manifest has it: without what the result does not depend on."""
+        return replace(self, **{name: getattr(PretrainConfig, name) for name in RUN_FIELDS})
+
 
 @dataclass(frozen=True)
-class BenchConfig:
-    """What to time: a model's training step, beside the machine's own matrix products."""
+class ModelConfig:
+    """A model and the batches it is trained on, where no run is meant yet."""
 
     model: str = "6x384"
     """LAYERSxWIDTH, a local folder, a hub id, 'minilm' or 'random-small'."""
@@ -73,16 +108,40 @@ class BenchConfig:
     row_length: int = 128
     """Tokens in a row, where no rows are given."""
     batch_rows: int = 32
-    """Rows in a step."""
+    """Rows in a step, over all devices."""
     mask_rate: float = 0.15
     """Share of a row's tokens to predict."""
+
+    def __post_init__(self) -> None:
+        for name in ("row_length", "batch_rows"):
+            require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
+        require(self.vocab_size > 10, f"vocab_size {self.vocab_size}: must be above 10")
+        require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
+
+
+@dataclass(frozen=True)
+class BenchConfig(ModelConfig):
+    """What to time: a model's training step, beside the machine's own matrix products."""
+
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto takes bfloat16 where it is quicker."""
     steps: int = 10
     """Steps timed, after the first two; the median is given."""
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "row_length", "batch_rows", "steps"):
-            require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
-        require(self.vocab_size > 10, f"vocab_size {self.vocab_size}: must be above 10")
-        require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
+        super().__post_init__()
+        require(self.steps > 0, f"steps {self.steps}: must be above 0")
+
+
+@dataclass(frozen=True)
+class PreflightConfig(ModelConfig):
+    """What to compile for a TPU slice that is not here."""
+
+    topology: str = "v5e:2x4"
+    """Generation and shape of the slice: v5e:2x2, v5e:4x4, v6e:2x4, v4:2x2x1, v5p:2x2x1."""
+    batch_rows: int = 1_024
+    """Rows in a step, over all chips."""
+    find_batch: bool = False
+    """Also find the largest batch that fits, by compiling a few more."""
+    compiler_python: str = ""
+    """Python that has jax and libtpu, where it is not this one: /path/to/venv/bin/python."""

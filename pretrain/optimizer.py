@@ -1,54 +1,115 @@
-"""AdamW with decoupled decay and clipping."""
+"""AdamW with decoupled decay, clipping, and a guard against gradients out of all proportion."""
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from pretrain.islands import island
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-6  # BERT's
+NORM_MEMORY = 0.98  # of the running mean of gradient norms: some 50 steps
+GUARDED_FROM = 50  # steps before which no mean is known well enough to judge by
+
+
+class _Factors(NamedTuple):
+    """What an update takes beside the gradient; scalars."""
+
+    keep: tf.Tensor
+    """Whether the update is made at all."""
+    scale: tf.Tensor
+    """Of the gradient."""
+    rate: tf.Tensor
+    corrected: tf.Tensor
+    """The rate with the moments' bias taken out."""
 
 
 class AdamW(tf.Module):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101).
 
-    Gradients are clipped by their global norm first. Decay is not applied to vectors (biases, LayerNorm).
-    The step count that corrects the moments' bias is the optimizer's own, so its state is complete in a checkpoint.
+    Gradients are clipped by their global norm first. Decay is not applied to vectors (biases, LayerNorm). An update
+    is left out where its gradient's norm is not a number or, from step 50 on, more than `spike_factor` times the
+    running mean of the norms (0: however large). All that the updates depend on is in the module's variables, so its
+    state is complete in a checkpoint. Replicas that share a batch call `apply` with the same gradients.
     """
 
-    def __init__(self, variables: Sequence[tf.Variable], weight_decay: float, clip_norm: float):
+    def __init__(
+        self, variables: Sequence[tf.Variable], weight_decay: float, clip_norm: float, spike_factor: float = 0.0
+    ):
         super().__init__(name="adamw")
         self._variables = tuple(variables)
         self._weight_decay, self._clip_norm = weight_decay, clip_norm
+        self._spike_factor = spike_factor or math.inf
         self.steps = tf.Variable(0, dtype=tf.int64, name="steps")
+        self.left_out = tf.Variable(0, dtype=tf.int64, name="left_out")
+        self.norm_mean = tf.Variable(0.0, name="norm_mean")
         self.means = [tf.Variable(tf.zeros(v.shape), name="mean") for v in variables]
         self.squares = [tf.Variable(tf.zeros(v.shape), name="square") for v in variables]
 
+    @property
+    def state(self) -> list[tf.Variable]:
+        """All that a step depends on and changes, beside the variables it trains."""
+        return [self.steps, self.left_out, self.norm_mean, *self.means, *self.squares]
+
     def reset(self) -> None:
         """Forget all steps."""
-        self.steps.assign(0)
-        for moment in self.means + self.squares:
-            moment.assign(tf.zeros_like(moment))
+        for variable in self.state:
+            variable.assign(tf.zeros_like(variable))
 
-    def apply(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor) -> tf.Tensor:
-        """Update the variables; returns the gradient's global norm before clipping."""
+    def apply(self, gradients: Sequence[tf.Tensor], rate: tf.Tensor, divisor: tf.Tensor | float = 1.0) -> tf.Tensor:
+        """Update the variables with `gradients` / `divisor`; returns that gradient's global norm before clipping."""
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        norm = tf.linalg.global_norm(dense)
-        scale = tf.minimum(1.0, self._clip_norm / tf.maximum(norm, 1e-12))
-        count = tf.cast(self.steps.assign_add(1), tf.float32)
+        norm = tf.linalg.global_norm(dense) / divisor
+        done, mean = self.steps.read_value(), self.norm_mean.read_value()
+        is_spike = (done >= GUARDED_FROM) & (norm > self._spike_factor * mean)
+        keep = tf.math.is_finite(norm) & ~is_spike
+        count = tf.cast(done + 1, tf.float32)
         corrected = rate * tf.sqrt(1 - BETA_2**count) / (1 - BETA_1**count)
-        for variable, gradient, mean, square in zip(self._variables, dense, self.means, self.squares, strict=True):
-            decay = rate * (self._weight_decay if len(variable.shape) > 1 else 0.0)
-            values = _updated(
-                variable.read_value(), gradient * scale, mean.read_value(), square.read_value(), corrected, decay
-            )
-            for target, value in zip((variable, mean, square), values, strict=True):
-                target.assign(value)
+        clip = tf.minimum(1.0, self._clip_norm / tf.maximum(norm, 1e-12))
+        factors = _Factors(keep, clip / divisor, rate, corrected)
+        # a spike raises the mean too, by no more than its limit: what stays high is let through in the end
+        seen = tf.where(is_spike, self._spike_factor * mean, tf.where(keep, norm, mean))
+        new_mean = tf.where(done > 0, NORM_MEMORY * mean + (1 - NORM_MEMORY) * seen, seen)
+        tf.distribute.get_replica_context().merge_call(self._update, (dense, factors, new_mean))
         return norm
+
+    def _update(
+        self, strategy: tf.distribute.Strategy, gradients: Sequence[tf.Tensor], factors: _Factors, norm_mean: tf.Tensor
+    ) -> None:
+        """Update every replica's copy of the variables on its own device."""
+        for variable, gradient, mean, square in zip(self._variables, gradients, self.means, self.squares, strict=True):
+            strategy.extended.update(variable, self._update_one, (mean, square, gradient, factors))
+        strategy.extended.update(self.steps, _add, (1,))
+        strategy.extended.update(self.left_out, _count_unless, (factors.keep,))
+        strategy.extended.update(self.norm_mean, _assign, (norm_mean,))
+
+    def _update_one(
+        self, variable: tf.Variable, mean: tf.Variable, square: tf.Variable, gradient: tf.Tensor, factors: _Factors
+    ) -> None:
+        decay = factors.rate * (self._weight_decay if len(variable.shape) > 1 else 0.0)
+        old = variable.read_value(), mean.read_value(), square.read_value()
+        new = _updated(*old, gradient, factors.keep, factors.scale, factors.corrected, decay)
+        for target, value in zip((variable, mean, square), new, strict=True):
+            target.assign(value)
 
 
 @island
-def _updated(value, gradient, mean, square, rate, decay):
-    mean = BETA_1 * mean + (1 - BETA_1) * gradient
-    square = BETA_2 * square + (1 - BETA_2) * tf.square(gradient)
-    return value - rate * mean / (tf.sqrt(square) + EPSILON) - decay * value, mean, square
+def _updated(value, mean, square, gradient, keep, scale, rate, decay):
+    scaled = gradient * scale
+    new_mean = BETA_1 * mean + (1 - BETA_1) * scaled
+    new_square = BETA_2 * square + (1 - BETA_2) * tf.square(scaled)
+    new_value = value - rate * new_mean / (tf.sqrt(new_square) + EPSILON) - decay * value
+    return tf.where(keep, new_value, value), tf.where(keep, new_mean, mean), tf.where(keep, new_square, square)
+
+
+def _add(variable: tf.Variable, amount: int) -> None:
+    variable.assign_add(amount)
+
+
+def _count_unless(variable: tf.Variable, keep: tf.Tensor) -> None:
+    variable.assign_add(tf.cast(~keep, variable.dtype))
+
+
+def _assign(variable: tf.Variable, value: tf.Tensor) -> None:
+    variable.assign(value)

@@ -51,7 +51,7 @@ def measure_starts(rows: Path, tokenizer: Path, config: PretrainConfig) -> Itera
         if step is None:
             step = MlmStep(Encoder(start.architecture, start.weights, dtype), config, total_steps=1)
         step.encoder.assign(start.weights)
-        sums = np.sum([[float(value) for value in step.evaluate(batch)] for batch in batches], axis=0)
+        sums = np.sum([step.evaluate(batch) for batch in batches], axis=0)
         loss = float(sums[0] / sums[2])
         bits = loss / math.log(2) * held_out.tokens_per_byte
         yield Start(transfer, loss, float(sums[1] / sums[2]), bits, tuple(notes))

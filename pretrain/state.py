@@ -1,34 +1,62 @@
-"""The state of a run on disk: everything that defines it in one checkpoint, saved often, restored exactly."""
+"""The state of a run: everything that defines it in one TensorFlow checkpoint, saved often, restored exactly."""
 
+import json
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
+from corpora.errors import StackbertError
+
 STOPPED_EXIT_CODE = 75  # EX_TEMPFAIL: run again and it goes on
+MEMO = "memo/value/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 class Stopped(SystemExit):
     """The run was asked to stop (SIGTERM) and has saved its state."""
 
 
-class RunState:
-    """Saves `tracked` with TensorFlow's own checkpoints, the newest two of them, and restores the newest."""
+class _Memo(tf.Module):
+    """A JSON text that is saved with the variables."""
 
-    def __init__(self, folder: Path, save_seconds: float, **tracked: tf.Module | tf.Variable):
-        self._checkpoint = tf.train.Checkpoint(**tracked)
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
-        self._save_seconds = save_seconds
+    def __init__(self) -> None:
+        super().__init__(name="memo")
+        self.value = tf.Variable("{}", dtype=tf.string)
+
+
+class RunState:
+    """Saves tensors, and a memo of plain values, with TensorFlow's own checkpoints; the newest two are kept.
+
+    `folder` is any place that TensorFlow writes to. Without one nothing is saved or
+    found: a worker beside the chief. `identity` names the run: the state of another is refused.
+    """
+
+    def __init__(self, folder: str | None, identity: str, save_seconds: float):
+        self._folder, self._identity, self._save_seconds = folder, identity, save_seconds
         self._saved_at = time.monotonic()
         self._asked_to_stop = threading.Event()
+        self.memo: dict[str, Any] = self._read_memo()
+        self._memo = _Memo()
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether SIGTERM came."""
+        return self._asked_to_stop.is_set()
+
+    def track(self, **tracked: tf.Module | tf.Variable) -> None:
+        """Name what is saved beside the memo."""
+        if self._folder is None:
+            return
+        self._checkpoint = tf.train.Checkpoint(memo=self._memo, **tracked)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, self._folder, max_to_keep=2)
 
     def restore(self) -> bool:
         """Restore the newest state; False where there is none yet."""
-        path = self._manager.latest_checkpoint
+        path = self._manager.latest_checkpoint if self._folder else None
         if path is None:
             return False
         self._checkpoint.restore(path).assert_consumed()
@@ -36,14 +64,14 @@ class RunState:
 
     def save(self, step: int) -> None:
         """Write the state now."""
+        if self._folder is None:
+            return
+        self._memo.value.assign(json.dumps(self.memo | {"identity": self._identity}))
         self._manager.save(checkpoint_number=step)
         self._saved_at = time.monotonic()
 
     def save_if_due(self, step: int) -> None:
-        """Write the state if the pause has passed; if the process was asked to stop, write it and raise Stopped."""
-        if self._asked_to_stop.is_set():
-            self.save(step)
-            raise Stopped(STOPPED_EXIT_CODE)
+        """Write the state if the pause has passed."""
         if time.monotonic() - self._saved_at >= self._save_seconds:
             self.save(step)
 
@@ -63,3 +91,12 @@ class RunState:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
+
+    def _read_memo(self) -> dict[str, Any]:
+        path = tf.train.latest_checkpoint(self._folder) if self._folder else None
+        if path is None:
+            return {}
+        memo: dict[str, Any] = json.loads(tf.train.load_checkpoint(path).get_tensor(MEMO))
+        if memo.pop("identity") != self._identity:
+            raise StackbertError(f"{self._folder}: holds the state of another run; name another folder, or remove it")
+        return memo

@@ -1,42 +1,72 @@
 """One training step of the masked language model, and its held-out loss."""
 
-# B rows, T tokens, H hidden, M = B x P masked positions
+# B rows, T tokens, H hidden, M = B x P masked positions, K kinds of sums
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
-from pretrain.device import whole_step_compiled
 from pretrain.encoder import Encoder
 from pretrain.masking import MaskedBatch
 from pretrain.optimizer import AdamW
+from pretrain.replicas import Replicas
 from pretrain.schedule import scheduled_rate
 
 EMBEDDING_PARTS = ("embeddings/word", "mlm/")  # what a new vocabulary leaves untrained: its table, and the head over it
 
 
+class StepFigures(NamedTuple):
+    """What came of a step, over its whole batch."""
+
+    loss: float
+    """Mean over the positions to guess, nats."""
+    accuracy: float
+    """Right share of them."""
+    gradient_norm: float
+    """Before clipping."""
+    guessed: float
+    """Positions to guess."""
+    tokens: float
+    """Tokens that are not padding."""
+    stopping: float
+    """Workers that were asked to stop."""
+
+
 class MlmStep:
-    """The training steps of a run, and the held-out loss.
+    """The training steps of a run, and the held-out loss; to be made in the scope of its `replicas`.
 
     With `embedding_steps`, that many steps come first that train the word table and the MLM head alone, with an
     optimizer and a rise and fall of the rate of their own; then everything is trained for the steps that are left.
     """
 
-    def __init__(self, encoder: Encoder, config: PretrainConfig, total_steps: int, embedding_steps: int = 0):
+    def __init__(
+        self,
+        encoder: Encoder,
+        config: PretrainConfig,
+        total_steps: int,
+        embedding_steps: int = 0,
+        replicas: Replicas | None = None,
+    ):
         self.encoder, self.embedding_steps = encoder, embedding_steps
+        self.replicas = replicas or Replicas()
         self.variables = list(encoder.weights.values())
         parts = [variable for name, variable in encoder.weights.items() if name.startswith(EMBEDDING_PARTS)]
         self.embeddings = _Phase(self, parts, config, embedding_steps) if embedding_steps else None
         self.everything = _Phase(self, self.variables, config, total_steps - embedding_steps)
-        self.evaluate = tf.function(self.losses, jit_compile=whole_step_compiled(), autograph=False)
+        self._evaluate = tf.function(self._shared_losses, jit_compile=self.replicas.compiles_step, autograph=False)
 
     @property
     def done(self) -> int:
         """Steps taken, of both kinds."""
-        phases = [phase for phase in (self.embeddings, self.everything) if phase]
-        return sum(int(phase.optimizer.steps.numpy()) for phase in phases)
+        return sum(int(phase.optimizer.steps.numpy()) for phase in self._phases)
+
+    @property
+    def left_out(self) -> int:
+        """Steps whose update was left out, as a spike."""
+        return sum(int(phase.optimizer.left_out.numpy()) for phase in self._phases)
 
     @property
     def optimizers(self) -> dict[str, AdamW]:
@@ -44,28 +74,61 @@ class MlmStep:
         first = {"embedding_optimizer": self.embeddings.optimizer} if self.embeddings else {}
         return {"optimizer": self.everything.optimizer, **first}
 
-    def train(self, batch: MaskedBatch, step: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Take step number `step` (from 0); returns mean loss, right share, and the gradient's norm before clipping."""
-        phase = self.embeddings if self.embeddings and step < self.embedding_steps else self.everything
-        return phase.train(batch)
+    @property
+    def state(self) -> list[tf.Variable]:
+        """All that training changes."""
+        return [*self.variables, *(part for optimizer in self.optimizers.values() for part in optimizer.state)]
+
+    def train(self, batch: MaskedBatch, step: int, stopping: bool = False) -> StepFigures:
+        """Take step number `step` (from 0) on a batch, cut for the replicas where there are several."""
+        return StepFigures(*self._phase(step).train(batch, tf.constant(float(stopping))).numpy().tolist())
+
+    def train_many(
+        self, batches: Iterator[MaskedBatch], step: int, count: int, stopping: bool = False
+    ) -> list[StepFigures]:
+        """Take `count` steps from number `step` on in one call; they must not go beyond `window_end(step)`."""
+        figures_NK = self._phase(step).train_many(batches, tf.constant(count), tf.constant(float(stopping)))
+        return [StepFigures(*row) for row in figures_NK.numpy().tolist()]
+
+    def train_part(self, batch: MaskedBatch) -> tf.Tensor:
+        """The step that trains everything, as one replica takes it on its part: the graph that a device compiles."""
+        return self.everything.replica_step(batch, tf.constant(0.0))
+
+    def window_end(self, step: int, total_steps: int) -> int:
+        """The step before which the steps from `step` on are all of one kind."""
+        return self.embedding_steps if step < self.embedding_steps else total_steps
+
+    def evaluate(self, batch: MaskedBatch) -> tuple[float, float, float]:
+        """Sums over a whole batch's positions to guess: loss in nats, right guesses, positions."""
+        loss, correct, count = self._evaluate(self.replicas.parts(batch)).numpy().tolist()
+        return loss, correct, count
 
     def losses(self, batch: MaskedBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Sums over a batch's positions to guess: loss in nats, right guesses, positions."""
+        """The same sums over one replica's part, as tensors."""
         hidden_BTH = self.encoder.hidden(batch.ids_BT, batch.segments_BT)
         states_MH = tf.reshape(tf.gather(hidden_BTH, batch.positions_BP, batch_dims=1), (-1, hidden_BTH.shape[-1]))
         weights_M = tf.reshape(batch.weights_BP, [-1])
         loss, correct = self.encoder.mlm_loss(states_MH, tf.reshape(batch.targets_BP, [-1]), weights_M)
         return loss, correct, tf.reduce_sum(weights_M)
 
-    def gradients(
-        self, batch: MaskedBatch, variables: Sequence[tf.Variable]
-    ) -> tuple[tf.Tensor, list[tf.Tensor], tf.Tensor]:
-        """Mean loss over the positions to guess, its gradients in the order of `variables`, right share."""
+    def gradients(self, batch: MaskedBatch, variables: Sequence[tf.Variable]) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Gradients of the loss' sum in the order of `variables`, and the sums (K,): loss, right, guessed, tokens."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             loss, correct, count = self.losses(batch)
-            loss = loss / tf.maximum(count, 1.0)
-        return loss, tape.gradient(loss, variables), correct / tf.maximum(count, 1.0)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
+        tokens = tf.reduce_sum(tf.cast(batch.segments_BT > 0, tf.float32))
+        return gradients, tf.stack([loss, correct, count, tokens])
+
+    @property
+    def _phases(self) -> list["_Phase"]:
+        return [phase for phase in (self.embeddings, self.everything) if phase]
+
+    def _phase(self, step: int) -> "_Phase":
+        return self.embeddings if self.embeddings and step < self.embedding_steps else self.everything
+
+    def _shared_losses(self, batch: MaskedBatch) -> tf.Tensor:
+        return self.replicas.run(lambda part: self.replicas.sum([tf.stack(self.losses(part))])[0], batch)
 
 
 class _Phase:
@@ -73,14 +136,52 @@ class _Phase:
 
     def __init__(self, step: MlmStep, variables: Sequence[tf.Variable], config: PretrainConfig, num_steps: int):
         self._step, self._variables, self._config, self._num_steps = step, variables, config, num_steps
-        self.optimizer = AdamW(variables, config.weight_decay, config.clip_norm)
-        self.train = tf.function(self._train, jit_compile=whole_step_compiled(), autograph=False)
+        self.optimizer = AdamW(variables, config.weight_decay, config.clip_norm, config.spike_factor)
+        replicas = step.replicas
+        self.train = tf.function(self._shared, jit_compile=replicas.compiles_step, autograph=False)
+        self.train_many = tf.function(self._window, autograph=False)
+        self._gradients = self._accumulated
+        if replicas.count > 1 and replicas.compiles_accelerated and not replicas.is_tpu:
+            self._gradients = tf.function(self._accumulated, jit_compile=True, autograph=False)
 
-    def _train(self, batch: MaskedBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _shared(self, batch: MaskedBatch, stopping: tf.Tensor) -> tf.Tensor:
+        return self._step.replicas.run(self.replica_step, batch, stopping)
+
+    def _window(self, batches: Iterator[MaskedBatch], count: tf.Tensor, stopping: tf.Tensor) -> tf.Tensor:
+        figures = tf.TensorArray(tf.float32, count, element_shape=(len(StepFigures._fields),))
+
+        def step(number: tf.Tensor, figures: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            return number + 1, figures.write(number, self._shared(next(batches), stopping))
+
+        _, figures = tf.while_loop(lambda number, _: number < count, step, (0, figures), parallel_iterations=1)
+        return figures.stack()
+
+    def replica_step(self, batch: MaskedBatch, stopping: tf.Tensor) -> tf.Tensor:
+        """The step on one replica's part of the batch; returns the StepFigures of the whole."""
         config, steps = self._config, self._num_steps
+        gradients, sums_K = self._gradients(batch)
+        *gradients, sums_K = self._step.replicas.sum([*gradients, tf.concat([sums_K, [stopping]], 0)])
+        loss, correct, guessed, tokens, stopping = tf.unstack(sums_K)
         warmup_steps = math.ceil(steps * config.warmup_share)
         rate = scheduled_rate(
             config.schedule, self.optimizer.steps, steps, warmup_steps, config.learning_rate, config.decay_share
         )
-        loss, gradients, accuracy = self._step.gradients(batch, self._variables)
-        return loss, accuracy, self.optimizer.apply(gradients, rate)
+        divisor = tf.maximum(guessed, 1.0)
+        norm = self.optimizer.apply(gradients, rate, divisor)
+        return tf.stack([loss / divisor, correct / divisor, norm, guessed, tokens, stopping])
+
+    def _accumulated(self, batch: MaskedBatch) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Gradients and sums over a replica's part, taken in as many turns as its memory needs."""
+        rows, at_once = batch.ids_BT.shape[0], self._config.rows_at_once
+        if not at_once or at_once >= rows:
+            return self._step.gradients(batch, self._variables)
+        turns = rows // at_once
+        cut = MaskedBatch(*(tf.reshape(part, (turns, at_once, *part.shape[1:])) for part in batch))
+
+        def turn(number: tf.Tensor, gradients: list[tf.Tensor], sums_K: tf.Tensor):
+            more, more_K = self._step.gradients(MaskedBatch(*(part[number] for part in cut)), self._variables)
+            return number + 1, [a + b for a, b in zip(gradients, more, strict=True)], sums_K + more_K
+
+        start = (0, [tf.zeros(variable.shape) for variable in self._variables], tf.zeros(4))
+        _, gradients, sums_K = tf.while_loop(lambda number, *_: number < turns, turn, start, parallel_iterations=1)
+        return gradients, sums_K

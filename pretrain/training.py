@@ -2,18 +2,29 @@
 
 # B rows, T tokens, H hidden, M = B x P masked positions
 
-import json
+import hashlib
 import math
-import sys
-import time
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from corpora.artifact import SCRATCH, Manifest, build_artifact, identify, require_artifact, write_json
+from corpora.artifact import (
+    REQUEST,
+    SCRATCH,
+    Manifest,
+    build_artifact,
+    finished_artifact,
+    identify,
+    load_manifest,
+    require_artifact,
+    write_json,
+)
 from corpora.errors import StackbertError
 from pretrain.architecture import random_config, read_architecture
 from pretrain.bases import RANDOM_PREFIX, is_random, resolve_base
@@ -24,14 +35,20 @@ from pretrain.config import PretrainConfig
 from pretrain.device import choose_dtype
 from pretrain.encoder import Encoder
 from pretrain.masking import MaskedBatch, Masker
+from pretrain.meter import Meter
+from pretrain.replicas import Replicas, find_replicas
 from pretrain.similarity import token_vectors
-from pretrain.state import RunState
-from pretrain.step import MlmStep
+from pretrain.state import STOPPED_EXIT_CODE, RunState, Stopped
+from pretrain.step import MlmStep, StepFigures
+from pretrain.timing import step_seconds
 from pretrain.transfer import check_vocabulary, transfer_vocabulary
 from tokenizer.reader import TextReader, load_reader
 from tokenizer.rows import PackedRows, identify_tokenizer, load_rows, tokenizer_of_rows
 
-REPORT_SECONDS = 10
+STAGE = "pretrain run"
+CHECKPOINTS = "checkpoints"
+DTYPES = (tf.float32, tf.bfloat16)
+STEPS_AT_ONCE = 50  # on accelerators, whose steps are short beside what a call costs
 STARTS = {
     "mean": "the mean of their old pieces",
     "random": "noise",
@@ -49,6 +66,9 @@ def pretrain(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> 
 
     `rows` must have been encoded with that tokenizer. A run that was stopped goes on from its last saved state, with
     the same result as if it had not been. `out` also holds `history.json` (losses) and `tensorboard/`.
+
+    Several machines that TF_CONFIG names each call this with the same arguments; `rows`, `tokenizer` and `out` are
+    on a disk that all see, and the chief alone writes.
     """
     require_artifact(rows, "tokenizer encode")
     if identify_tokenizer(tokenizer) != tokenizer_of_rows(rows):
@@ -58,14 +78,25 @@ def pretrain(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> 
     inputs: dict[str, Path | str] = {"rows": rows, "tokenizer": identify_tokenizer(tokenizer)}
     if not is_random(config.base):
         inputs["base"] = identify(resolve_base(config.base))
-    return build_artifact(
+    replicas = find_replicas(config.device)
+    if replicas.workers > 1:
+        finished = finished_artifact(out, STAGE, config.recorded, inputs)
+        if finished:
+            return finished
+    if not replicas.is_chief:
+        _Run(rows, tokenizer, None, config, replicas).train()
+        replicas.wait()
+        return load_manifest(out)
+    manifest = build_artifact(
         out,
-        "pretrain run",
-        config,
+        STAGE,
+        config.recorded,
         inputs,
-        lambda folder: _Run(rows, tokenizer, folder, config).train(),
+        lambda folder: _Run(rows, tokenizer, folder, config, replicas).train(),
         resumable=True,
     )
+    replicas.wait()
+    return manifest
 
 
 def starting_checkpoint(config: PretrainConfig, new: TextReader, rows: PackedRows) -> tuple[Checkpoint, list[str]]:
@@ -104,108 +135,162 @@ def starting_checkpoint(config: PretrainConfig, new: TextReader, rows: PackedRow
 
 
 class _Run:
-    """One pretraining run in its staging folder."""
+    """One pretraining run: the chief's, which writes to its staging folder, or another worker's, which has none."""
 
-    def __init__(self, rows: Path, tokenizer: Path, folder: Path, config: PretrainConfig):
+    def __init__(self, rows: Path, tokenizer: Path, folder: Path | None, config: PretrainConfig, replicas: Replicas):
         self._rows, self._tokenizer, self._folder, self._config = rows, tokenizer, folder, config
+        self._replicas = replicas
+        replicas.check(config.batch_rows)
         self._train_rows, self._held_out_rows = load_rows(rows, "train"), load_rows(rows, "held_out")
         self._reader = load_reader(tokenizer)
         self._start, self._notes = starting_checkpoint(config, self._reader, self._train_rows)
         row_length = self._train_rows.ids.shape[1]
         self._batch_tokens = config.batch_rows * row_length
-        self.total_steps = max(1, config.tokens // self._batch_tokens)
         if row_length > self._start.architecture.max_length:
             raise StackbertError(
                 f"{rows}: rows of {row_length} tokens, but the base reads {self._start.architecture.max_length} at "
                 "most; encode with a smaller row_length"
             )
-        dtype = self._chosen_dtype()
-        encoder = Encoder(self._start.architecture, self._start.weights, dtype)
-        self._step = MlmStep(encoder, config, self.total_steps, self._embedding_steps())
+        self._state = RunState(self._state_folder(), self._identity(), config.save_seconds)
+        self._history: list[dict[str, float]] = self._state.memo.setdefault("history", [])
+        dtype = DTYPES[self._chosen("precision", lambda: DTYPES.index(choose_dtype(config.precision)))]
+        with replicas.scope():
+            encoder = Encoder(self._start.architecture, self._start.weights, dtype)
         reader = self._reader
         masker = Masker(reader.vocab_size, reader.special_ids, reader.mask_id, config.mask_rate)
         self._batches = TrainingBatches(self._train_rows, masker, config.batch_rows, config.seed)
+        self.total_steps = self._chosen("steps", lambda: self._budget(encoder))
+        with replicas.scope():
+            self._step = MlmStep(encoder, config, self.total_steps, self._embedding_steps(), replicas)
         self._held_out = held_out_batches(
             self._held_out_rows, masker, config.batch_rows, config.held_out_rows, config.seed
         )
-        self._state = RunState(folder / SCRATCH, config.save_seconds, encoder=encoder, **self._step.optimizers)
+        self._state.track(encoder=encoder, **self._step.optimizers)
         self._notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self._batch_tokens:,} tokens")
+        if replicas.count > 1:
+            self._notes.append(f"{replicas.count} devices share each batch")
 
     def train(self) -> dict[str, Any]:
         """Train to the end and export; returns the counts for the manifest."""
         for note in self._notes:
-            print(note)
-        history = self._resume()
-        log = tf.summary.create_file_writer(str(self._folder / "tensorboard"))
+            self._say(note)
+        self._resume()
+        log = tf.summary.create_noop_writer()
+        if self._folder:
+            log = tf.summary.create_file_writer(str(self._folder / "tensorboard"))
         with self._state.stopping_cleanly(), log.as_default():
-            if not history:
-                history.append(self._evaluate(0))
-            self._loop(history)
-        self._export(history)
+            if not self._replicas.agree(len(self._history)):
+                self._evaluate(0)
+            self._loop()
+        if self._folder:
+            self._export(self._folder)
+            write_card(self._folder, self._config, self._notes, self._history)
         return {
             "steps": self.total_steps,
             "tokens": self.total_steps * self._batch_tokens,
             "epochs": round(self.total_steps * self._config.batch_rows / len(self._train_rows.ids), 3),
             "precision": self._step.encoder.dtype.name,
+            "devices": self._replicas.count,
+            "updates_left_out": self._step.left_out,
             "notes": self._notes,
-            "held_out_before": history[0],
-            "held_out_after": history[-1],
+            "held_out_before": self._history[0],
+            "held_out_after": self._history[-1],
         }
 
-    def _chosen_dtype(self) -> tf.DType:
-        """The precision of this run: chosen once and kept in the staging folder, so that a resumed run keeps it."""
-        path = self._folder / "precision.json"
-        if not path.is_file():
-            write_json(path, choose_dtype(self._config.precision).name)
-        return tf.as_dtype(json.loads(path.read_text("utf-8")))
+    def _say(self, text: str) -> None:
+        if self._folder:
+            print(text)
+
+    def _state_folder(self) -> str | None:
+        """Where the states are; a worker beside the chief gets its state from the chief."""
+        if not self._folder:
+            return None
+        return self._config.state_folder or str(self._folder / SCRATCH)
+
+    def _identity(self) -> str:
+        """What tells this run's states from another's."""
+        request = (self._folder / REQUEST).read_bytes() if self._folder else b""
+        return hashlib.sha256(request).hexdigest()
+
+    def _chosen(self, name: str, choose: Callable[[], int]) -> int:
+        """What was chosen at the run's beginning, and is kept with its state: the chief's choice."""
+        known = self._replicas.agree(self._state.memo.get(name, -1))
+        self._state.memo[name] = known if known >= 0 else self._replicas.agree(choose())
+        return int(self._state.memo[name])
+
+    def _budget(self, encoder: Encoder) -> int:
+        """The number of steps that the configured budget allows."""
+        config = self._config
+        if config.minutes:
+            seconds = step_seconds(encoder, config, self._replicas, self._batches)
+            encoder.assign(self._start.weights)
+            return max(1, round(config.minutes * 60 / seconds))
+        if config.epochs:
+            return math.ceil(config.epochs * len(self._train_rows.ids) / config.batch_rows)
+        return config.steps or max(1, config.tokens // self._batch_tokens)
 
     def _embedding_steps(self) -> int:
         """Steps that train the word table and the head alone: none where the base keeps its vocabulary."""
         is_new = tokenizer_of_rows(self._rows) != _tokenizer_of_base(self._config.base)
         return round(self.total_steps * self._config.embeddings_first) if is_new else 0
 
-    def _resume(self) -> list[dict[str, float]]:
-        if not self._state.restore():
-            return []
-        step = self._done
-        history = json.loads((self._folder / "history.json").read_text("utf-8"))
-        print(f"going on from step {step:,} of {self.total_steps:,}")
-        return [point for point in history if point["step"] <= step]
+    def _resume(self) -> None:
+        if self._state.restore():
+            self._say(f"going on from step {self._step.done:,} of {self.total_steps:,}")
+        self._replicas.take_over(self._step.state)
 
-    @property
-    def _done(self) -> int:
-        return self._step.done
-
-    def _loop(self, history: list[dict[str, float]]) -> None:
-        first = self._done
-        evaluate_at = {
-            round(self.total_steps * n / (self._config.evaluations + 1)) for n in range(1, self._config.evaluations + 1)
-        }
-        evaluate_at = (evaluate_at | {self.total_steps}) - {point["step"] for point in history}
-        meter = _Meter(first, self.total_steps, self._batch_tokens)
-        for step, batch in enumerate(self._batches.from_step(first, self.total_steps), first + 1):
-            loss, accuracy, norm = (float(value) for value in self._step.train(batch, step - 1))
-            if not math.isfinite(loss) or not math.isfinite(norm) or loss > LOSS_BLOWN_UP:
-                raise TrainingError(
-                    f"step {step}: loss {loss}, gradient norm {norm}; the last good state is kept in {self._folder}. "
-                    "Lower learning_rate, or use precision float32"
-                )
-            meter.add(step, loss, batch)
+    def _loop(self) -> None:
+        step, total = self._step.done, self.total_steps
+        evaluate_at = spread(self._config.evaluations, total) | {total}
+        export_at = spread(self._config.exports, total)
+        batches = self._replicas.distributed(partial(self._batches.dataset, step, total))
+        meter = Meter(step, total, self._batch_tokens, self._replicas.is_chief)
+        while step < total:
+            stops = [at for at in evaluate_at | export_at if at > step]
+            count = min(self._steps_at_once(), self._step.window_end(step, total) - step, min(stops) - step)
+            figures = self._train(batches, step, count)
+            step += count
+            meter.add(step, figures)
             if step in evaluate_at:
-                history.append(self._evaluate(step))
-            if meter.due():
-                meter.report()
-                tf.summary.scalar("loss", loss, step)
-                tf.summary.scalar("accuracy", accuracy, step)
-                tf.summary.scalar("gradient_norm", norm, step)
-                tf.summary.scalar("tokens_per_second", meter.rate, step)
-            if step < self.total_steps:
+                self._evaluate(step)
+            if step in export_at and self._folder:
+                self._export_along(self._folder / CHECKPOINTS / f"step-{step}")
+            meter.report_if_due()
+            if figures[-1].stopping and step < total:
+                self._state.save(step)
+                raise Stopped(STOPPED_EXIT_CODE)
+            if step < total:
                 self._state.save_if_due(step)
         meter.report()
-        self._state.save(self.total_steps)
+        self._state.save(total)
 
-    def _evaluate(self, step: int) -> dict[str, float]:
-        sums = np.sum([[float(value) for value in self._step.evaluate(batch)] for batch in self._held_out], axis=0)
+    def _steps_at_once(self) -> int:
+        return self._config.steps_at_once or (STEPS_AT_ONCE if self._replicas.compiles_accelerated else 1)
+
+    def _train(self, batches: Iterator[MaskedBatch], step: int, count: int) -> list[StepFigures]:
+        """Take `count` steps; raises TrainingError where one of them is not a number."""
+        asked = self._state.asked_to_stop
+        try:
+            if count == 1:
+                figures = [self._step.train(next(batches), step, asked)]
+            else:
+                figures = self._step.train_many(batches, step, count, asked)
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+            raise TrainingError(
+                f"step {step + 1}: a device or another worker is gone ({error.message.splitlines()[0][:200]}); start "
+                "the same command on all machines again, and it goes on from the last saved state"
+            ) from None
+        for number, one in enumerate(figures, step + 1):
+            if not math.isfinite(one.loss) or not math.isfinite(one.gradient_norm) or one.loss > LOSS_BLOWN_UP:
+                window = f" (of steps {step + 1} to {step + count}, taken in one call)" if count > 1 else ""
+                raise TrainingError(
+                    f"step {number}{window}: loss {one.loss}, gradient norm {one.gradient_norm}; the last good state "
+                    f"is kept in {self._state_folder()}. Lower learning_rate, or use precision float32"
+                )
+        return figures
+
+    def _evaluate(self, step: int) -> None:
+        sums = np.sum([self._step.evaluate(batch) for batch in self._held_out], axis=0)
         loss, accuracy = (float(part / sums[2]) for part in sums[:2])
         point = {
             "step": step,
@@ -215,53 +300,34 @@ class _Run:
             "bits_per_byte": loss / math.log(2) * self._held_out_rows.tokens_per_byte,
         }
         measured = f"loss {loss:.3f}, accuracy {accuracy:.3f}, {point['bits_per_byte']:.3f} bits a byte"
-        print(f"held out at step {step:,}: {measured}")
+        self._say(f"held out at step {step:,}: {measured}")
         for name in ("loss", "accuracy", "bits_per_byte"):
             tf.summary.scalar(f"held_out_{name}", point[name], step)
-        path = self._folder / "history.json"
-        known = json.loads(path.read_text("utf-8")) if path.is_file() else []
-        write_json(path, [*(p for p in known if p["step"] < step), point])
-        return point
+        self._history.append(point)
+        if self._folder:
+            write_json(self._folder / "history.json", self._history)
 
-    def _export(self, history: list[dict[str, float]]) -> None:
+    def _export(self, folder: Path) -> None:
         adapted = replace(self._start, weights=self._step.encoder.numpy_weights(), has_mlm_head=True)
-        save_checkpoint(adapted, self._tokenizer, self._folder)
-        write_card(self._folder, self._config, self._notes, history)
+        save_checkpoint(adapted, self._tokenizer, folder)
+
+    def _export_along(self, folder: Path) -> None:
+        """Export, whole or not at all; once more where the run went on from before."""
+        partial_folder = folder.with_suffix(".partial")
+        for leftover in (folder, partial_folder):
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial_folder.mkdir(parents=True)
+        self._export(partial_folder)
+        partial_folder.rename(folder)
 
 
-class _Meter:
-    """The progress line: rate and loss since the last one, and the time left."""
+def spread(count: int, total: int) -> set[int]:
+    """`count` steps evenly spread before the last.
 
-    def __init__(self, first: int, total: int, batch_tokens: int):
-        self._total, self._batch_tokens = total, batch_tokens
-        self._step = self._reported = first
-        self._since = time.monotonic()
-        self._losses: list[float] = []
-        self._padding: list[float] = []
-        self.rate = 0.0
-
-    def add(self, step: int, loss: float, batch: MaskedBatch) -> None:
-        self._step = step
-        self._losses.append(loss)
-        self._padding.append(float(np.mean(batch.segments_BT.numpy() == 0)))
-
-    def due(self) -> bool:
-        return time.monotonic() - self._since >= REPORT_SECONDS
-
-    def report(self) -> None:
-        if not self._losses:
-            return
-        now = time.monotonic()
-        self.rate = (self._step - self._reported) * self._batch_tokens / max(now - self._since, 1e-9)
-        left = (self._total - self._step) * self._batch_tokens / max(self.rate, 1e-9)
-        print(
-            f"step {self._step:,}/{self._total:,}  loss {np.mean(self._losses):.3f}  {self.rate:,.0f} tokens/s  "
-            f"padding {np.mean(self._padding):.1%}  {left / 60:.1f} min left",
-            file=sys.stderr,
-        )
-        self._reported, self._since = self._step, now
-        self._losses.clear()
-        self._padding.clear()
+    >>> sorted(spread(3, 100))
+    [25, 50, 75]
+    """
+    return {round(total * number / (count + 1)) for number in range(1, count + 1)} - {0, total}
 
 
 def _tokenizer_of_base(base: str) -> str | None:

@@ -52,9 +52,9 @@ def our_gradients(checkpoint: Checkpoint, batch: dict[str, np.ndarray]) -> tuple
         weights_BP=tf.constant(np.take_along_axis(guessed, order, 1), tf.float32),
     )
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
-    loss, gradients, _ = MlmStep(encoder, PretrainConfig(), total_steps=1).gradients(
-        masked, list(encoder.weights.values())
-    )
+    step = MlmStep(encoder, PretrainConfig(), total_steps=1)
+    gradients, sums = step.gradients(masked, list(encoder.weights.values()))
+    gradients, loss = [gradient / sums[2] for gradient in gradients], sums[0] / sums[2]
     found: dict[str, np.ndarray] = {}
     ours = dict(zip(encoder.weights, gradients, strict=True))
     for name, theirs in hugging_face_names(checkpoint.architecture).items():

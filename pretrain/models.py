@@ -1,0 +1,43 @@
+"""Models and rows that are there for measuring: of any size, made without training."""
+
+# B rows, T tokens
+
+import re
+
+import numpy as np
+
+from corpora.errors import require
+from pretrain.architecture import Architecture, random_config, read_architecture
+from pretrain.bases import RANDOM_PREFIX, is_random, resolve_base
+from pretrain.checkpoint import load_checkpoint, random_weights
+from pretrain.config import ModelConfig
+from tokenizer.rows import PackedRows
+
+SPECIAL_IDS, FIRST_ID, MASK_ID = (0, 1, 2, 3, 4), 2, 4  # of made-up rows
+HEAD_WIDTH = 32  # of LAYERSxWIDTH models, as MiniLM's
+
+
+def named_model(config: ModelConfig) -> tuple[Architecture, dict[str, np.ndarray]]:
+    """The model that `config.model` names, and its weights."""
+    sized = re.fullmatch(r"([1-9][0-9]?)x([1-9][0-9]{1,4})", config.model)
+    if not sized and not is_random(config.model):
+        checkpoint = load_checkpoint(resolve_base(config.model))
+        return checkpoint.architecture, checkpoint.weights
+    size = config.model.removeprefix(RANDOM_PREFIX)
+    fields = random_config("small" if sized else size, config.vocab_size)
+    if sized:
+        layers, width = int(sized[1]), int(sized[2])
+        require(width % HEAD_WIDTH == 0, f"model {config.model}: the width must be a multiple of {HEAD_WIDTH}")
+        shape = {"num_hidden_layers": layers, "hidden_size": width, "num_attention_heads": width // HEAD_WIDTH}
+        fields |= shape | {"intermediate_size": 4 * width, "max_position_embeddings": max(512, config.row_length)}
+    architecture = read_architecture(fields, config.model)
+    return architecture, random_weights(architecture, seed=0)
+
+
+def made_up_rows(config: ModelConfig, vocab_size: int) -> PackedRows:
+    """Rows full of random ordinary tokens, one text each."""
+    ids_BT = np.random.default_rng(0).integers(
+        len(SPECIAL_IDS), vocab_size, (4 * config.batch_rows, config.row_length), np.int64
+    )
+    ids_BT[:, 0] = FIRST_ID
+    return PackedRows(ids_BT.astype(np.uint32), FIRST_ID, padding_id=0, text_bytes=0, text_tokens=ids_BT.size)
