@@ -13,7 +13,7 @@ from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from corpora.errors import StackbertError
 from finetune.config import CompareConfig
 from finetune.study import Study, load_study, run_study
-from pretrain.config import BenchConfig, PreflightConfig, PretrainConfig
+from pretrain.commands import COMMANDS as PRETRAIN_COMMANDS
 from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
 
 HELP = """usage: stackbert ROOM VERB [options], or stackbert run [STUDY.toml] [options]
@@ -35,6 +35,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
   pretrain transfer    the held-out loss at step 0 of each start for a new vocabulary
   pretrain bench       tokens a second of a training step here, and the machine's ceiling
+  pretrain plan        what a run will take, here and on TPU slices: hours, disk, memory, money
   pretrain preflight   a model + a TPU slice that is not here -> whether the step fits, and its best speed
   finetune compare     checkpoints + a labelled set -> two-phase fine-tuning, table and report
   finetune predict     a fine-tuned classifier + a text -> its labels
@@ -178,59 +179,6 @@ def tokenizer_report(
     report_tokenizers(posts, {name: resolve_base(place) for name, place in tokenizers.items()}, out, config)
 
 
-def pretrain_run(
-    rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig], out: Path
-) -> None:
-    """Continue masked-language-model pretraining of a base on packed rows; goes on where a stopped run was.
-
-    Args:
-        rows: Output of 'tokenizer encode'.
-        tokenizer: The tokenizer that the rows were encoded with.
-        out: Folder to write.
-    """
-    from pretrain.bases import resolve_base
-    from pretrain.training import pretrain
-
-    pretrain(rows, resolve_base(tokenizer), out, config)
-
-
-def pretrain_transfer(
-    rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig]
-) -> None:
-    """Print the held-out loss at step 0, and its bits a byte, of each way to carry a base over to a vocabulary.
-
-    Args:
-        rows: Output of 'tokenizer encode'.
-        tokenizer: The tokenizer that the rows were encoded with.
-    """
-    from pretrain.bases import resolve_base
-    from pretrain.starts import measure_starts, starts_table
-
-    starts = list(measure_starts(rows, resolve_base(tokenizer), config))
-    print("\n".join(dict.fromkeys(note for start in starts for note in start.notes)), starts_table(starts), sep="\n\n")
-
-
-def pretrain_bench(config: OmitArgPrefixes[BenchConfig], rows: Path | None = None) -> None:
-    """Time the training step of a model here, beside the machine's own matrix products.
-
-    Args:
-        rows: Output of 'tokenizer encode' to read; without it, made-up rows without padding.
-    """
-    from pretrain.bench import run_bench
-
-    print(run_bench(config, rows))
-
-
-def pretrain_preflight(config: OmitArgPrefixes[PreflightConfig]) -> None:
-    """Compile the training step for a TPU slice that is not here: whether it fits, and how fast it can be at best."""
-    from pretrain.preflight import largest_batch, preflight
-
-    result = preflight(config)
-    print(result, flush=True)
-    if config.find_batch:
-        print(f"\nlargest batch that fits:\n{largest_batch(config, result)}")
-
-
 def finetune_compare(
     labels: Positional[Path], checkpoints: dict[str, str], config: OmitArgPrefixes[CompareConfig], out: Path
 ) -> None:
@@ -288,10 +236,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "tokenizer encode": tokenizer_encode,
     "tokenizer report": tokenizer_report,
     "tokenizer bench": tokenizer_bench,
-    "pretrain run": pretrain_run,
-    "pretrain transfer": pretrain_transfer,
-    "pretrain bench": pretrain_bench,
-    "pretrain preflight": pretrain_preflight,
+    **PRETRAIN_COMMANDS,
     "finetune compare": finetune_compare,
     "finetune predict": finetune_predict,
 }

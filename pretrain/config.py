@@ -145,3 +145,30 @@ class PreflightConfig(ModelConfig):
     """Also find the largest batch that fits, by compiling a few more."""
     compiler_python: str = ""
     """Python that has jax and libtpu, where it is not this one: /path/to/venv/bin/python."""
+
+
+@dataclass(frozen=True)
+class PretrainPlanConfig:
+    """What to reckon for a pretraining run before it begins."""
+
+    topologies: tuple[str, ...] = ()
+    """TPU slices to compile for, as v5e:2x4 and v6e:2x2."""
+    price_here: float = 0.0
+    """Money an hour of this machine; 0: not reckoned."""
+    price_chip: float = 0.0
+    """Money an hour of one TPU chip; 0: not reckoned."""
+    text_gigabytes: float = 0.0
+    """Size of the text that an epoch reads, where the rows are a sample of it; 0: the rows' own. The posts of the full
+    Stack Overflow dump are some 47 when cleaned."""
+    roofline_share: float = 0.4
+    """Share of the roofline that a TPU is taken to reach; a well-filled one reaches a third to a half."""
+    seconds: float = 60.0
+    """Time to train here for the measurement."""
+    compiler_python: str = ""
+    """Python that has jax and libtpu, where it is not this one."""
+
+    def __post_init__(self) -> None:
+        for name in ("price_here", "price_chip", "text_gigabytes"):
+            require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
+        require(0 < self.roofline_share <= 1, f"roofline_share {self.roofline_share}: must be above 0, and 1 at most")
+        require(self.seconds > 0, f"seconds {self.seconds}: must be above 0")

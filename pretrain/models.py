@@ -14,10 +14,11 @@ from pretrain.config import ModelConfig
 from tokenizer.rows import PackedRows
 
 SPECIAL_IDS, FIRST_ID, MASK_ID = (0, 1, 2, 3, 4), 2, 4  # of made-up rows
+Model = tuple[Architecture, dict[str, np.ndarray]]
 HEAD_WIDTH = 32  # of LAYERSxWIDTH models, as MiniLM's
 
 
-def named_model(config: ModelConfig) -> tuple[Architecture, dict[str, np.ndarray]]:
+def named_model(config: ModelConfig) -> Model:
     """The model that `config.model` names, and its weights."""
     sized = re.fullmatch(r"([1-9][0-9]?)x([1-9][0-9]{1,4})", config.model)
     if not sized and not is_random(config.model):

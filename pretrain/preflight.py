@@ -19,7 +19,7 @@ from pretrain import tpu_compiler
 from pretrain.config import ModelConfig, PreflightConfig, PretrainConfig
 from pretrain.encoder import Encoder
 from pretrain.masking import MaskedBatch, Masker
-from pretrain.models import MASK_ID, SPECIAL_IDS, named_model
+from pretrain.models import MASK_ID, SPECIAL_IDS, Model, named_model
 from pretrain.step import MlmStep
 
 GIB = 2**30
@@ -106,8 +106,8 @@ class Preflight:
         return self.bytes_accessed / self.chip.memory_bandwidth
 
 
-def preflight(config: PreflightConfig) -> Preflight:
-    """Compile the training step for `config.topology`.
+def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
+    """Compile the training step of `model`, or else of the one that `config` names, for `config.topology`.
 
     Raises StackbertError where the topology or the compiler is not known, or the step holds what a TPU cannot do.
     """
@@ -117,7 +117,7 @@ def preflight(config: PreflightConfig) -> Preflight:
         config.batch_rows % chips == 0,
         f"batch_rows {config.batch_rows}: must be a multiple of the {chips} chips of {config.topology}",
     )
-    text, weights = step_program(config, config.batch_rows // chips)
+    text, weights = step_program(config, config.batch_rows // chips, model or named_model(config))
     found = _compile(text, config)
     memory, fits = _memory(found, chip_of(config.topology))
     return Preflight(
@@ -160,9 +160,9 @@ def largest_batch(
     return low
 
 
-def step_program(config: ModelConfig, rows: int) -> tuple[str, int]:
+def step_program(config: ModelConfig, rows: int, model: Model) -> tuple[str, int]:
     """StableHLO of the whole training step on `rows` rows, in bfloat16, and the number of parameters."""
-    architecture, weights = named_model(config)
+    architecture, weights = model
     with tf.device("CPU:0"):
         encoder = Encoder(architecture, weights, tf.bfloat16)
         step = MlmStep(encoder, PretrainConfig(mask_rate=config.mask_rate), total_steps=1_000)

@@ -8,16 +8,16 @@ from typing import get_args
 
 import numpy as np
 
-from corpora.errors import StackbertError
 from pretrain.batches import held_out_batches
 from pretrain.config import PretrainConfig, Transfer
 from pretrain.device import choose_dtype
 from pretrain.encoder import Encoder
 from pretrain.masking import Masker
+from pretrain.origin import starting_checkpoint
 from pretrain.step import MlmStep
-from pretrain.training import starting_checkpoint
+from pretrain.training import check_tokenizer
 from tokenizer.reader import load_reader
-from tokenizer.rows import identify_tokenizer, load_rows, tokenizer_of_rows
+from tokenizer.rows import load_rows
 
 INITIALISERS: tuple[Transfer, ...] = get_args(Transfer)
 
@@ -39,8 +39,7 @@ def measure_starts(rows: Path, tokenizer: Path, config: PretrainConfig) -> Itera
 
     Raises StackbertError where `rows` were encoded with another tokenizer.
     """
-    if identify_tokenizer(tokenizer) != tokenizer_of_rows(rows):
-        raise StackbertError(f"{rows}: was encoded with another tokenizer than the one in {tokenizer}")
+    check_tokenizer(rows, tokenizer)
     reader, train, held_out = load_reader(tokenizer), load_rows(rows, "train"), load_rows(rows, "held_out")
     masker = Masker(reader.vocab_size, reader.special_ids, reader.mask_id, config.mask_rate)
     batches = held_out_batches(held_out, masker, config.batch_rows, config.held_out_rows, config.seed)

@@ -14,7 +14,7 @@ import stackbert
 from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.study import Study
-from pretrain.config import BenchConfig, PreflightConfig, PretrainConfig
+from pretrain.config import BenchConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
 
 CONFIGS = {
@@ -31,6 +31,7 @@ CONFIGS = {
     "pretrain run": (PretrainConfig,),
     "pretrain transfer": (PretrainConfig,),
     "pretrain bench": (BenchConfig,),
+    "pretrain plan": (PretrainConfig, PretrainPlanConfig),
     "pretrain preflight": (PreflightConfig,),
     "finetune compare": (CompareConfig, FinetuneConfig),
     "finetune predict": (),

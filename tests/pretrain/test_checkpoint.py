@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from pretrain.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from pretrain.config import PretrainConfig
-from pretrain.training import starting_checkpoint
+from pretrain.origin import starting_checkpoint
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.reader import load_reader
 from tokenizer.rows import PackedRows

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from corpora.errors import StackbertError
 from pretrain.config import ModelConfig, PreflightConfig
+from pretrain.models import named_model
 from pretrain.preflight import GIB, Preflight, largest_batch, preflight, stablehlo, step_program
 from pretrain.tpu_compiler import readable
 
@@ -22,7 +23,8 @@ def result(**changes) -> Preflight:
 
 
 def test_program_is_the_whole_step():
-    program, weights = step_program(ModelConfig(model="1x32", vocab_size=200, row_length=16), 4)
+    config = ModelConfig(model="1x32", vocab_size=200, row_length=16)
+    program, weights = step_program(config, 4, named_model(config))
     assert program.count("stablehlo.dot") >= 3 * 6, "forward and both products of each gradient"
     assert "tensor<200x32xf32>" in program
     assert weights == 200 * 32 + 512 * 32 + 2 * 32 + 2 * 32 + 12 * 32**2 + 13 * 32 + 32**2 + 32 + 2 * 32 + 200

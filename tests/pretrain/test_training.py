@@ -22,9 +22,10 @@ from pretrain.config import PretrainConfig
 from pretrain.encoder import Encoder
 from pretrain.masking import Masker
 from pretrain.randomness import stream
+from pretrain.run import TrainingError
 from pretrain.state import RunState
 from pretrain.step import MlmStep
-from pretrain.training import TrainingError, pretrain
+from pretrain.training import pretrain
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.reader import load_reader

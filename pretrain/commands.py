@@ -1,0 +1,82 @@
+"""The commands 'stackbert pretrain VERB'; what they call is imported when they are, as TensorFlow takes its time."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from pretrain.bases import resolve_base
+from pretrain.config import BenchConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
+
+
+def run(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig], out: Path) -> None:
+    """Continue masked-language-model pretraining of a base on packed rows; goes on where a stopped run was.
+
+    Args:
+        rows: Output of 'tokenizer encode'.
+        tokenizer: The tokenizer that the rows were encoded with.
+        out: Folder to write.
+    """
+    from pretrain.training import pretrain
+
+    pretrain(rows, resolve_base(tokenizer), out, config)
+
+
+def transfer(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig]) -> None:
+    """Print the held-out loss at step 0, and its bits a byte, of each way to carry a base over to a vocabulary.
+
+    Args:
+        rows: Output of 'tokenizer encode'.
+        tokenizer: The tokenizer that the rows were encoded with.
+    """
+    from pretrain.starts import measure_starts, starts_table
+
+    starts = list(measure_starts(rows, resolve_base(tokenizer), config))
+    print("\n".join(dict.fromkeys(note for start in starts for note in start.notes)), starts_table(starts), sep="\n\n")
+
+
+def bench(config: OmitArgPrefixes[BenchConfig], rows: Path | None = None) -> None:
+    """Time the training step of a model here, beside the machine's own matrix products.
+
+    Args:
+        rows: Output of 'tokenizer encode' to read; without it, made-up rows without padding.
+    """
+    from pretrain.bench import run_bench
+
+    print(run_bench(config, rows))
+
+
+def plan(
+    rows: Positional[Path],
+    tokenizer: Positional[str],
+    config: OmitArgPrefixes[PretrainConfig],
+    plan: OmitArgPrefixes[PretrainPlanConfig],
+) -> None:
+    """Say what a run will take: tokens, steps, hours, disk, memory and money, here and on TPU slices.
+
+    Args:
+        rows: Output of 'tokenizer encode', of all the text or of a sample of it.
+        tokenizer: The tokenizer that the rows were encoded with.
+    """
+    from pretrain.plan import plan_pretraining
+
+    print(plan_pretraining(rows, resolve_base(tokenizer), config, plan))
+
+
+def preflight(config: OmitArgPrefixes[PreflightConfig]) -> None:
+    """Compile the training step for a TPU slice that is not here: whether it fits, and how fast it can be at best."""
+    from pretrain.preflight import largest_batch, preflight
+
+    result = preflight(config)
+    print(result, flush=True)
+    if config.find_batch:
+        print(f"\nlargest batch that fits:\n{largest_batch(config, result)}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "pretrain run": run,
+    "pretrain transfer": transfer,
+    "pretrain bench": bench,
+    "pretrain plan": plan,
+    "pretrain preflight": preflight,
+}

@@ -1,0 +1,271 @@
+"""One pretraining run: steps, held-out losses, saved states, exported checkpoints."""
+
+# B rows of a batch, T tokens
+
+import hashlib
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from corpora.artifact import REQUEST, SCRATCH, write_json
+from corpora.errors import StackbertError
+from pretrain.batches import TrainingBatches, held_out_batches
+from pretrain.card import write_card
+from pretrain.checkpoint import save_checkpoint
+from pretrain.config import PretrainConfig
+from pretrain.device import choose_dtype
+from pretrain.encoder import Encoder
+from pretrain.masking import MaskedBatch, Masker
+from pretrain.meter import Meter
+from pretrain.origin import starting_checkpoint, tokenizer_of_base
+from pretrain.replicas import Replicas
+from pretrain.state import STOPPED_EXIT_CODE, RunState, Stopped
+from pretrain.step import MlmStep, StepFigures
+from pretrain.timing import WARM_UP_STEPS, step_seconds
+from tokenizer.reader import load_reader
+from tokenizer.rows import load_rows, tokenizer_of_rows
+
+CHECKPOINTS = "checkpoints"
+DTYPES = (tf.float32, tf.bfloat16)
+STEPS_AT_ONCE = 50  # on accelerators, whose steps are short beside what a call costs
+LOSS_BLOWN_UP = 50.0  # nats; ln of any vocabulary is below 13
+
+
+class TrainingError(StackbertError):
+    """The loss is no longer a number, or a device is gone."""
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """Seconds that parts of a run take here."""
+
+    preparing: float
+    """Tracing, compiling and the first steps."""
+    step: float
+    """Mean, batch preparation included."""
+    evaluation: float
+
+
+class Run:
+    """One pretraining run: the chief's, which writes to its staging folder, or another worker's, which has none."""
+
+    def __init__(self, rows: Path, tokenizer: Path, folder: Path | None, config: PretrainConfig, replicas: Replicas):
+        self._rows, self._tokenizer, self._folder, self._config = rows, tokenizer, folder, config
+        self._replicas = replicas
+        replicas.check(config.batch_rows)
+        self.train_rows, self._held_out_rows = load_rows(rows, "train"), load_rows(rows, "held_out")
+        self._reader = load_reader(tokenizer)
+        self.start, self._notes = starting_checkpoint(config, self._reader, self.train_rows)
+        row_length = self.train_rows.ids.shape[1]
+        self.batch_tokens = config.batch_rows * row_length
+        if row_length > self.start.architecture.max_length:
+            raise StackbertError(
+                f"{rows}: rows of {row_length} tokens, but the base reads {self.start.architecture.max_length} at "
+                "most; encode with a smaller row_length"
+            )
+        self._state = RunState(self._state_folder(), self._identity(), config.save_seconds)
+        self._history: list[dict[str, float]] = self._state.memo.setdefault("history", [])
+        dtype = DTYPES[self._chosen("precision", lambda: DTYPES.index(choose_dtype(config.precision)))]
+        with replicas.scope():
+            encoder = Encoder(self.start.architecture, self.start.weights, dtype)
+        reader = self._reader
+        masker = Masker(reader.vocab_size, reader.special_ids, reader.mask_id, config.mask_rate)
+        self._batches = TrainingBatches(self.train_rows, masker, config.batch_rows, config.seed)
+        self.total_steps = self._chosen("steps", lambda: self._budget(encoder))
+        with replicas.scope():
+            self._step = MlmStep(encoder, config, self.total_steps, self._embedding_steps(), replicas)
+        self._held_out = held_out_batches(
+            self._held_out_rows, masker, config.batch_rows, config.held_out_rows, config.seed
+        )
+        self._state.track(encoder=encoder, **self._step.optimizers)
+        self._notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
+        if replicas.count > 1:
+            self._notes.append(f"{replicas.count} devices share each batch")
+
+    def train(self) -> dict[str, Any]:
+        """Train to the end and export; returns the counts for the manifest."""
+        for note in self._notes:
+            self._say(note)
+        self._resume()
+        log = tf.summary.create_noop_writer()
+        if self._folder:
+            log = tf.summary.create_file_writer(str(self._folder / "tensorboard"))
+        with self._state.stopping_cleanly(), log.as_default():
+            if not self._replicas.agree(len(self._history)):
+                self._evaluate(0)
+            self._loop()
+        if self._folder:
+            self._export(self._folder)
+            write_card(self._folder, self._config, self._notes, self._history)
+        return {
+            "steps": self.total_steps,
+            "tokens": self.total_steps * self.batch_tokens,
+            "epochs": round(self.total_steps * self._config.batch_rows / len(self.train_rows.ids), 3),
+            "precision": self._step.encoder.dtype.name,
+            "devices": self._replicas.count,
+            "updates_left_out": self._step.left_out,
+            "notes": self._notes,
+            "held_out_before": self._history[0],
+            "held_out_after": self._history[-1],
+        }
+
+    @property
+    def num_weights(self) -> int:
+        """Parameters."""
+        return sum(array.size for array in self.start.weights.values())
+
+    def take_times(self, seconds: float) -> RunTimes:
+        """Evaluate, and train for so many seconds, at least two steps; changes the weights and writes nothing."""
+        batches = self._replicas.distributed(partial(self._batches.dataset, 0, self.total_steps))
+        begun = time.monotonic()
+        self._evaluate(0)
+        for step in range(WARM_UP_STEPS):
+            self._step.train(next(batches), step)
+        ready = time.monotonic()
+        self._evaluate(0)
+        evaluated = time.monotonic()
+        steps = 0
+        while steps < WARM_UP_STEPS or time.monotonic() - evaluated < seconds:
+            self._step.train(next(batches), WARM_UP_STEPS + steps)
+            steps += 1
+        return RunTimes(ready - begun, (time.monotonic() - evaluated) / steps, evaluated - ready)
+
+    def _say(self, text: str) -> None:
+        if self._folder:
+            print(text)
+
+    def _state_folder(self) -> str | None:
+        """Where the states are; a worker beside the chief gets its state from the chief."""
+        if not self._folder:
+            return None
+        return self._config.state_folder or str(self._folder / SCRATCH)
+
+    def _identity(self) -> str:
+        """What tells this run's states from another's."""
+        request = (self._folder / REQUEST).read_bytes() if self._folder else b""
+        return hashlib.sha256(request).hexdigest()
+
+    def _chosen(self, name: str, choose: Callable[[], int]) -> int:
+        """What was chosen at the run's beginning, and is kept with its state: the chief's choice."""
+        known = self._replicas.agree(self._state.memo.get(name, -1))
+        self._state.memo[name] = known if known >= 0 else self._replicas.agree(choose())
+        return int(self._state.memo[name])
+
+    def _budget(self, encoder: Encoder) -> int:
+        """The number of steps that the configured budget allows."""
+        config = self._config
+        if config.minutes:
+            seconds = step_seconds(encoder, config, self._replicas, self._batches)
+            encoder.assign(self.start.weights)
+            return max(1, round(config.minutes * 60 / seconds))
+        if config.epochs:
+            return math.ceil(config.epochs * len(self.train_rows.ids) / config.batch_rows)
+        return config.steps or max(1, config.tokens // self.batch_tokens)
+
+    def _embedding_steps(self) -> int:
+        """Steps that train the word table and the head alone: none where the base keeps its vocabulary."""
+        is_new = tokenizer_of_rows(self._rows) != tokenizer_of_base(self._config.base)
+        return round(self.total_steps * self._config.embeddings_first) if is_new else 0
+
+    def _resume(self) -> None:
+        if self._state.restore():
+            self._say(f"going on from step {self._step.done:,} of {self.total_steps:,}")
+        self._replicas.take_over(self._step.state)
+
+    def _loop(self) -> None:
+        step, total = self._step.done, self.total_steps
+        evaluate_at = spread(self._config.evaluations, total) | {total}
+        export_at = spread(self._config.exports, total)
+        batches = self._replicas.distributed(partial(self._batches.dataset, step, total))
+        meter = Meter(step, total, self.batch_tokens, self._replicas.is_chief)
+        while step < total:
+            stops = [at for at in evaluate_at | export_at if at > step]
+            count = min(self._steps_at_once(), self._step.window_end(step, total) - step, min(stops) - step)
+            figures = self._train(batches, step, count)
+            step += count
+            meter.add(step, figures)
+            if step in evaluate_at:
+                self._evaluate(step)
+            if step in export_at and self._folder:
+                self._export_along(self._folder / CHECKPOINTS / f"step-{step}")
+            meter.report_if_due()
+            if figures[-1].stopping and step < total:
+                self._state.save(step)
+                raise Stopped(STOPPED_EXIT_CODE)
+            if step < total:
+                self._state.save_if_due(step)
+        meter.report()
+        self._state.save(total)
+
+    def _steps_at_once(self) -> int:
+        return self._config.steps_at_once or (STEPS_AT_ONCE if self._replicas.compiles_accelerated else 1)
+
+    def _train(self, batches: Iterator[MaskedBatch], step: int, count: int) -> list[StepFigures]:
+        """Take `count` steps; raises TrainingError where one of them is not a number."""
+        asked = self._state.asked_to_stop
+        try:
+            if count == 1:
+                figures = [self._step.train(next(batches), step, asked)]
+            else:
+                figures = self._step.train_many(batches, step, count, asked)
+        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+            raise TrainingError(
+                f"step {step + 1}: a device or another worker is gone ({error.message.splitlines()[0][:200]}); start "
+                "the same command on all machines again, and it goes on from the last saved state"
+            ) from None
+        for number, one in enumerate(figures, step + 1):
+            if not math.isfinite(one.loss) or not math.isfinite(one.gradient_norm) or one.loss > LOSS_BLOWN_UP:
+                window = f" (of steps {step + 1} to {step + count}, taken in one call)" if count > 1 else ""
+                raise TrainingError(
+                    f"step {number}{window}: loss {one.loss}, gradient norm {one.gradient_norm}; the last good state "
+                    f"is kept in {self._state_folder()}. Lower learning_rate, or use precision float32"
+                )
+        return figures
+
+    def _evaluate(self, step: int) -> None:
+        sums = np.sum([self._step.evaluate(batch) for batch in self._held_out], axis=0)
+        loss, accuracy = (float(part / sums[2]) for part in sums[:2])
+        point = {
+            "step": step,
+            "tokens": step * self.batch_tokens,
+            "loss": loss,
+            "accuracy": accuracy,
+            "bits_per_byte": loss / math.log(2) * self._held_out_rows.tokens_per_byte,
+        }
+        measured = f"loss {loss:.3f}, accuracy {accuracy:.3f}, {point['bits_per_byte']:.3f} bits a byte"
+        self._say(f"held out at step {step:,}: {measured}")
+        for name in ("loss", "accuracy", "bits_per_byte"):
+            tf.summary.scalar(f"held_out_{name}", point[name], step)
+        self._history.append(point)
+        if self._folder:
+            write_json(self._folder / "history.json", self._history)
+
+    def _export(self, folder: Path) -> None:
+        adapted = replace(self.start, weights=self._step.encoder.numpy_weights(), has_mlm_head=True)
+        save_checkpoint(adapted, self._tokenizer, folder)
+
+    def _export_along(self, folder: Path) -> None:
+        """Export, whole or not at all; once more where the run went on from before."""
+        partial_folder = folder.with_suffix(".partial")
+        for leftover in (folder, partial_folder):
+            shutil.rmtree(leftover, ignore_errors=True)
+        partial_folder.mkdir(parents=True)
+        self._export(partial_folder)
+        partial_folder.rename(folder)
+
+
+def spread(count: int, total: int) -> set[int]:
+    """`count` steps evenly spread before the last.
+
+    >>> sorted(spread(3, 100))
+    [25, 50, 75]
+    """
+    return {round(total * number / (count + 1)) for number in range(1, count + 1)} - {0, total}
