@@ -6,7 +6,9 @@ from typing import Any, Literal, cast
 
 from corpora.errors import StackbertError
 
-Family = Literal["bert", "distilbert", "roberta"]
+Family = Literal["bert", "distilbert", "roberta", "camembert"]
+PREFIXES = {"bert": "bert", "distilbert": "distilbert", "roberta": "roberta", "camembert": "roberta"}
+"""What the names of a family's encoder tensors begin with; CamemBERT is a RoBERTa."""
 
 SIZES = {  # layers, width; Turc et al. 2019 (arXiv 1908.08962), heads of 64
     "tiny": (2, 128),
@@ -29,10 +31,15 @@ class Architecture:
     max_positions: int
     """Rows of the position table."""
     first_position: int
-    """Position of a text's first token: 0, or 2 for RoBERTa, whose padding takes 0 and 1."""
+    """Position of a text's first token: 0, or 2 for RoBERTa and CamemBERT, whose padding takes 0 and 1."""
     num_types: int
     """Rows of the token-type table; 0 where there is none."""
     norm_epsilon: float
+
+    @property
+    def prefix(self) -> str:
+        """What the encoder's Hugging Face names begin with."""
+        return PREFIXES[self.family]
 
     @property
     def max_length(self) -> int:
@@ -70,13 +77,11 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
     Raises StackbertError for a family or variant that the encoder does not compute.
     """
     family = config.get("model_type")
-    names = {
-        "bert": ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
-        "roberta": ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act"),
-        "distilbert": ("dim", "n_layers", "n_heads", "hidden_dim", "activation"),
-    }.get(str(family))
-    if names is None:
-        raise StackbertError(f"{where}: model_type is {family!r}; supported are bert, distilbert and roberta")
+    if str(family) not in PREFIXES:
+        raise StackbertError(f"{where}: model_type is {family!r}; supported are {', '.join(PREFIXES)}")
+    names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act")
+    if family == "distilbert":
+        names = ("dim", "n_layers", "n_heads", "hidden_dim", "activation")
     needed = (*names[:4], "vocab_size", "max_position_embeddings")
     missing = [name for name in needed if name not in config]
     if missing:
@@ -102,7 +107,7 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
         num_heads=num_heads,
         intermediate_dim=intermediate_dim,
         max_positions=config["max_position_embeddings"],
-        first_position=config.get("pad_token_id", 1) + 1 if family == "roberta" else 0,
+        first_position=config.get("pad_token_id", 1) + 1 if PREFIXES[str(family)] == "roberta" else 0,
         num_types=0 if family == "distilbert" else config.get("type_vocab_size", 2),
         norm_epsilon=1e-12 if family == "distilbert" else config.get("layer_norm_eps", 1e-12),
     )
@@ -137,7 +142,8 @@ def hugging_face_names(architecture: Architecture) -> dict[str, tuple[str, ...]]
         modules = dict(_distilbert_modules(architecture.num_layers))
         tables = ("distilbert.embeddings", "vocab_projector.bias")
     else:
-        prefix, head = ("bert", "cls.predictions") if architecture.family == "bert" else ("roberta", "lm_head")
+        prefix = architecture.prefix
+        head = "cls.predictions" if prefix == "bert" else "lm_head"
         modules = dict(_bert_modules(prefix, architecture.num_layers)) | _bert_head_modules(head)
         tables = (f"{prefix}.embeddings", f"{head}.bias")
     embeddings, mlm_bias = tables

@@ -28,6 +28,12 @@ PASSED_OVER = (
     ),
     *("vocab_projector.weight", "position_ids"),
 )
+CLASS_NAMES = {
+    "bert": "BertForMaskedLM",
+    "distilbert": "DistilBertForMaskedLM",
+    "roberta": "RobertaForMaskedLM",
+    "camembert": "CamembertForMaskedLM",
+}
 OLD_NORM_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 Weights = dict[str, np.ndarray]
@@ -80,12 +86,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path) -> None:
     """Write `config.json`, `model.safetensors` (float32, with the MLM head) and the files of `tokenizer`."""
-    class_names = {"bert": "BertForMaskedLM", "distilbert": "DistilBertForMaskedLM", "roberta": "RobertaForMaskedLM"}
     config = {
         **checkpoint.config,
         "vocab_size": checkpoint.architecture.vocab_size,
         "max_position_embeddings": checkpoint.architecture.max_positions,
-        "architectures": [class_names[checkpoint.architecture.family]],
+        "architectures": [CLASS_NAMES[checkpoint.architecture.family]],
         "dtype": "float32",
     }
     config.pop("torch_dtype", None)
@@ -116,7 +121,7 @@ def with_vocabulary(
     """
     architecture = replace(checkpoint.architecture, vocab_size=len(word_VH))
     weights = checkpoint.weights | {"embeddings/word": word_VH, "mlm/bias": bias_V}
-    if architecture.family == "roberta":
+    if architecture.prefix == "roberta":
         shift = special_ids["pad_token_id"] + 1 - architecture.first_position
         table = weights["embeddings/position"]
         # the rows up to the id of padding are never read: they go, or are repeated, so that a text's first token keeps
@@ -163,7 +168,7 @@ def new_head(architecture: Architecture) -> Weights:
 
 def _canonical(stored: Weights, architecture: Architecture) -> Weights:
     """Tensors under the names of a full model: older LayerNorm names renamed, the prefix put before bare ones."""
-    prefix = f"{architecture.family}."
+    prefix = f"{architecture.prefix}."
     heads = ("cls.", "lm_head.", "vocab_", "classifier.", "pre_classifier.")
     tensors: Weights = {}
     for name, tensor in stored.items():

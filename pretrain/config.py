@@ -9,6 +9,7 @@ Transfer = Literal["mean", "random", "similar"]
 Schedule = Literal["linear", "cosine", "wsd"]
 Device = Literal["auto", "cpu", "gpu", "tpu"]
 
+REPLACED_BY_MASK, REPLACED_BY_RANDOM = 0.8, 0.1  # Devlin et al. 2019, section 3.1; the rest stays as it is
 RUN_FIELDS = ("device", "rows_at_once", "steps_at_once", "state_folder", "save_seconds")
 """Of PretrainConfig: how a run is carried out; the result does not depend on it, but for the rounding of sums."""
 
@@ -22,6 +23,8 @@ class PretrainConfig:
     transfer: Transfer = "mean"
     """Start of a token the base does not have: the mean of its old pieces' vectors (FVT), noise, or a mean of the
     shared tokens that are used most like it in the rows (FOCUS)."""
+    extend_positions: bool = False
+    """Rows longer than the base reads: the base's position vectors are taken again from the first; else refused."""
     embeddings_first: float = 0.0
     """Share of the steps, before the others, that train only the word table and the MLM head; taken where the
     vocabulary is a new one."""
@@ -54,7 +57,13 @@ class PretrainConfig:
     spike_factor: float = 10.0
     """A step whose gradient norm is more than so many times the running mean changes nothing; 0: any step counts."""
     mask_rate: float = 0.15
-    """Share of a row's ordinary tokens to predict; 80 % become [MASK], 10 % a random token, 10 % stay."""
+    """Share of a row's ordinary tokens to predict."""
+    mask_share: float = REPLACED_BY_MASK
+    """Share of those that become [MASK]."""
+    random_share: float = REPLACED_BY_RANDOM
+    """Share of those that become a random token; the rest stay as they are."""
+    whole_words: bool = False
+    """Predict all tokens of a word or none (whole-word masking)."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto takes bfloat16 where it is quicker. Weights stay float32."""
     seed: int = 0
@@ -84,6 +93,11 @@ class PretrainConfig:
         require(len(budgets) <= 1, f"{' and '.join(budgets)}: give one budget")
         require(not 0 < self.spike_factor <= 1, f"spike_factor {self.spike_factor}: must be above 1, or 0")
         require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
+        shares = self.mask_share + self.random_share
+        require(
+            self.mask_share >= 0 and self.random_share >= 0 and shares <= 1,
+            f"mask_share {self.mask_share}, random_share {self.random_share}: must be 0 or more, their sum 1 at most",
+        )
         require(0 <= self.embeddings_first < 1, f"embeddings_first {self.embeddings_first}: must be from 0 to below 1")
         require(0 < self.decay_share <= 1, f"decay_share {self.decay_share}: must be above 0, and 1 at most")
         require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from corpora.errors import require
 from pretrain.architecture import random_config, read_architecture
 from pretrain.bases import RANDOM_PREFIX, is_random, resolve_base
 from pretrain.checkpoint import Checkpoint, load_checkpoint, random_weights
 from pretrain.config import PretrainConfig
+from pretrain.positions import with_positions
 from pretrain.similarity import token_vectors
 from pretrain.transfer import check_vocabulary, transfer_vocabulary
 from tokenizer.reader import TextReader, load_reader
@@ -47,6 +49,15 @@ def starting_checkpoint(config: PretrainConfig, new: TextReader, rows: PackedRow
             f"{STARTS[config.transfer]}, {counts.unknown:,} unknown to the base start from noise"
         ]
     check_vocabulary(start, new)
+    row_length = rows.ids.shape[1]
+    if row_length > start.architecture.max_length:
+        require(
+            config.extend_positions,
+            f"rows of {row_length} tokens, but the base reads {start.architecture.max_length} at most; encode with a "
+            "smaller row_length, or set extend_positions",
+        )
+        notes.append(f"positions from {start.architecture.max_length} on take the vectors of the first ones again")
+        start = with_positions(start, row_length)
     if not start.has_mlm_head:
         notes.append("the base has no MLM head: a new one was made")
         unigrams_V = _unigrams(rows, new)

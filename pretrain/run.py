@@ -23,7 +23,7 @@ from pretrain.checkpoint import save_checkpoint
 from pretrain.config import PretrainConfig
 from pretrain.device import choose_dtype
 from pretrain.encoder import Encoder
-from pretrain.masking import MaskedBatch, Masker
+from pretrain.masking import MaskedBatch, masker_of
 from pretrain.meter import Meter
 from pretrain.origin import starting_checkpoint, tokenizer_of_base
 from pretrain.replicas import Replicas
@@ -66,18 +66,12 @@ class Run:
         self.start, self._notes = starting_checkpoint(config, self._reader, self.train_rows)
         row_length = self.train_rows.ids.shape[1]
         self.batch_tokens = config.batch_rows * row_length
-        if row_length > self.start.architecture.max_length:
-            raise StackbertError(
-                f"{rows}: rows of {row_length} tokens, but the base reads {self.start.architecture.max_length} at "
-                "most; encode with a smaller row_length"
-            )
         self._state = RunState(self._state_folder(), self._identity(), config.save_seconds)
         self._history: list[dict[str, float]] = self._state.memo.setdefault("history", [])
         dtype = DTYPES[self._chosen("precision", lambda: DTYPES.index(choose_dtype(config.precision)))]
         with replicas.scope():
             encoder = Encoder(self.start.architecture, self.start.weights, dtype)
-        reader = self._reader
-        masker = Masker(reader.vocab_size, reader.special_ids, reader.mask_id, config.mask_rate)
+        masker = masker_of(self._reader, config)
         self._batches = TrainingBatches(self.train_rows, masker, config.batch_rows, config.seed)
         self.total_steps = self._chosen("steps", lambda: self._budget(encoder))
         with replicas.scope():

@@ -12,7 +12,7 @@ from pretrain.batches import held_out_batches
 from pretrain.config import PretrainConfig, Transfer
 from pretrain.device import choose_dtype
 from pretrain.encoder import Encoder
-from pretrain.masking import Masker
+from pretrain.masking import masker_of
 from pretrain.origin import starting_checkpoint
 from pretrain.step import MlmStep
 from pretrain.training import check_tokenizer
@@ -41,7 +41,7 @@ def measure_starts(rows: Path, tokenizer: Path, config: PretrainConfig) -> Itera
     """
     check_tokenizer(rows, tokenizer)
     reader, train, held_out = load_reader(tokenizer), load_rows(rows, "train"), load_rows(rows, "held_out")
-    masker = Masker(reader.vocab_size, reader.special_ids, reader.mask_id, config.mask_rate)
+    masker = masker_of(reader, config)
     batches = held_out_batches(held_out, masker, config.batch_rows, config.held_out_rows, config.seed)
     dtype = choose_dtype(config.precision)
     step = None

@@ -108,8 +108,8 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
     """For each new token, the old ids that spell it; empty where they cannot.
 
     A token that begins a word is read by the old tokenizer; one that continues a word ('##ing') by the longest old
-    pieces that continue one. A vocabulary without '##' (RoBERTa's) marks the space before a word instead, so there a
-    word is read after a space, and what continues one is read bare.
+    pieces that continue one. A vocabulary without '##' marks the space before a word instead, so there a word is read
+    after a space, and what continues one is read bare (RoBERTa) or by the longest pieces without a mark (CamemBERT).
     """
     roles = dict(zip(new.special_ids, old.special_ids, strict=True))
     old_ids = old.tokenizer.get_vocab()
@@ -120,6 +120,7 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
         number for number, token in enumerate(tokens) if number not in roles and not token.startswith(CONTINUATION)
     ]
     continues = any(token.startswith(CONTINUATION) for token in old_ids)
+    is_marked = any(token.startswith(WORD_START) for token in old_ids)
     texts = [tokens[n] if continues or not tokens[n][:1].isalnum() else " " + tokens[n] for n in starts]
     read = dict(zip(starts, old.ids_without_specials(texts), strict=True))
     result = []
@@ -128,22 +129,22 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
             pieces = [roles[number]]
         elif number in read:
             pieces = [old_ids[token]] if continues and token in old_ids else read[number]
-        elif continues:
-            pieces = _greedy(token.removeprefix(CONTINUATION), old_ids)
+        elif continues or is_marked:
+            pieces = _greedy(token.removeprefix(CONTINUATION), old_ids, CONTINUATION if continues else "")
         else:
             pieces = next(iter(old.ids_without_specials([token.removeprefix(CONTINUATION)])))
         result.append([] if old.unknown_id in pieces and number not in roles else pieces)
     return result
 
 
-def _greedy(text: str, vocabulary: dict[str, int]) -> list[int]:
-    """Ids of the longest continuing pieces that spell `text`, from the left; empty where there are none."""
+def _greedy(text: str, vocabulary: dict[str, int], prefix: str) -> list[int]:
+    """Ids of the longest pieces with `prefix` that spell `text`, from the left; empty where there are none."""
     pieces: list[int] = []
     while text:
-        end = next((end for end in range(len(text), 0, -1) if CONTINUATION + text[:end] in vocabulary), 0)
+        end = next((end for end in range(len(text), 0, -1) if prefix + text[:end] in vocabulary), 0)
         if not end:
             return []
-        pieces.append(vocabulary[CONTINUATION + text[:end]])
+        pieces.append(vocabulary[prefix + text[:end]])
         text = text[end:]
     return pieces
 

@@ -30,7 +30,9 @@ def torch_outputs(family: str) -> dict[str, np.ndarray]:
     output = model(input_ids=ids, attention_mask=mask, labels=labels, output_hidden_states=True)
     output.loss.backward()
     arrays = {"hidden": output.hidden_states[-1], "logits": output.logits, "loss": output.loss}
-    arrays |= {f"gradient {name}": parameter.grad for name, parameter in model.named_parameters()}
+    # the table that is tied to the decoder is named by whichever of the two the family's class makes first
+    tied = {"lm_head.decoder.weight": "roberta.embeddings.word_embeddings.weight"}
+    arrays |= {f"gradient {tied.get(name, name)}": parameter.grad for name, parameter in model.named_parameters()}
     return {name: array.detach().numpy() for name, array in arrays.items() if array is not None}
 
 

@@ -17,7 +17,9 @@ def config(family: str = "bert", **changes: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("family", [None, "gpt2", "modernbert", "", ["bert"]])
 def test_unsupported_family_is_named(family):
-    with pytest.raises(StackbertError, match=r"here: model_type is .*; supported are bert, distilbert and roberta"):
+    with pytest.raises(
+        StackbertError, match=r"here: model_type is .*; supported are bert, distilbert, roberta, camembert"
+    ):
         read_architecture(config(model_type=family), "here")
 
 
@@ -50,9 +52,10 @@ def test_width_that_the_heads_do_not_divide_is_refused():
         read_architecture(config(num_attention_heads=5), "here")
 
 
-def test_roberta_counts_positions_from_the_id_of_padding():
+@pytest.mark.parametrize("family", ["roberta", "camembert"])
+def test_roberta_counts_positions_from_the_id_of_padding(family):
     for padding in (0, 1, 3):
-        architecture = read_architecture(config("roberta", pad_token_id=padding), "here")
+        architecture = read_architecture(config(family, pad_token_id=padding), "here")
         assert architecture.first_position == padding + 1
         assert architecture.max_length == 20 - padding - 1
     assert read_architecture(config("bert", pad_token_id=3), "here").max_length == 20

@@ -173,7 +173,7 @@ def test_made_head_is_said_and_starts_from_the_frequencies_of_tokens(small_rows,
     for path in tiny_base.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     rewrite(tmp_path, lambda tensors: {k: v for k, v in tensors.items() if not k.startswith("cls.")})
-    rows = PackedRows(np.full((10, 100), 9, np.uint16), first_id=2, padding_id=0, text_bytes=1, text_tokens=1)
+    rows = PackedRows(np.full((50, 20), 9, np.uint16), first_id=2, padding_id=0, text_bytes=1, text_tokens=1)
     start, notes = starting_checkpoint(PretrainConfig(base=str(tmp_path)), load_reader(small_rows / "tokenizer"), rows)
     assert "the base has no MLM head: a new one was made" in notes
     shares = np.exp(start.weights["mlm/bias"])

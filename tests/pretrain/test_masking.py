@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
+from tokenizers import Tokenizer
+from tokenizers.models import Unigram
 
-from pretrain.masking import Masker
+from pretrain.masking import Masker, word_beginnings
 from pretrain.randomness import stream
+from tokenizer.reader import TextReader, load_reader
 
 VOCAB_SIZE, SPECIALS, MASK = 60, (0, 1, 2, 3, 4), 4
 ROWS, LENGTH = 512, 100
+MASKER = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15)
+BEGINS_WORD = np.arange(VOCAB_SIZE) < 40  # the other third continues a word
 
 
 def rows_with_pads_and_specials() -> tuple[np.ndarray, np.ndarray]:
@@ -25,8 +30,7 @@ def rows_with_pads_and_specials() -> tuple[np.ndarray, np.ndarray]:
     return ids, segments
 
 
-def masked_many(steps: int):
-    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15)
+def masked_many(steps: int, masker: Masker = MASKER):
     ids, segments = rows_with_pads_and_specials()
     mask = tf.function(masker.mask)
     for step in range(steps):
@@ -77,8 +81,9 @@ def test_row_without_ordinary_tokens_has_nothing_to_guess():
     assert batch.ids_BT.numpy()[0].tolist() == [2, 3, 0, 0]
 
 
-def test_eager_graph_tf_data_and_xla_give_equal_batches():
-    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15)
+@pytest.mark.parametrize("begins_word_V", [None, BEGINS_WORD], ids=["tokens", "words"])
+def test_eager_graph_tf_data_and_xla_give_equal_batches(begins_word_V):
+    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, begins_word_V=begins_word_V)
     ids, segments = (tf.constant(array[:8]) for array in rows_with_pads_and_specials())
 
     def at(step):
@@ -93,3 +98,56 @@ def test_eager_graph_tf_data_and_xla_give_equal_batches():
     for other in others:
         for one, two in zip(expected, other, strict=True):
             np.testing.assert_array_equal(one.numpy(), two.numpy())
+
+
+def words_of(ids: np.ndarray, segments: np.ndarray) -> np.ndarray:
+    """A number for each ordinary token's word, -1 for other tokens, read off token by token."""
+    words, number = np.full(ids.shape, -1), 0
+    for row, column in np.ndindex(ids.shape):
+        if segments[row, column] == 0 or ids[row, column] in SPECIALS:
+            continue
+        goes_on = column and words[row, column - 1] >= 0 and not BEGINS_WORD[ids[row, column]]
+        number += not goes_on
+        words[row, column] = number
+    return words
+
+
+def test_whole_words_are_guessed_whole_and_nearly_as_many():
+    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, begins_word_V=BEGINS_WORD)
+    chosen = maskable = longer = 0
+    for ids, segments, batch in masked_many(3, masker):
+        words = words_of(ids, segments)
+        guessed = np.zeros(ids.shape, bool)
+        used = batch.weights_BP.numpy() > 0
+        rows = np.broadcast_to(np.arange(ROWS)[:, None], used.shape)
+        guessed[rows[used], batch.positions_BP.numpy()[used]] = True
+        whole = np.isin(words, words[guessed]) & (words >= 0)
+        np.testing.assert_array_equal(guessed, whole)
+        chosen, maskable = chosen + guessed.sum(), maskable + (words >= 0).sum()
+        longer += (np.unique(words[guessed], return_counts=True)[1] > 1).sum()
+    print(f"whole words: {chosen / maskable:.3%} of {maskable:,} tokens")
+    assert longer > 1_000
+    assert chosen / maskable == pytest.approx(0.15, abs=0.01)
+
+
+def test_shares_are_as_asked():
+    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, mask_share=0.0, random_share=1.0)
+    for _, _, batch in masked_many(1, masker):
+        assert not (batch.ids_BT.numpy() == MASK).any()
+        used = batch.weights_BP.numpy() > 0
+        seen = np.take_along_axis(batch.ids_BT.numpy(), batch.positions_BP.numpy(), 1)[used]
+        assert (seen != batch.targets_BP.numpy()[used]).mean() > 0.9
+
+
+def test_words_begin_where_the_vocabulary_says(small_rows):
+    reader = load_reader(small_rows / "tokenizer")
+    begins = word_beginnings(reader)
+    assert all(begins[n] != token.startswith("##") for n, token in enumerate(reader.tokens()))
+    assert begins.any()
+    assert not begins.all()
+
+
+def test_words_of_a_vocabulary_that_marks_spaces():
+    model = Unigram([("<unk>", 0.0), ("\u2581how", -1.0), ("ever", -2.0), (",", -2.0), ("\u2581", -3.0)], unk_id=0)
+    reader = TextReader(Tokenizer(model), 0, 0, 0, 0, 0)
+    assert word_beginnings(reader).tolist() == [False, True, False, True, True]

@@ -39,28 +39,36 @@ def reference_cases(families: tuple[str, ...]) -> list:
     ]
 
 
-def our_gradients(checkpoint: Checkpoint, batch: dict[str, np.ndarray]) -> tuple[float, dict[str, np.ndarray]]:
+def our_gradients(
+    checkpoint: Checkpoint, ids: np.ndarray, segments: np.ndarray, labels: np.ndarray
+) -> tuple[float, dict[str, np.ndarray]]:
     """Loss and gradients of one MLM step under Hugging Face names, for the guesses that `labels` ask for."""
-    guessed = batch["labels"] != -100
+    guessed = labels != -100
     places = int(guessed.sum(1).max())
     order = np.argsort(~guessed, axis=1, kind="stable")[:, :places]
     masked = MaskedBatch(
-        ids_BT=tf.constant(batch["ids"]),
-        segments_BT=tf.constant(batch["mask"]),
+        ids_BT=tf.constant(ids),
+        segments_BT=tf.constant(segments),
         positions_BP=tf.constant(order, tf.int32),
-        targets_BP=tf.constant(np.maximum(np.take_along_axis(batch["labels"], order, 1), 0), tf.int32),
+        targets_BP=tf.constant(np.maximum(np.take_along_axis(labels, order, 1), 0), tf.int32),
         weights_BP=tf.constant(np.take_along_axis(guessed, order, 1), tf.float32),
     )
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
     step = MlmStep(encoder, PretrainConfig(), total_steps=1)
     gradients, sums = step.gradients(masked, list(encoder.weights.values()))
-    gradients, loss = [gradient / sums[2] for gradient in gradients], sums[0] / sums[2]
     found: dict[str, np.ndarray] = {}
-    ours = dict(zip(encoder.weights, gradients, strict=True))
+    ours = dict(zip(encoder.weights, [gradient / sums[2] for gradient in gradients], strict=True))
     for name, theirs in hugging_face_names(checkpoint.architecture).items():
-        parts = np.split(tf.convert_to_tensor(ours[name]).numpy(), len(theirs), axis=-1)
+        parts = np.split(ours[name].numpy(), len(theirs), axis=-1)
         found |= {key: part.T if name.endswith("/kernel") else part for key, part in zip(theirs, parts, strict=True)}
-    return float(loss), found
+    return float(sums[0] / sums[2]), found
+
+
+def packed(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids, segments and labels of a padded batch's texts, one after the other in a single row without padding."""
+    real = batch["mask"] == 1
+    segments = np.broadcast_to(np.arange(1, len(real) + 1, dtype=np.int32)[:, None], real.shape)
+    return batch["ids"][real][None], segments[real][None], batch["labels"][real][None]
 
 
 @pytest.mark.parametrize(("reference", "family"), reference_cases(FAMILIES))
@@ -75,10 +83,12 @@ def test_hidden_states_and_logits_equal_transformers(reference, family):
     np.testing.assert_allclose(logits[real], expected["logits"][real], atol=TOLERANCE, rtol=0)
 
 
+@pytest.mark.parametrize("is_packed", [False, True], ids=["padded", "packed"])
 @pytest.mark.parametrize(("reference", "family"), reference_cases(FAMILIES))
-def test_gradient_of_a_step_equals_transformers(reference, family):
-    expected = reference(family)
-    loss, gradients = our_gradients(tiny_checkpoint(family), padded_batch(family))
+def test_gradient_of_a_step_equals_transformers_on_the_padded_batch(reference, family, is_packed):
+    expected, batch = reference(family), padded_batch(family)
+    given = packed(batch) if is_packed else (batch["ids"], batch["mask"], batch["labels"])
+    loss, gradients = our_gradients(tiny_checkpoint(family), *given)
     assert loss == pytest.approx(float(expected["loss"]), rel=TOLERANCE)
     compared = 0
     for key, theirs in expected.items():
@@ -102,17 +112,18 @@ def test_minilm_hidden_states_equal_transformers(reference, family):
     np.testing.assert_allclose(hidden[real], expected["hidden"][real], atol=TOLERANCE, rtol=0)
 
 
-def test_packed_texts_equal_each_text_alone():
-    checkpoint = tiny_checkpoint("bert")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packed_texts_equal_each_text_alone(family):
+    checkpoint = tiny_checkpoint(family)
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
     texts = [[7, 9, 30, 8], [12, 40, 41, 42, 5, 6], [33, 20]]
     ids = np.array([[*texts[0], *texts[1], *texts[2], 0, 0]], np.int32)
     segments = np.array([[1] * 4 + [2] * 6 + [3] * 2 + [0] * 2], np.int32)
-    packed = encoder.hidden(tf.constant(ids), tf.constant(segments)).numpy()[0]
+    together = encoder.hidden(tf.constant(ids), tf.constant(segments)).numpy()[0]
     start = 0
     for text in texts:
         alone = encoder.hidden(tf.constant([text], tf.int32), tf.ones((1, len(text)), tf.int32)).numpy()[0]
-        np.testing.assert_allclose(packed[start : start + len(text)], alone, atol=1e-5)
+        np.testing.assert_allclose(together[start : start + len(text)], alone, atol=1e-5)
         start += len(text)
 
 

@@ -61,6 +61,37 @@ def roberta_reader(folder: Path) -> TextReader:
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    return saved_reader(tokenizer, folder)
+
+
+def camembert_reader(folder: Path) -> TextReader:
+    """A SentencePiece vocabulary with its mark on what begins a word."""
+    folder.mkdir()
+    pieces = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        "\u2581",
+        "\u2581my",
+        "my",
+        "sql",
+        "s",
+        "q",
+        "l",
+        "in",
+        "g",
+        ",",
+        "<mask>",
+    ]
+    tokenizer = Tokenizer(models.Unigram([(piece, -float(n)) for n, piece in enumerate(pieces)], unk_id=3))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.decoder = decoders.Metaspace()
+    return saved_reader(tokenizer, folder)
+
+
+def saved_reader(tokenizer: Tokenizer, folder: Path) -> TextReader:
+    """The tokenizer with RoBERTa's special tokens, as AutoTokenizer loads it."""
     tokenizer.save(str(folder / "tokenizer.json"))
     names = {"pad": "<pad>", "unk": "<unk>", "cls": "<s>", "sep": "</s>", "mask": "<mask>"}
     settings = {f"{role}_token": token for role, token in names.items()}
@@ -155,6 +186,20 @@ def test_roberta_spells_a_word_after_a_space_and_what_continues_one_without(tmp_
     spelled = [[old.tokenizer.id_to_token(number) for number in pieces] for pieces in old_pieces(old, new)]
     assert spelled[5:] == [["Ġmy"], ["my"], ["Ġmy", "s"], ["in"], [","]]
     assert spelled[:5] == [["<mask>"], ["<pad>"], ["<s>"], ["<unk>"], ["</s>"]]
+
+
+def test_camembert_spells_a_word_with_its_mark_and_what_continues_one_without(tmp_path):
+    old = camembert_reader(tmp_path / "old")
+    new = reader([*NEW[:5], "my", "##sql", "mysql", "##ing", ",", "zz"], tmp_path / "new")
+    spelled = [[old.tokenizer.id_to_token(number) for number in pieces] for pieces in old_pieces(old, new)]
+    assert spelled[5:] == [["\u2581my"], ["sql"], ["\u2581my", "sql"], ["in", "g"], ["\u2581", ","], []]
+    assert spelled[:5] == [["<mask>"], ["<pad>"], ["<s>"], ["<unk>"], ["</s>"]]
+    start = tiny_checkpoint("camembert")
+    moved, _ = transfer_vocabulary(start, old, new, "mean", seed=0)
+    assert moved.architecture.first_position == new.padding_id + 1
+    ids = [old.tokenizer.token_to_id("\u2581my")], [new.tokenizer.token_to_id("my")]
+    states = [hidden(checkpoint, each) for checkpoint, each in zip((start, moved), ids, strict=True)]
+    np.testing.assert_allclose(states[1], states[0], atol=1e-6)
 
 
 @pytest.mark.parametrize("padding", [0, 1, 4])

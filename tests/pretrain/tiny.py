@@ -22,6 +22,7 @@ BERT_NAMES = {
 CONFIGS: dict[str, dict[str, Any]] = {
     "bert": BERT_NAMES | {"model_type": "bert", "type_vocab_size": 2, "pad_token_id": 0},
     "roberta": BERT_NAMES | {"model_type": "roberta", "type_vocab_size": 1, "pad_token_id": 1},
+    "camembert": BERT_NAMES | {"model_type": "camembert", "type_vocab_size": 1, "pad_token_id": 1},
     "distilbert": {
         "model_type": "distilbert",
         "dim": HIDDEN_DIM,
