@@ -219,8 +219,8 @@ def _full_disk_explained(staging: Path) -> Iterator[None]:
     """Say of a full disk where it is, and how much is there."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT) and "No space left" not in str(error):
+    except Exception as error:  # libraries wrap the system's error, each in its own
+        if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT) and "No space left" not in str(error):
             raise
         written = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
         free = shutil.disk_usage(staging).free

@@ -1,5 +1,6 @@
 """A small corpus, vocabulary, packed rows and base checkpoint, written for the tests."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from corpora.artifact import build_artifact
 from corpora.post import Post, write_posts
 from pretrain.checkpoint import save_checkpoint
+from tests.disks import small_disk
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.rows import encode_rows
@@ -41,3 +43,10 @@ def tiny_base(small_rows, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     save_checkpoint(tiny_checkpoint("bert", vocab_size=120), small_rows / "tokenizer", folder)
     return folder
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk, to be filled; tests.disks.resize gives it room."""
+    with small_disk(tmp_path / "disk") as folder:
+        yield folder

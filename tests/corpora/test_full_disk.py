@@ -2,33 +2,15 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from corpora.artifact import load_manifest
 from tests.corpora.test_parts import write_dump
+from tests.disks import resize
 
 PAGES = (2, 6, 12, 20, 30, 45, 60, 75)  # of 4,096 bytes; the whole build takes some 100
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=8192", "stackbert-test", str(folder)]
-    if not shutil.which("mount") or subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("only root can make a small disk")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def resize(disk: Path, size: int) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True, capture_output=True)
 
 
 def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path, disk: Path) -> None:

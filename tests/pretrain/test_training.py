@@ -1,15 +1,7 @@
 """A pretraining run: learns, stops and goes on exactly, and writes a checkpoint that says from what it was made."""
 
-import hashlib
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +10,6 @@ import tensorflow as tf
 from corpora.artifact import SCRATCH
 from corpora.errors import StackbertError
 from pretrain.checkpoint import load_checkpoint
-from pretrain.config import PretrainConfig
 from pretrain.encoder import Encoder
 from pretrain.masking import Masker
 from pretrain.randomness import stream
@@ -26,40 +17,12 @@ from pretrain.run import TrainingError
 from pretrain.state import RunState
 from pretrain.step import MlmStep
 from pretrain.training import pretrain
+from tests.pretrain.runs import STEPS, KilledError, config, fingerprint, killed_after, run_and_signal
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.reader import load_reader
 from tokenizer.rows import encode_rows
 from tokenizer.vocabulary import train_tokenizer
-
-STEPS = 24
-
-
-def config(**changes) -> PretrainConfig:
-    settings = {
-        "base": "random-tiny",
-        "tokens": STEPS * 4 * 32,
-        "batch_rows": 4,
-        "learning_rate": 1e-3,
-        "precision": "float32",
-        "save_seconds": 1e9,
-        "evaluations": 1,
-        "held_out_rows": 8,
-    }
-    return PretrainConfig(**settings | changes)
-
-
-def fingerprint(folder: Path) -> str:
-    """sha256 of the trained weights and of the losses along the way."""
-    history = (folder / "history.json").read_bytes()
-    return hashlib.sha256((folder / "model.safetensors").read_bytes() + history).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def straight(small_rows, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("straight") / "run"
-    pretrain(small_rows / "rows", small_rows / "tokenizer", out, config())
-    return out
 
 
 def test_run_says_from_what_it_was_made_and_what_it_reached(straight):
@@ -83,27 +46,6 @@ def test_steps_on_one_batch_learn_it():
     losses = [step.train(batch, number).loss for number in range(60)]
     assert losses[0] > 3
     assert losses[-1] < 0.2
-
-
-class KilledError(Exception):
-    """Stands for a process that ends at once."""
-
-
-@contextmanager
-def killed_after(stop: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The run within ends right after the state of step `stop` is saved."""
-    saved = RunState.save_if_due
-
-    def save_then_die(self, step):
-        if step == stop:
-            self.save(step)
-            raise KilledError
-        saved(self, step)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunState, "save_if_due", save_then_die)
-        with pytest.raises(KilledError):
-            yield
 
 
 @pytest.mark.parametrize("stop", range(1, STEPS))
@@ -151,29 +93,6 @@ def test_held_out_history_has_equal_masks_at_each_point(straight):
     history = json.loads((straight / "history.json").read_text())
     assert [point["step"] for point in history] == [0, STEPS // 2, STEPS]
     assert np.isfinite([point["loss"] for point in history]).all()
-
-
-RUN = """
-import json, sys
-from pathlib import Path
-from pretrain.config import PretrainConfig
-from pretrain.training import pretrain
-rows, tokenizer, out, config = sys.argv[1:]
-pretrain(Path(rows), Path(tokenizer), Path(out), PretrainConfig(**json.loads(config)))
-"""
-
-
-def run_and_signal(rows: Path, out: Path, settings: dict, asked: int, after: str) -> int:
-    """Pretrain in a process of its own, send it a signal as soon as a state numbered `after` or a file is there."""
-    command = [sys.executable, "-c", RUN, rows / "rows", rows / "tokenizer", out, json.dumps(settings)]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen(list(map(str, command)), env=environment, stdout=subprocess.DEVNULL)
-    partial, deadline = out.with_name(out.name + ".partial"), time.monotonic() + 120
-    while not (partial / after).exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    assert (partial / after).exists(), "the run ended before it could be stopped"
-    process.send_signal(asked)
-    return process.wait(120)
 
 
 def test_kill_9_in_the_middle_and_resume_gives_the_weights_of_the_straight_run(straight, small_rows, tmp_path):
