@@ -25,7 +25,7 @@ from tests.disks import resize
 from tests.pretrain.runs import RUN, config, fingerprint
 from tokenizer.rows import PackedRows
 
-KILLS = int(os.environ.get("STACKBERT_KILLS", "10"))
+KILLS = int(os.environ.get("STACKBERT_KILLS", "5"))
 STEPS_A_KILL = 40
 DISK_MEGABYTES = (0.1, 1, 5, 9, 15, 21)  # a state takes 6, and a third is written beside two
 OTHER = {"base": "random-mini", "transfer": "similar", "schedule": "cosine", "precision": "bfloat16", "device": "cpu"}
