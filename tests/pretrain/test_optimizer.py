@@ -35,3 +35,35 @@ def test_rate_rises_to_the_peak_and_falls_to_nothing(schedule):
 
 def test_cosine_is_halfway_down_halfway_through():
     assert float(scheduled_rate("cosine", tf.constant(6), 10, 2, 1.0)) == pytest.approx(0.5)
+
+
+def test_spikes_and_what_is_no_number_leave_everything_as_it_was_and_are_counted():
+    weight = tf.Variable([1.0, 2.0])
+    optimizer = AdamW([weight], weight_decay=0.0, clip_norm=1.0, spike_factor=5.0)
+
+    def step(norm: float) -> bool:
+        """Whether the step changed the weights."""
+        before = weight.numpy()
+        optimizer.apply([tf.constant([norm, 0.0])], tf.constant(1e-3))
+        return not np.array_equal(before, weight.numpy())
+
+    assert step(1.0)
+    assert step(20.0), "no mean is known yet"
+    assert all(step(1.0) for _ in range(100))
+    assert float(optimizer.norm_mean) < 2.0
+    moments = optimizer.means[0].numpy()
+    assert not step(20.0)
+    assert not step(float("nan"))
+    np.testing.assert_array_equal(optimizer.means[0].numpy(), moments)
+    assert int(optimizer.left_out) == 2
+    assert step(1.0)
+    assert np.isfinite(weight.numpy()).all()
+
+
+def test_gradients_that_stay_large_are_let_through_in_the_end():
+    weight = tf.Variable([1.0])
+    optimizer = AdamW([weight], weight_decay=0.0, clip_norm=1.0, spike_factor=5.0)
+    for norm in [1.0] * 60 + [100.0] * 100:
+        optimizer.apply([tf.constant([norm])], tf.constant(1e-3))
+    assert 1 < int(optimizer.left_out) < 60
+    assert float(optimizer.norm_mean) > 20
