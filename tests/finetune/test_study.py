@@ -51,7 +51,9 @@ def other_value(field: dataclasses.Field) -> tuple[str, Any]:
         return ("[7, 8]", (7, 8)) if int in typing.get_args(kind) else ('["b", "a"]', ("b", "a"))
     if kind is bool:
         return str(not field.default).lower(), not field.default
-    return {str: ('"other"', "other"), int: ("77", 77), float: ("0.25", 0.25)}[kind]
+    if field.name == "spike_factor":  # the one that must be above 1
+        return "2.5", 2.5
+    return {str: ('"other"', "other"), int: ("77", 77), float: ("0.125", 0.125)}[kind]
 
 
 @pytest.mark.parametrize(("section", "field"), SETTINGS, ids=[f"{section}.{field.name}" for section, field in SETTINGS])
