@@ -11,7 +11,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from corpora.errors import StackbertError
-from finetune.config import CompareConfig
+from finetune.config import CompareConfig, PredictConfig
 from finetune.study import Study, load_study, run_study
 from pretrain.commands import COMMANDS as PRETRAIN_COMMANDS
 from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
@@ -38,7 +38,8 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   pretrain plan        what a run will take, here and on TPU slices: hours, disk, memory, money
   pretrain preflight   a model + a TPU slice that is not here -> whether the step fits, and its best speed
   finetune compare     checkpoints + a labelled set -> two-phase fine-tuning, table and report
-  finetune predict     a fine-tuned classifier + a text -> its labels
+  finetune predict     a fine-tuned classifier + a text, a file or standard input -> labels
+  finetune serve       a fine-tuned classifier -> a page to try it on, and JSON
 
 'stackbert ROOM VERB --help' lists a command's options.
 """
@@ -194,19 +195,32 @@ def finetune_compare(
     compare(labels, checkpoints, out, config)
 
 
-def finetune_predict(model: Positional[Path], text: Positional[str], top: int = 5) -> None:
-    """Label a text.
+def finetune_predict(
+    model: Positional[Path], config: OmitArgPrefixes[PredictConfig], text: Positional[str] = ""
+) -> None:
+    """Label a text, a file of texts or what standard input holds.
 
     Args:
         model: A fine-tuned classifier: a folder in a comparison's 'models'.
-        text: The text; '-' reads standard input.
-        top: Labels to show; those above the threshold are starred.
+        text: The text; '-' reads one from standard input.
     """
-    from finetune.bundle import load_bundle
+    from finetune.predict import predict
 
-    prediction = load_bundle(model).predict([sys.stdin.read() if text == "-" else text])[0]
-    for name, score in prediction.labels[:top]:
-        print(f"{'*' if score >= prediction.threshold else ' '} {score:.3f}  {name}")
+    for line in predict(model, text, config):
+        print(line, flush=True)
+
+
+def finetune_serve(model: Positional[Path], host: str = "127.0.0.1", port: int = 8017) -> None:
+    """Open a small page on this machine: type a text, see its labels and tokens; POST /predict answers with JSON.
+
+    Args:
+        model: A fine-tuned classifier: a folder in a comparison's 'models'.
+        host: Address to listen on; 0.0.0.0 lets others on the network in.
+        port: Port to listen on; 0 takes a free one.
+    """
+    from finetune.serve import serve
+
+    serve(model, host, port)
 
 
 def doctor(out: Path = Path("runs")) -> None:
@@ -239,6 +253,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     **PRETRAIN_COMMANDS,
     "finetune compare": finetune_compare,
     "finetune predict": finetune_predict,
+    "finetune serve": finetune_serve,
 }
 
 

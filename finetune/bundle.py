@@ -1,6 +1,6 @@
 """A fine-tuned classifier in one folder, and labels for a text from it."""
 
-# N texts, H hidden, L labels
+# N texts, P pooled, L labels
 
 import dataclasses
 import json
@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
@@ -17,6 +18,7 @@ from corpora.artifact import write_json
 from corpora.errors import StackbertError
 from finetune.classifier import Classifier
 from finetune.config import FinetuneConfig
+from finetune.sequence_classification import sequence_classification
 from pretrain.checkpoint import load_checkpoint, save_checkpoint
 from tokenizer.reader import load_reader
 
@@ -24,50 +26,58 @@ HEAD_FILE = "head.safetensors"
 SETTINGS_FILE = "classifier.json"
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Labels of one text, the most probable first."""
+class LabelScore(NamedTuple):
+    """One label of one text."""
 
-    labels: list[tuple[str, float]]
-    """Name and probability of every label."""
-    threshold: float
-
-    @property
-    def chosen(self) -> list[tuple[str, float]]:
-        """Those at or above the threshold."""
-        return [(name, score) for name, score in self.labels if score >= self.threshold]
+    name: str
+    score: float
+    """Probability."""
+    chosen: bool
+    """Whether it reaches the label's threshold."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A classifier with the names of its labels and the threshold tuned on dev."""
+    """A classifier with the names of its labels and the thresholds tuned on dev."""
 
     classifier: Classifier
     labels: list[str]
-    threshold: float
+    thresholds_L: np.ndarray
 
-    def predict(self, texts: list[str]) -> list[Prediction]:
-        """The labels of each text."""
+    def predict(self, texts: list[str]) -> list[list[LabelScore]]:
+        """Every label of each text, the most probable first."""
         scores_NL = self.classifier.probabilities(self.classifier.sequences(texts))
-        orders_NL = np.argsort(-scores_NL, axis=1, kind="stable")
         return [
-            Prediction([(self.labels[number], float(scores_L[number])) for number in order_L], self.threshold)
-            for scores_L, order_L in zip(scores_NL, orders_NL, strict=True)
+            [
+                LabelScore(self.labels[number], float(scores_L[number]), bool(scores_L[number] >= threshold))
+                for number, threshold in ((n, self.thresholds_L[n]) for n in np.argsort(-scores_L, kind="stable"))
+            ]
+            for scores_L in scores_NL
         ]
 
 
-def save_bundle(classifier: Classifier, tokenizer: Path, labels: Sequence[str], threshold: float, folder: Path) -> None:
-    """Write the encoder as a Hugging Face checkpoint, the head beside it, and `classifier.json` with the rest."""
+def save_bundle(
+    classifier: Classifier, tokenizer: Path, labels: Sequence[str], thresholds_L: np.ndarray, folder: Path
+) -> None:
+    """Write a Hugging Face checkpoint, our head beside it, and `classifier.json` with the rest.
+
+    With 'cls' pooling the checkpoint is one for `AutoModelForSequenceClassification`, labels and thresholds in its
+    configuration. transformers' classes know no mean over tokens, so with another pooling it is the encoder's alone.
+    """
     shutil.rmtree(folder, ignore_errors=True)  # what a stopped comparison may have left half written
     folder.mkdir(parents=True)
     checkpoint = replace(classifier.checkpoint, weights=classifier.encoder.numpy_weights())
-    save_checkpoint(checkpoint, tokenizer, folder)
-    head = {"weight": np.ascontiguousarray(classifier.kernel_HL.numpy().T), "bias": classifier.bias_L.numpy()}
-    save_file(head, folder / HEAD_FILE)
-    write_json(
-        folder / SETTINGS_FILE,
-        {"labels": list(labels), "threshold": threshold, "config": dataclasses.asdict(classifier.config)},
-    )
+    task = None
+    if classifier.config.pooling == "cls":
+        task = sequence_classification(classifier.head, checkpoint.architecture, labels, thresholds_L)
+    save_checkpoint(checkpoint, tokenizer, folder, task)
+    save_file(classifier.head.numpy_weights(), folder / HEAD_FILE)
+    settings = {
+        "labels": list(labels),
+        "thresholds": [float(threshold) for threshold in thresholds_L],
+        "config": dataclasses.asdict(classifier.config),
+    }
+    write_json(folder / SETTINGS_FILE, settings)
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -75,7 +85,9 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         settings = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))
         config = FinetuneConfig(**settings["config"])
-        labels, threshold = list(settings["labels"]), float(settings["threshold"])
+        labels, thresholds_L = list(settings["labels"]), np.array(settings["thresholds"], np.float64)
+        if thresholds_L.shape != (len(labels),):
+            raise ValueError(f"{len(labels)} labels, but thresholds of shape {thresholds_L.shape}")
         head = load_file(folder / HEAD_FILE)
     except FileNotFoundError as error:
         missing = next(name for name in (SETTINGS_FILE, HEAD_FILE) if not (folder / name).is_file())
@@ -84,12 +96,10 @@ def load_bundle(folder: Path) -> Bundle:
         raise StackbertError(f"{folder / HEAD_FILE}: cannot be read: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
         raise StackbertError(f"{folder / SETTINGS_FILE}: cannot be read: {error}") from error
-    checkpoint = load_checkpoint(folder)
-    expected = {"weight": (len(labels), checkpoint.architecture.hidden_dim), "bias": (len(labels),)}
+    classifier = Classifier(load_checkpoint(folder), load_reader(folder), len(labels), config)
+    expected = {name: tuple(variable.shape) for name, variable in classifier.head.weights.items()}
     found = {name: array.shape for name, array in head.items()}
     if found != expected:
         raise StackbertError(f"{folder / HEAD_FILE}: holds {found}, not {expected}")
-    classifier = Classifier(checkpoint, load_reader(folder), len(labels), config)
-    classifier.kernel_HL.assign(head["weight"].T)
-    classifier.bias_L.assign(head["bias"])
-    return Bundle(classifier, labels, threshold)
+    classifier.head.assign(head)
+    return Bundle(classifier, labels, thresholds_L)

@@ -5,7 +5,7 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ import numpy as np
 from corpora.artifact import write_json
 from corpora.errors import StackbertError
 from corpora.labelled import Split
-from finetune.baselines import fit_tfidf
 from finetune.bundle import save_bundle
 from finetune.classifier import Classifier
 from finetune.config import FinetuneConfig
-from finetune.metrics import evaluate, tune_threshold
+from finetune.memory import forget_peak, peak_bytes
+from finetune.metrics import evaluate, tune_thresholds
+from finetune.plain_text import cleaned_split
+from finetune.rows import BASELINES, Row
 from finetune.training import EncodedSplit, Phase, WholeTraining, encode_split, train_head
 from pretrain.bases import resolve_base
 from pretrain.checkpoint import Checkpoint, load_checkpoint
@@ -36,6 +38,17 @@ class Task:
     splits: dict[str, Split]
     """'train', 'dev' and 'test'."""
 
+    def cleaned(self) -> "Task":
+        """The same with every text cleaned."""
+        return replace(self, splits={name: cleaned_split(split) for name, split in self.splits.items()})
+
+    def smaller(self, size: int) -> "Task":
+        """The same with `size` training texts; a smaller set is part of a larger one."""
+        train = self.splits["train"]
+        chosen = np.sort(np.random.default_rng(0).permutation(len(train.texts))[:size])
+        part = Split([train.ids[n] for n in chosen], [train.texts[n] for n in chosen], train.targets[chosen])
+        return replace(self, splits=self.splits | {"train": part})
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -47,8 +60,8 @@ class Cell:
     """Final probabilities on test."""
 
     @property
-    def threshold(self) -> float:
-        return self.summary["threshold"]
+    def thresholds_L(self) -> np.ndarray:
+        return np.array(self.summary["thresholds"])
 
 
 def load_cell(folder: Path) -> Cell | None:
@@ -59,22 +72,26 @@ def load_cell(folder: Path) -> Cell | None:
     return Cell(json.loads(path.read_text("utf-8")), np.load(folder / "test.npy", allow_pickle=False))
 
 
-def run_linear(task: Task, folder: Path) -> Cell:
-    """The TF-IDF row; it has no seed."""
-    result = fit_tfidf(*(task.splits[name] for name in SPLITS))
-    threshold, _ = tune_threshold(task.splits["dev"].targets, result.dev_NL)
+def run_baseline(row: Row, task: Task, thresholds: str, seed: int, folder: Path) -> Cell:
+    """The cell of a row without a checkpoint, read back where it is finished."""
+    cell = load_cell(folder)
+    if cell is not None:
+        return cell
+    forget_peak()
+    result = BASELINES[row.name](*(task.splits[name] for name in SPLITS), seed)
+    thresholds_L = tune_thresholds(thresholds, task.splits["dev"].targets, result.dev_NL)
     summary = {
-        "phases": {"head": None, "whole": evaluate(task.splits["test"].targets, result.test_NL, threshold)},
-        "threshold": threshold,
+        "phases": {"head": None, "whole": evaluate(task.splits["test"].targets, result.test_NL, thresholds_L)},
+        "thresholds": thresholds_L.tolist(),
         "curves": None,
-        "seconds": {"fit": result.seconds},
-        "cost": {"parameters": result.features * len(task.labels), "vocab_size": result.features},
+        "seconds": result.seconds,
+        "cost": {"parameters": result.parameters, "vocab_size": result.vocab_size, "memory": peak_bytes()},
     }
     return _kept(folder, summary, result.test_NL)
 
 
 def run_checkpoint(
-    name: str, task: Task, config: FinetuneConfig, seeds: tuple[int, ...], folders: list[Path], bundle: Path
+    name: str, task: Task, config: FinetuneConfig, seeds: tuple[int, ...], folders: list[Path], bundle: Path | None
 ) -> Iterator[Cell]:
     """Yield the cell of each seed of one checkpoint; finished ones are read back. The first seed's model is kept.
 
@@ -97,6 +114,7 @@ class _Prepared:
         self._source = resolve_base(name)
         checkpoint, reader = load_for(name, config)
         self._classifier = Classifier(checkpoint, reader, len(task.labels), config)
+        forget_peak()
         start = time.monotonic()
         self._splits: dict[str, EncodedSplit] = {
             split: encode_split(self._classifier, data) for split, data in task.splits.items()
@@ -110,7 +128,7 @@ class _Prepared:
         head = train_head(self._classifier, train, dev, test, seed)
         whole = self._whole.run(seed)
         if bundle is not None:
-            save_bundle(self._classifier, self._source, self._task.labels, whole.threshold, bundle)
+            save_bundle(self._classifier, self._source, self._task.labels, whole.thresholds_L, bundle)
         return _kept(folder, self._summary(head, whole), whole.test_NL)
 
     def _summary(self, head: Phase, whole: Phase) -> dict[str, Any]:
@@ -120,10 +138,10 @@ class _Prepared:
         weights = self._classifier.checkpoint.weights
         return {
             "phases": {
-                "head": evaluate(targets_NL, head.test_NL, head.threshold),
-                "whole": evaluate(targets_NL, whole.test_NL, whole.threshold),
+                "head": evaluate(targets_NL, head.test_NL, head.thresholds_L),
+                "whole": evaluate(targets_NL, whole.test_NL, whole.thresholds_L),
             },
-            "threshold": whole.threshold,
+            "thresholds": whole.thresholds_L.tolist(),
             "curves": {"head": head.epochs, "whole": whole.epochs},
             "seconds": {"features": self._feature_seconds, "head": head.seconds, "whole": whole.seconds},
             "cost": {
@@ -132,6 +150,8 @@ class _Prepared:
                 "tokens_per_text": float(np.mean(lengths)),
                 "share_cut": sum(split.cut for split in self._splits.values()) / texts,
                 "texts_per_second": texts / self._feature_seconds,
+                "disk": sum(array.nbytes for name, array in weights.items() if not name.startswith("mlm/")),
+                "memory": peak_bytes(),
             },
         }
 

@@ -12,8 +12,23 @@ class FinetuneConfig:
 
     max_length: int = 128
     """Tokens of a text that are read, [CLS] and [SEP] included; the rest is cut."""
-    pooling: Literal["cls", "mean"] = "cls"
-    """What the head sees of a text: the state of its first token, or the mean over its tokens."""
+    title_tokens: int = 0
+    """Most tokens of the title, a text's first line; 0: no limit but max_length."""
+    body_tokens: int = 0
+    """Most tokens of the body without its code; 0: no limit but max_length."""
+    code_tokens: int = 0
+    """Most tokens of blocks of code, which 'corpora build --code mark' tells from the body; 0: no limit. Where any of
+    the three is set, the parts are read in this order."""
+    pooling: Literal["cls", "mean", "cls+mean"] = "cls"
+    """What the head sees of a text: the state of its first token, the mean over its tokens, or both side by side."""
+    hidden_layer: bool = False
+    """One hidden layer in the head, as wide as the encoder."""
+    loss: Literal["cross-entropy", "focal", "asymmetric"] = "cross-entropy"
+    """Binary cross entropy of each label, or a loss that gives easy decisions less weight: see finetune/losses.py."""
+    balance: float = 0.0
+    """Weight of a label's positives: (negatives / positives) to this power; 0 none, 1 even."""
+    thresholds: Literal["global", "label"] = "global"
+    """One threshold for all labels, or one for each; tuned on dev for weighted F1."""
     head_epochs: int = 50
     """Epochs of the head on the frozen encoder's features, which are computed once."""
     head_learning_rate: float = 1e-3
@@ -26,6 +41,8 @@ class FinetuneConfig:
     """Epochs of the whole model without a better dev loss after which it stops; the best weights are kept."""
     batch_size: int = 32
     """Texts in a training step."""
+    layer_decay: float = 1.0
+    """Factor on the rate from each layer to the one below it, embeddings last; 1: one rate for all."""
     warmup_share: float = 0.1
     """Share of the whole model's steps over which the rate rises; it then falls linearly."""
     weight_decay: float = 0.01
@@ -51,6 +68,10 @@ class FinetuneConfig:
             "clip_norm",
         ):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
+        for name in ("title_tokens", "body_tokens", "code_tokens"):
+            require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
+        require(0 <= self.balance <= 2, f"balance {self.balance}: must be from 0 to 2")
+        require(0 < self.layer_decay <= 1, f"layer_decay {self.layer_decay}: must be above 0, 1 at most")
         require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")
         require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
         require(0 <= self.dropout < 1, f"dropout {self.dropout}: must be from 0 to below 1")
@@ -68,6 +89,14 @@ class CompareConfig:
     """Name of the row that the others are measured against; the first checkpoint if empty."""
     tfidf: bool = True
     """Add a row for TF-IDF and logistic regression."""
+    word_vectors: bool = True
+    """Add a row for averaged fastText vectors learned on the training texts and a small net."""
+    cleaned: bool = False
+    """Add each checkpoint a second time, on texts without stop words, digits and punctuation."""
+    label_sizes: tuple[int, ...] = ()
+    """Training-set sizes at which every row is made again: the gain against the number of labelled texts."""
+    along: bool = False
+    """Fine-tune the checkpoints that a pretraining kept along its run (exports) too: the gain against tokens read."""
     resamples: int = 1_000
     """Bootstrap resamples of the test questions."""
     title: str = ""
@@ -76,4 +105,25 @@ class CompareConfig:
     def __post_init__(self) -> None:
         distinct = len(set(self.seeds)) == len(self.seeds) > 0
         require(distinct, f"seeds {self.seeds}: give at least one, each once")
+        sizes = self.label_sizes
+        require(all(size > 0 for size in sizes), f"label_sizes {sizes}: must be above 0")
+        require(len(set(sizes)) == len(sizes), f"label_sizes {sizes}: each once")
         require(self.resamples > 0, f"resamples {self.resamples}: must be above 0")
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """What is labelled, and how it is shown."""
+
+    file: str = ""
+    """File of texts instead of one: JSON lines with a 'text', else one text a line; '-' reads standard input."""
+    top: int = 5
+    """Most labels shown of a text."""
+    threshold: float = 0.0
+    """Show labels from this probability on only; 0 shows all and stars those that reach their own threshold."""
+    json: bool = False
+    """One JSON object a text instead of lines for people."""
+
+    def __post_init__(self) -> None:
+        require(self.top > 0, f"top {self.top}: must be above 0")
+        require(0 <= self.threshold <= 1, f"threshold {self.threshold}: must be from 0 to 1")

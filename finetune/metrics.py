@@ -3,9 +3,13 @@
 # N questions, L labels, K thresholds
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from sklearn import metrics
+
+Thresholds = float | np.ndarray
+"""One for all labels, or (L,) one for each."""
 
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.01), 2)
 
@@ -20,20 +24,22 @@ DEFINITIONS = {
     "precision_at_1": "Share of questions whose highest-scoring label is true.",
     "recall_at_3": "True labels among the 3 highest-scoring, over min(3, true labels), averaged over questions.",
     "recall_at_5": "True labels among the 5 highest-scoring, over min(5, true labels), averaged over questions.",
+    "without_label": "Share of questions that get no label: none of their scores reaches its threshold.",
     "average_precision": "Area under each label's precision-recall curve, averaged with supports as weights; needs no "
     "threshold.",
 }
 
 
-def evaluate(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float) -> dict[str, float]:
-    """Every metric of `DEFINITIONS` for probabilities `scores_NL`, deciding at `score >= threshold`."""
-    decided_NL = scores_NL >= threshold
+def evaluate(targets_NL: np.ndarray, scores_NL: np.ndarray, thresholds: Thresholds) -> dict[str, float]:
+    """Every metric of `DEFINITIONS` for probabilities `scores_NL`, deciding at `score >= thresholds`."""
+    decided_NL = scores_NL >= thresholds
     averages = {
         f"{name}_f1": metrics.f1_score(targets_NL, decided_NL, average=name, zero_division=0)
         for name in ("weighted", "micro", "macro", "samples")
     }
     present = targets_NL.any(0)
     return {name: float(value) for name, value in averages.items()} | {
+        "without_label": float(np.mean(~decided_NL.any(1))),
         "subset_accuracy": float(metrics.accuracy_score(targets_NL, decided_NL)),
         "val_acc": first_label_accuracy(targets_NL, scores_NL),
         "precision_at_1": precision_at(targets_NL, scores_NL, 1),
@@ -62,10 +68,12 @@ def recall_at(targets_NL: np.ndarray, scores_NL: np.ndarray, k: int) -> float:
     return float(np.mean(_hits_at(targets_NL, scores_NL, k)[some_N] / np.minimum(labels_N[some_N], k)))
 
 
-def per_label(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float, names: Sequence[str]) -> list[dict]:
+def per_label(
+    targets_NL: np.ndarray, scores_NL: np.ndarray, thresholds: Thresholds, names: Sequence[str]
+) -> list[dict[str, Any]]:
     """Support, precision, recall and F1 of each label."""
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
-        targets_NL, scores_NL >= threshold, zero_division=0
+        targets_NL, scores_NL >= thresholds, zero_division=0
     )
     columns = {"support": support, "precision": precision, "recall": recall, "f1": f1}
     return [
@@ -74,9 +82,11 @@ def per_label(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float, n
     ]
 
 
-def decision_counts(targets_NL: np.ndarray, scores_NL: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def decision_counts(
+    targets_NL: np.ndarray, scores_NL: np.ndarray, thresholds: Thresholds
+) -> tuple[np.ndarray, np.ndarray]:
     """True positives, and false decisions of either kind, each (N, L): all that F1 needs; they add over questions."""
-    decided_NL = scores_NL >= threshold
+    decided_NL = scores_NL >= thresholds
     return decided_NL & (targets_NL > 0), decided_NL != (targets_NL > 0)
 
 
@@ -88,12 +98,30 @@ def weighted_f1_of_counts(right_L: np.ndarray, wrong_L: np.ndarray, support_L: n
 
 def tune_threshold(targets_NL: np.ndarray, scores_NL: np.ndarray) -> tuple[float, float]:
     """The threshold of the grid with the best weighted F1, the lowest of equals, and that F1. For dev data only."""
-    support_L = targets_NL.sum(0)
-    sums = [[part.sum(0) for part in decision_counts(targets_NL, scores_NL, t)] for t in THRESHOLDS]
-    right_KL, wrong_KL = (np.array(part) for part in zip(*sums, strict=True))
-    f1_K = weighted_f1_of_counts(right_KL, wrong_KL, np.broadcast_to(support_L, right_KL.shape))
+    right_KL, wrong_KL = _counts_by_threshold(targets_NL, scores_NL)
+    f1_K = weighted_f1_of_counts(right_KL, wrong_KL, np.broadcast_to(targets_NL.sum(0), right_KL.shape))
     best = int(f1_K.argmax())
     return float(THRESHOLDS[best]), float(f1_K[best])
+
+
+def tune_thresholds(kind: str, targets_NL: np.ndarray, scores_NL: np.ndarray) -> np.ndarray:
+    """(L,) thresholds with the best weighted F1: one for all where `kind` is 'global', else each label's own.
+
+    A label of whose posts dev has none keeps the one for all. For dev data only.
+    """
+    shared = tune_threshold(targets_NL, scores_NL)[0]
+    if kind == "global":
+        return np.full(targets_NL.shape[1], shared)
+    right_KL, wrong_KL = _counts_by_threshold(targets_NL, scores_NL)
+    own_L = THRESHOLDS[(2 * right_KL / np.maximum(2 * right_KL + wrong_KL, 1)).argmax(0)]
+    return np.where(targets_NL.any(0), own_L, shared)
+
+
+def _counts_by_threshold(targets_NL: np.ndarray, scores_NL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of `decision_counts` over questions at each threshold of the grid, (K, L)."""
+    sums = [[part.sum(0) for part in decision_counts(targets_NL, scores_NL, t)] for t in THRESHOLDS]
+    right_KL, wrong_KL = (np.array(part) for part in zip(*sums, strict=True))
+    return right_KL, wrong_KL
 
 
 def _hits_at(targets_NL: np.ndarray, scores_NL: np.ndarray, k: int) -> np.ndarray:

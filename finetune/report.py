@@ -8,6 +8,7 @@ from typing import Any
 from corpora.drawing import COLOURS, GLYPHS
 from corpora.page import page_environment
 from corpora.printing import columns, escape_markdown, fit, markdown_lines, plain, printable
+from finetune.gain_plots import build_gain_plots
 from finetune.plots import MAX_LABELS, build_plots, labels_by_support, run_places
 from tokenizer.view import SPECIALS, UNKNOWN, words_of
 
@@ -43,7 +44,7 @@ def table_text(comparison: dict[str, Any]) -> str:
     others = sum(widths[1:]) + 2 * (len(widths) - 1)
     widths[0] = min(widths[0], max(TERMINAL_COLUMNS - others, MIN_NAME_COLUMNS))
     table = ["  ".join(fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    notes = [comparison["verdict"], interval_note(comparison)]
+    notes = [comparison["verdict"], *comparison["warnings"], interval_note(comparison)]
     return "\n".join([*table, "", *(line for note in notes for line in textwrap.wrap(note, TERMINAL_COLUMNS))])
 
 
@@ -120,11 +121,26 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {round(seconds) % 60:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def thresholds(values: Sequence[float]) -> str:
-    """The threshold of each seed, or their range where there are many."""
-    if len(values) > 6:
+def thresholds(of_seeds: Sequence[Sequence[float]]) -> str:
+    """The threshold of each seed, or their range where labels have their own or there are many.
+
+    >>> thresholds([[0.31], [0.33]]), thresholds([[0.2, 0.3], [0.25]])
+    ('0.31, 0.33', '3 values from 0.20 to 0.30')
+    """
+    values = [value for of_labels in of_seeds for value in of_labels]
+    if len(values) > len(of_seeds) or len(values) > 6:
         return f"{len(values)} values from {min(values):.2f} to {max(values):.2f}"
     return ", ".join(f"{value:.2f}" for value in values) or NOTHING
+
+
+def size(number_of_bytes: float | None) -> str:
+    """
+    >>> size(90_900_000), size(2_345_000_000)
+    ('91 MB', '2.3 GB')
+    """
+    if number_of_bytes is None:
+        return NOTHING
+    return f"{number_of_bytes / 1e6:.0f} MB" if number_of_bytes < 1e9 else f"{number_of_bytes / 1e9:.1f} GB"
 
 
 def _markdown(comparison: dict[str, Any]) -> str:
@@ -144,6 +160,7 @@ def _markdown(comparison: dict[str, Any]) -> str:
             f"{escape_markdown(comparison['verdict'])}\n",
             markdown_table(comparison),
             f"{escape_markdown(interval_note(comparison))}\n",
+            *(f"{escape_markdown(warning)}\n" for warning in comparison["warnings"]),
             f"{len(data['labels'])} labels, {data['labels_per_text']:.2f} a text; {data['train']:,} training, "
             f"{data['dev']:,} dev and {data['test']:,} test texts.\n",
             "## All metrics\n",
@@ -162,12 +179,12 @@ def _union(mappings: Iterable[Iterable[str]]) -> list[str]:
 
 def _page(comparison: dict[str, Any]) -> str:
     environment = page_environment(Path(__file__).parent)
-    for function in (mean, spread, difference, verdict, duration, words_of, plain, thresholds):
+    for function in (mean, spread, difference, verdict, duration, words_of, plain, thresholds, size):
         environment.filters[function.__name__] = function
     rows = comparison["rows"]
     return environment.get_template("report.html.j2").render(
         **comparison,
-        plots=build_plots(comparison),
+        plots=build_plots(comparison) | build_gain_plots(comparison),
         metric_names=_union(row["metrics"] for row in rows),
         stage_names=_union(row["seconds"] for row in rows),
         run_places=run_places(rows, comparison["pretraining"]),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from finetune.metrics import decision_counts, weighted_f1_of_counts
+from finetune.metrics import Thresholds, decision_counts, weighted_f1_of_counts
 
 CONFIDENCE = 0.95
 Summary = dict[str, float | list[float]]
@@ -24,14 +24,14 @@ def summarize(values: Sequence[float]) -> Summary:
 
 def compare_weighted_f1(
     targets_NL: np.ndarray,
-    ours: Sequence[tuple[np.ndarray, float]],
-    theirs: Sequence[tuple[np.ndarray, float]],
+    ours: Sequence[tuple[np.ndarray, Thresholds]],
+    theirs: Sequence[tuple[np.ndarray, Thresholds]],
     resamples: int,
     seed: int = 0,
 ) -> dict[str, float | str]:
     """Difference in weighted F1 (ours - theirs), each side the mean over its seeds, with a 95 % bootstrap interval.
 
-    Each of `ours` and `theirs` is one seed's test probabilities (N, L) and threshold. Questions are drawn with
+    Each of `ours` and `theirs` is one seed's test probabilities (N, L) and thresholds. Questions are drawn with
     replacement, the same ones for both sides (Efron and Tibshirani 1993, chapter 13; Koehn 2004); with each draw the
     seeds are drawn again too, so that the interval holds both sources of chance (that of seeds too little, where there
     are two or three). 'better' or 'worse' is said only if the interval excludes 0.
@@ -54,8 +54,8 @@ def _mean_f1(targets_NL, side, weights_RN: np.ndarray | None, seeds_RS: np.ndarr
     scores = []
     weights = np.ones((1, len(targets_NL)), np.float32) if weights_RN is None else weights_RN
     support_RL = weights @ targets_NL.astype(np.float32)
-    for probabilities_NL, threshold in side:
-        right_NL, wrong_NL = decision_counts(targets_NL, probabilities_NL, threshold)
+    for probabilities_NL, thresholds in side:
+        right_NL, wrong_NL = decision_counts(targets_NL, probabilities_NL, thresholds)
         right_RL, wrong_RL = (weights @ part.astype(np.float32) for part in (right_NL, wrong_NL))
         scores.append(weighted_f1_of_counts(right_RL, wrong_RL, support_RL))
     scores_SR = np.stack(scores)

@@ -1,11 +1,11 @@
 """Two-phase fine-tuning of one checkpoint with one seed."""
 
-# N texts, H hidden, L labels
+# N texts, B texts of a step, P pooled, L labels
 
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,14 +15,18 @@ import tensorflow as tf
 from corpora.errors import StackbertError
 from corpora.labelled import Split
 from finetune.batches import TextBatch, training_batches
-from finetune.classifier import Classifier, binary_cross_entropy
-from finetune.metrics import first_label_accuracy, tune_threshold
+from finetune.classifier import Classifier
+from finetune.config import FinetuneConfig
+from finetune.losses import label_loss, positive_weights
+from finetune.metrics import first_label_accuracy, tune_threshold, tune_thresholds
+from finetune.reading import read_texts
 from pretrain.device import whole_step_compiled
 from pretrain.optimizer import AdamW
 from pretrain.randomness import stream
 from pretrain.schedule import scheduled_rate
 
 EpochRecord = dict[str, float]
+LossOf = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class EncodedSplit:
     cut: int
     """Texts that were longer."""
     targets_NL: np.ndarray
-    features_NH: np.ndarray
+    features_NP: np.ndarray
     """Of the frozen encoder, before any fine-tuning."""
 
 
@@ -44,17 +48,15 @@ class Phase:
     dev_NL: np.ndarray
     """Probabilities on dev, from the best epoch's weights."""
     test_NL: np.ndarray
-    threshold: float
-    """Tuned on dev."""
+    thresholds_L: np.ndarray
+    """Tuned on dev; all the same where the recipe asks for one."""
     epochs: list[EpochRecord] = field(default_factory=list)
     seconds: float = 0.0
 
 
 def encode_split(classifier: Classifier, split: Split) -> EncodedSplit:
     """Token ids and frozen features of a split; done once for all seeds."""
-    sequences = classifier.sequences(split.texts)
-    room = classifier.config.max_length - 2
-    cut = sum(len(ids) > room for ids in classifier.reader.ids_without_specials(split.texts))
+    sequences, cut = read_texts(split.texts, classifier.reader, classifier.config)
     return EncodedSplit(sequences, cut, split.targets, classifier.features(sequences))
 
 
@@ -64,11 +66,12 @@ def train_head(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, t
     The weights of the epoch with the lowest dev loss stay in `classifier`.
     """
     start = time.monotonic()
-    classifier.reset_head(seed)
+    classifier.head.reset(seed)
     config = classifier.config
     size = min(config.batch_size, len(train.sequences))
-    features_NH, targets_NL = tf.constant(train.features_NH), tf.constant(train.targets_NL)
-    optimizer = AdamW(classifier.head_variables, weight_decay=0.0, clip_norm=math.inf)
+    features_NP, targets_NL = tf.constant(train.features_NP), tf.constant(train.targets_NL)
+    variables, loss_of = classifier.head.variables_in_order, _loss_of(config, train)
+    optimizer = AdamW(variables, weight_decay=0.0, clip_norm=math.inf)
     rate = tf.constant(config.head_learning_rate)
 
     @tf.function
@@ -78,28 +81,27 @@ def train_head(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, t
             numbers_B = order_SB[step]
             with tf.GradientTape() as tape:
                 seed_2 = stream(seed, "head dropout", tf.cast(optimizer.steps, tf.int32))[:2]
-                chosen_BH = tf.nn.experimental.stateless_dropout(
-                    tf.gather(features_NH, numbers_B), config.dropout, seed_2
+                chosen_BP = tf.nn.experimental.stateless_dropout(
+                    tf.gather(features_NP, numbers_B), config.dropout, seed_2
                 )
-                loss = binary_cross_entropy(
-                    classifier.logits(chosen_BH), tf.gather(targets_NL, numbers_B), tf.ones(size)
-                )
-            optimizer.apply(tape.gradient(loss, classifier.head_variables), rate)
+                loss = tf.reduce_mean(loss_of(classifier.head.logits(chosen_BP), tf.gather(targets_NL, numbers_B)))
+            optimizer.apply(tape.gradient(loss, variables), rate)
             total += loss
         return total / tf.cast(tf.shape(order_SB)[0], tf.float32)
 
     records = []
-    best = _Best(classifier.head_variables)
+    best = _Best(variables)
     steps = len(train.sequences) // size  # the few texts left over come in another epoch, as the order changes
     for epoch in range(1, config.head_epochs + 1):
         order = np.random.default_rng([seed, epoch]).permutation(len(train.sequences))[: steps * size]
         train_loss = float(run_epoch(tf.constant(order.reshape(steps, size))))
-        dev_NL = classifier.head_probabilities(dev.features_NH)
-        records.append(_record(epoch, train_loss, dev.targets_NL, dev_NL))
+        dev_NL = classifier.head_probabilities(dev.features_NP)
+        records.append(_record(epoch, train_loss, loss_of, dev.targets_NL, dev_NL))
         best.offer(records[-1]["dev_loss"])
     best.restore()
-    dev_NL, test_NL = (classifier.head_probabilities(split.features_NH) for split in (dev, test))
-    return Phase(dev_NL, test_NL, tune_threshold(dev.targets_NL, dev_NL)[0], records, time.monotonic() - start)
+    dev_NL, test_NL = (classifier.head_probabilities(split.features_NP) for split in (dev, test))
+    thresholds_L = tune_thresholds(config.thresholds, dev.targets_NL, dev_NL)
+    return Phase(dev_NL, test_NL, thresholds_L, records, time.monotonic() - start)
 
 
 class WholeTraining:
@@ -111,8 +113,11 @@ class WholeTraining:
     def __init__(self, classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, test: EncodedSplit):
         self._classifier, self._train, self._dev, self._test = classifier, train, dev, test
         config = classifier.config
-        self._variables = classifier.head_variables + classifier.encoder_variables
-        self._optimizer = AdamW(self._variables, config.weight_decay, config.clip_norm)
+        trained = [(variable, 1.0) for variable in classifier.head.variables_in_order]
+        trained += classifier.encoder_rates(config.layer_decay)
+        self._variables, rates = map(list, zip(*trained, strict=True))
+        self._optimizer = AdamW(self._variables, config.weight_decay, config.clip_norm, rates=rates)
+        self._loss_of = _loss_of(config, train)
         self._total_steps = math.ceil(len(train.sequences) / config.batch_size) * config.epochs
         self._step = tf.function(self._train_step, jit_compile=whole_step_compiled(), autograph=False)
 
@@ -130,23 +135,23 @@ class WholeTraining:
             if not math.isfinite(losses[-1]):
                 raise StackbertError(f"epoch {epoch}: the loss is {losses[-1]}; lower the recipe's learning_rate")
             dev_NL = self._classifier.probabilities(self._dev.sequences)
-            records.append(_record(epoch, float(np.mean(losses)), self._dev.targets_NL, dev_NL))
+            records.append(_record(epoch, float(np.mean(losses)), self._loss_of, self._dev.targets_NL, dev_NL))
             _print_epoch(records[-1], config.epochs, time.monotonic() - start)
             best.offer(records[-1]["dev_loss"])
             if best.since >= config.patience:
                 break
         best.restore()
         dev_NL, test_NL = (self._classifier.probabilities(split.sequences) for split in (self._dev, self._test))
-        return Phase(
-            dev_NL, test_NL, tune_threshold(self._dev.targets_NL, dev_NL)[0], records, time.monotonic() - start
-        )
+        thresholds_L = tune_thresholds(config.thresholds, self._dev.targets_NL, dev_NL)
+        return Phase(dev_NL, test_NL, thresholds_L, records, time.monotonic() - start)
 
     def _train_step(self, batch: TextBatch, targets_NL: tf.Tensor, weights_N: tf.Tensor, key_2: tf.Tensor) -> tf.Tensor:
         config, done = self._classifier.config, self._optimizer.steps
         with tf.GradientTape() as tape:
             seed_2 = tf.stack([key_2[0], tf.cast(done, tf.int32)])
-            features_NH = tf.nn.experimental.stateless_dropout(self._classifier.pooled(batch), config.dropout, seed_2)
-            loss = binary_cross_entropy(self._classifier.logits(features_NH), targets_NL, weights_N)
+            pooled_NP = tf.nn.experimental.stateless_dropout(self._classifier.pooled(batch), config.dropout, seed_2)
+            losses_N = self._loss_of(self._classifier.head.logits(pooled_NP), targets_NL)
+            loss = tf.reduce_sum(losses_N * weights_N) / tf.reduce_sum(weights_N)
         warmup = math.ceil(self._total_steps * config.warmup_share)
         rate = scheduled_rate("linear", done, self._total_steps, warmup, config.learning_rate)
         self._optimizer.apply(tape.gradient(loss, self._variables), rate)
@@ -186,13 +191,19 @@ def _epoch_arguments(classifier: Classifier, train: EncodedSplit, seed: int, epo
         yield TextBatch(*map(tf.constant, batch)), tf.constant(targets_NL), tf.constant(weights_N)
 
 
-def _record(epoch: int, train_loss: float, targets_NL: np.ndarray, dev_NL: np.ndarray) -> EpochRecord:
-    scores = np.clip(dev_NL.astype(np.float64), 1e-7, 1 - 1e-7)
-    dev_loss = -np.mean(np.where(targets_NL > 0, np.log(scores), np.log1p(-scores)))
+def _loss_of(config: FinetuneConfig, train: EncodedSplit) -> LossOf:
+    """The recipe's loss of each text, from logits and targets, both (N, L)."""
+    weights_L = tf.constant(positive_weights(train.targets_NL, config.balance))
+    return lambda logits_NL, targets_NL: label_loss(config.loss, logits_NL, targets_NL, weights_L)
+
+
+def _record(epoch: int, train_loss: float, loss_of: LossOf, targets_NL: np.ndarray, dev_NL: np.ndarray) -> EpochRecord:
+    scores_NL = np.clip(dev_NL.astype(np.float64), 1e-7, 1 - 1e-7)
+    logits_NL = np.log(scores_NL) - np.log1p(-scores_NL)
     return {
         "epoch": epoch,
         "train_loss": train_loss,
-        "dev_loss": float(dev_loss),
+        "dev_loss": float(tf.reduce_mean(loss_of(tf.constant(logits_NL, tf.float32), targets_NL))),
         "dev_weighted_f1": tune_threshold(targets_NL, dev_NL)[1],
         "dev_val_acc": first_label_accuracy(targets_NL, dev_NL),
     }

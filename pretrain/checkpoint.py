@@ -84,28 +84,44 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(architecture, config, weights, has_head)
 
 
-def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path) -> None:
-    """Write `config.json`, `model.safetensors` (float32, with the MLM head) and the files of `tokenizer`."""
+@dataclass(frozen=True)
+class TaskHead:
+    """What a checkpoint holds in place of the MLM head."""
+
+    class_name: str
+    """Of the model in transformers."""
+    config: dict[str, Any]
+    """Further entries of `config.json`."""
+    tensors: Weights
+    """Under their Hugging Face names."""
+
+
+def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task: TaskHead | None = None) -> None:
+    """Write `config.json`, `model.safetensors` (float32, with the MLM head or the task's) and the tokenizer's files."""
     config = {
         **checkpoint.config,
+        **(task.config if task else {}),
         "vocab_size": checkpoint.architecture.vocab_size,
         "max_position_embeddings": checkpoint.architecture.max_positions,
-        "architectures": [CLASS_NAMES[checkpoint.architecture.family]],
+        "architectures": [task.class_name if task else CLASS_NAMES[checkpoint.architecture.family]],
         "dtype": "float32",
     }
     config.pop("torch_dtype", None)
     config.pop("_name_or_path", None)
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
-    save_file(hugging_face_tensors(checkpoint), folder / WEIGHTS_FILE, metadata={"format": "pt"})
+    tensors = hugging_face_tensors(checkpoint, with_mlm_head=task is None) | (task.tensors if task else {})
+    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     for name in TOKENIZER_FILES:
         if (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, folder / name)
 
 
-def hugging_face_tensors(checkpoint: Checkpoint) -> Weights:
+def hugging_face_tensors(checkpoint: Checkpoint, with_mlm_head: bool = True) -> Weights:
     """Weights under Hugging Face names and layout: kernels (out, in), query, key and value apart."""
     tensors: Weights = {}
     for ours, theirs in hugging_face_names(checkpoint.architecture).items():
+        if ours.startswith("mlm/") and not with_mlm_head:
+            continue
         parts = np.split(checkpoint.weights[ours], len(theirs), axis=-1)
         for name, part in zip(theirs, parts, strict=True):
             tensors[name] = np.ascontiguousarray(part.T if ours.endswith("/kernel") else part, np.float32)

@@ -24,21 +24,31 @@ class _Factors(NamedTuple):
     corrected: tf.Tensor
     """The rate with the moments' bias taken out."""
 
+    def slower(self, factor: float) -> "_Factors":
+        return self._replace(rate=factor * self.rate, corrected=factor * self.corrected)
+
 
 class AdamW(tf.Module):
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101).
 
     Gradients are clipped by their global norm first. Decay is not applied to vectors (biases, LayerNorm). An update
     is left out where its gradient's norm is not a number or, from step 50 on, more than `spike_factor` times the
-    running mean of the norms (0: however large). All that the updates depend on is in the module's variables, so its
-    state is complete in a checkpoint. Replicas that share a batch call `apply` with the same gradients.
+    running mean of the norms (0: however large). `rates` are factors on the rate of each variable. All that the updates
+    depend on is in the module's variables, so its state is complete in a checkpoint. Replicas that share a batch call
+    `apply` with the same gradients.
     """
 
     def __init__(
-        self, variables: Sequence[tf.Variable], weight_decay: float, clip_norm: float, spike_factor: float = 0.0
+        self,
+        variables: Sequence[tf.Variable],
+        weight_decay: float,
+        clip_norm: float,
+        spike_factor: float = 0.0,
+        rates: Sequence[float] = (),
     ):
         super().__init__(name="adamw")
         self._variables = tuple(variables)
+        self._rates = tuple(rates) or (1.0,) * len(variables)
         self._weight_decay, self._clip_norm = weight_decay, clip_norm
         self._spike_factor = spike_factor or math.inf
         self.steps = tf.Variable(0, dtype=tf.int64, name="steps")
@@ -78,8 +88,10 @@ class AdamW(tf.Module):
         self, strategy: tf.distribute.Strategy, gradients: Sequence[tf.Tensor], factors: _Factors, norm_mean: tf.Tensor
     ) -> None:
         """Update every replica's copy of the variables on its own device."""
-        for variable, gradient, mean, square in zip(self._variables, gradients, self.means, self.squares, strict=True):
-            strategy.extended.update(variable, self._update_one, (mean, square, gradient, factors))
+        each = zip(self._variables, gradients, self.means, self.squares, self._rates, strict=True)
+        for variable, gradient, mean, square, rate in each:
+            own = factors if rate == 1 else factors.slower(rate)
+            strategy.extended.update(variable, self._update_one, (mean, square, gradient, own))
         strategy.extended.update(self.steps, _add, (1,))
         strategy.extended.update(self.left_out, _count_unless, (factors.keep,))
         strategy.extended.update(self.norm_mean, _assign, (norm_mean,))

@@ -12,7 +12,7 @@ import pytest
 
 import stackbert
 from corpora.config import CorpusConfig, LabelConfig, PlanConfig
-from finetune.config import CompareConfig, FinetuneConfig
+from finetune.config import CompareConfig, FinetuneConfig, PredictConfig
 from finetune.study import Study
 from pretrain.config import BenchConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
@@ -34,7 +34,8 @@ CONFIGS = {
     "pretrain plan": (PretrainConfig, PretrainPlanConfig),
     "pretrain preflight": (PreflightConfig,),
     "finetune compare": (CompareConfig, FinetuneConfig),
-    "finetune predict": (),
+    "finetune predict": (PredictConfig,),
+    "finetune serve": (),
 }
 TABLE = "corpora build --source table --out out --path"
 

@@ -9,26 +9,27 @@ import pytest
 from safetensors.numpy import save_file
 
 from corpora.errors import StackbertError
-from finetune.bundle import Prediction, load_bundle, save_bundle
+from finetune.bundle import load_bundle, save_bundle
 from finetune.classifier import Classifier
 from pretrain.checkpoint import CheckpointError, load_checkpoint
 from tests.finetune.questions import LABELS
 from tokenizer.reader import load_reader
 
+THRESHOLDS = np.array([0.4, 0.5, 0.6])
 TEXTS = ["sort a table in mysql", "numpy rows", ""]
 
 
 @pytest.fixture(scope="module")
 def classifier(tiny_base, recipe) -> Classifier:
     classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), recipe)
-    classifier.reset_head(5)
+    classifier.head.reset(5)
     return classifier
 
 
 @pytest.fixture(scope="module")
 def saved(classifier, tiny_base, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("bundle") / "model"
-    save_bundle(classifier, tiny_base, LABELS, 0.5, folder)
+    save_bundle(classifier, tiny_base, LABELS, THRESHOLDS, folder)
     return folder
 
 
@@ -40,28 +41,24 @@ def copied(saved, tmp_path) -> Path:
 def test_loaded_classifier_predicts_what_the_saved_one_did(classifier, saved):
     expected = classifier.probabilities(classifier.sequences(TEXTS))
     bundle = load_bundle(saved)
-    assert bundle.threshold == 0.5
     for prediction, scores in zip(bundle.predict(TEXTS), expected, strict=True):
-        found = [score for _, score in prediction.labels]
+        found = [label.score for label in prediction]
         assert found == sorted(found, reverse=True)
-        np.testing.assert_allclose([dict(prediction.labels)[name] for name in LABELS], scores, rtol=1e-6)
+        by_name = {label.name: label for label in prediction}
+        np.testing.assert_allclose([by_name[name].score for name in LABELS], scores, rtol=1e-6)
+        assert [by_name[name].chosen for name in LABELS] == (scores >= THRESHOLDS).tolist()
 
 
 def test_text_alone_and_among_others_gets_the_same_labels(saved):
     bundle = load_bundle(saved)
     alone, among = bundle.predict(TEXTS[:1])[0], bundle.predict(TEXTS)[0]
-    assert [name for name, _ in alone.labels] == [name for name, _ in among.labels]
-    np.testing.assert_allclose([s for _, s in alone.labels], [s for _, s in among.labels], atol=1e-6)
-
-
-def test_chosen_labels_reach_the_threshold():
-    prediction = Prediction([("a", 0.9), ("b", 0.5), ("c", 0.4)], 0.5)
-    assert prediction.chosen == [("a", 0.9), ("b", 0.5)]
+    assert [label.name for label in alone] == [label.name for label in among]
+    np.testing.assert_allclose([label.score for label in alone], [label.score for label in among], atol=1e-6)
 
 
 def test_half_written_folder_is_replaced(classifier, tiny_base, copied):
     (copied / "head.safetensors").write_bytes(b"")
-    save_bundle(classifier, tiny_base, LABELS, 0.5, copied)
+    save_bundle(classifier, tiny_base, LABELS, THRESHOLDS, copied)
     assert len(load_bundle(copied).labels) == len(LABELS)
 
 
@@ -72,7 +69,16 @@ def test_folder_without_a_file_is_not_a_classifier(name, copied):
         load_bundle(copied)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"labels": ["a"], "threshold": 0.5, "config": {"x": 1}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"labels": ["a"], "thresholds": [0.5], "config": {"x": 1}}',
+        '{"labels": ["a"], "thresholds": [], "config": {}}',
+    ],
+)
 def test_broken_settings_are_an_error(content, copied):
     (copied / "classifier.json").write_text(content)
     with pytest.raises(StackbertError, match=r"classifier\.json: cannot be read"):
@@ -87,8 +93,8 @@ def test_broken_head_is_an_error(content, copied):
 
 
 def test_head_of_another_shape_is_an_error(copied):
-    save_file({"weight": np.zeros((2, 24), "f4"), "bias": np.zeros(2, "f4")}, copied / "head.safetensors")
-    with pytest.raises(StackbertError, match=r"head\.safetensors: holds .*not .*\(3, 24\)"):
+    save_file({"kernel": np.zeros((24, 2), "f4"), "bias": np.zeros(2, "f4")}, copied / "head.safetensors")
+    with pytest.raises(StackbertError, match=r"head\.safetensors: holds .*not .*\(24, 3\)"):
         load_bundle(copied)
 
 

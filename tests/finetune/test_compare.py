@@ -10,12 +10,18 @@ import pytest
 from corpora.errors import StackbertError
 from finetune import cells
 from finetune.bundle import load_bundle
-from finetune.compare import LINEAR, compare, verdict
+from finetune.compare import compare
 from finetune.config import CompareConfig
 from finetune.metrics import DEFINITIONS
+from finetune.results import verdict, warnings_of
+from finetune.rows import CLEANED, LINEAR, VECTORS
 from pretrain.checkpoint import save_checkpoint
+from pretrain.config import PretrainConfig
+from pretrain.training import pretrain
 from tests.finetune.questions import LABELS, load_splits
 from tests.pretrain.tiny import tiny_checkpoint
+
+WITHOUT_BASELINES = {"tfidf": False, "word_vectors": False}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,7 @@ def test_outputs_are_all_there(finished):
 
 def test_comparison_holds_a_row_for_each_with_every_metric(finished):
     comparison = json.loads((finished / "comparison.json").read_text("utf-8"))
-    assert [row["name"] for row in comparison["rows"]] == [LINEAR, "generic", "adapted"]
+    assert [row["name"] for row in comparison["rows"]] == [LINEAR, VECTORS, "generic", "adapted"]
     for row in comparison["rows"]:
         assert row["metrics"].keys() == DEFINITIONS.keys()
         assert len(row["metrics"]["weighted_f1"]["values"]) == (1 if row["name"] == LINEAR else 2)
@@ -63,10 +69,9 @@ def test_kept_model_gives_the_scores_of_the_first_seed(finished, labelled):
     test = load_splits(labelled)["test"]
     first = np.load(finished / "cells" / "generic" / "seed-0" / "test.npy")
     for prediction, scores in zip(bundle.predict(test.texts[:5]), first, strict=False):
-        assert {name for name, _ in prediction.labels} == set(LABELS)
-        found = dict(prediction.labels)
+        found = {label.name: label.score for label in prediction}
+        assert found.keys() == set(LABELS)
         np.testing.assert_allclose([found[name] for name in LABELS], scores, atol=1e-5)
-        assert prediction.chosen == [pair for pair in prediction.labels if pair[1] >= bundle.threshold]
 
 
 def test_finished_comparison_is_not_made_again(finished, labelled, rows, config, monkeypatch):
@@ -76,7 +81,7 @@ def test_finished_comparison_is_not_made_again(finished, labelled, rows, config,
 
 def test_same_checkpoint_under_two_names_makes_no_difference(labelled, tiny_base, config, tmp_path):
     rows = {"one": str(tiny_base), "two": str(tiny_base)}
-    compare(labelled, rows, tmp_path / "out", replace(config, tfidf=False))
+    compare(labelled, rows, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
     comparison = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))
     assert comparison["rows"][1]["against_baseline"]["difference"] == 0
     assert comparison["rows"][1]["against_baseline"]["verdict"] == "no difference"
@@ -111,13 +116,12 @@ def test_interrupted_comparison_goes_on_with_the_missing_cells(
     with monkeypatch.context() as patch:
         patch.setattr(cells, "_kept", keep_then_die)
         with pytest.raises(KilledError):
-            compare(labelled, row, tmp_path / "out", config)
+            compare(labelled, row, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
     assert not (tmp_path / "out").exists()
-    first = len(kept)
-    assert first == (1 if before_the_first_is_kept else 2)
+    assert len(kept) == (0 if before_the_first_is_kept else 1)
     monkeypatch.setattr(cells, "_kept", keep_and_note)
-    compare(labelled, row, tmp_path / "out", config)
-    assert len(kept) == len(set(kept)) == 3
+    compare(labelled, row, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
+    assert len(kept) == len(set(kept)) == 2
     for name in ("generic/seed-0", "generic/seed-1"):
         one, two = (np.load(folder / "cells" / name / "test.npy") for folder in (finished, tmp_path / "out"))
         np.testing.assert_array_equal(one, two)
@@ -140,7 +144,7 @@ def test_checkpoint_without_safetensors_is_refused_by_name(labelled, tiny_base, 
     (unsafe / "config.json").write_bytes((tiny_base / "config.json").read_bytes())
     (unsafe / "pytorch_model.bin").write_bytes(b"\x80\x04.")
     with pytest.raises(StackbertError, match=r"pytorch_model\.bin can run code when loaded and is refused"):
-        compare(labelled, {"generic": str(unsafe)}, tmp_path / "out", replace(config, tfidf=False))
+        compare(labelled, {"generic": str(unsafe)}, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
 
 
 def test_vocabulary_larger_than_the_word_table_is_refused(labelled, small_rows, config, tmp_path):
@@ -148,11 +152,11 @@ def test_vocabulary_larger_than_the_word_table_is_refused(labelled, small_rows, 
     small.mkdir()
     save_checkpoint(tiny_checkpoint("bert"), small_rows / "tokenizer", small)
     with pytest.raises(StackbertError, match=r"\d+ tokens, but 48 rows in the word table"):
-        compare(labelled, {"generic": str(small)}, tmp_path / "out", replace(config, tfidf=False))
+        compare(labelled, {"generic": str(small)}, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
 
 
 def test_length_beyond_the_positions_is_refused(labelled, rows, config, tmp_path):
-    changed = replace(config, tfidf=False, recipe=replace(config.recipe, max_length=21))
+    changed = replace(config, **WITHOUT_BASELINES, recipe=replace(config.recipe, max_length=21))
     with pytest.raises(StackbertError, match="reads 20 tokens at most; max_length is 21"):
         compare(labelled, rows, tmp_path / "out", changed)
 
@@ -161,7 +165,7 @@ def test_features_are_computed_once_for_all_seeds(labelled, tiny_base, config, t
     calls: list[int] = []
     encode = cells.encode_split
     monkeypatch.setattr(cells, "encode_split", lambda *args: calls.append(1) or encode(*args))
-    compare(labelled, {"one": str(tiny_base)}, tmp_path / "out", replace(config, tfidf=False))
+    compare(labelled, {"one": str(tiny_base)}, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
     assert len(calls) == 3  # train, dev and test
 
 
@@ -189,3 +193,53 @@ def test_verdict_says_when_tf_idf_is_ahead():
     ]
     assert verdict(rows, "base").startswith("No gain is shown over base")
     assert "TF-IDF is better than base (+5.0 points)" in verdict(rows, "base")
+
+
+def test_rows_on_cleaned_texts_and_at_fewer_labels(labelled, rows, config, tmp_path):
+    row = {"generic": rows["generic"]}
+    compare(labelled, row, tmp_path / "out", replace(config, cleaned=True, label_sizes=(60, 120, 240), tfidf=False))
+    comparison = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))
+    names = [VECTORS, "generic", "generic" + CLEANED]
+    assert [row["name"] for row in comparison["rows"]] == names
+    assert [gain["name"] for gain in comparison["gain_against_labels"]] == names
+    for gain, row in zip(comparison["gain_against_labels"], comparison["rows"], strict=True):
+        assert [point["texts"] for point in gain["points"]] == [60, 120, 240]
+        assert gain["points"][-1]["weighted_f1"] == row["metrics"]["weighted_f1"]
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "What more labels, or more pretraining, bring" in page
+
+
+def test_smaller_training_sets_are_parts_of_larger_ones(labelled):
+    task = cells.Task(LABELS, load_splits(labelled))
+    ids = [set(task.smaller(size).splits["train"].ids) for size in (10, 50)]
+    assert [len(each) for each in ids] == [10, 50]
+    assert ids[0] < ids[1] < set(task.splits["train"].ids)
+
+
+def test_checkpoints_kept_along_a_pretraining_are_points_of_its_gain(labelled, tiny_base, small_rows, config, tmp_path):
+    run = PretrainConfig(
+        base=str(tiny_base), extend_positions=True, steps=6, batch_rows=2, exports=2, evaluations=1, held_out_rows=4
+    )
+    pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "adapted", run)
+    checkpoints = {"generic": str(tiny_base), "adapted": str(tmp_path / "adapted")}
+    compare(labelled, checkpoints, tmp_path / "out", replace(config, along=True, **WITHOUT_BASELINES))
+    comparison = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))
+    gain = comparison["gain_against_tokens"][0]
+    assert gain["name"] == "adapted"
+    tokens = [point["tokens"] for point in gain["points"]]
+    assert tokens == [tokens[-1] // 3, 2 * tokens[-1] // 3, tokens[-1]]
+    assert gain["points"][-1]["weighted_f1"] == comparison["rows"][1]["metrics"]["weighted_f1"]
+
+
+def test_row_that_labels_nothing_is_warned_of():
+    entry = {
+        "name": "shy",
+        "metrics": {"without_label": {"mean": 0.6}},
+        "per_label": [{"label": "a", "support": 3, "recall": 0.0}, {"label": "b", "support": 0, "recall": 0.0}],
+    }
+    assert warnings_of([entry]) == [
+        "shy gives no label at all to 60 % of the test texts.",
+        "shy is never right about 1 of the labels: a.",
+    ]
+    bold = entry | {"metrics": {"without_label": {"mean": 0.1}}, "per_label": []}
+    assert warnings_of([bold]) == []

@@ -16,6 +16,7 @@ from finetune.metrics import (
     precision_at,
     recall_at,
     tune_threshold,
+    tune_thresholds,
     weighted_f1_of_counts,
 )
 
@@ -93,7 +94,28 @@ def test_evaluate_gives_every_defined_metric_and_nothing_else():
 
 def test_perfect_scores_give_one_everywhere():
     targets = np.array([[1, 0, 0], [0, 1, 1], [0, 0, 1]], np.uint8)
-    assert set(evaluate(targets, targets.astype("f4"), 0.5).values()) == {1.0}
+    found = evaluate(targets, targets.astype("f4"), 0.5)
+    assert found.pop("without_label") == 0
+    assert set(found.values()) == {1.0}
+
+
+def test_share_without_a_label_is_that_of_rows_below_the_thresholds():
+    targets, scores = np.eye(3, dtype=np.uint8), np.array([[0.4, 0.4, 0], [0, 0.4, 0], [0, 0, 0.4]])
+    assert evaluate(targets, scores, np.array([0.3, 0.5, 0.4]))["without_label"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_thresholds_of_labels_are_each_the_best_and_none_is_lost(seed):
+    targets, scores = random_case(seed)
+    targets[:, 1] = 0
+    shared = tune_thresholds("global", targets, scores)
+    own = tune_thresholds("label", targets, scores)
+    assert set(shared) == {tune_threshold(targets, scores)[0]}
+    assert own[1] == shared[1]
+    for label in range(targets.shape[1]):
+        f1 = [f1_score(targets[:, label], scores[:, label] >= t, zero_division=0) for t in THRESHOLDS]
+        reached = f1_score(targets[:, label], scores[:, label] >= own[label], zero_division=0)
+        assert label == 1 or reached == pytest.approx(max(f1))
 
 
 def test_per_label_equals_scikit_learn():

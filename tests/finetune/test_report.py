@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from finetune import plots, report
+from finetune import gain_plots, plots, report
 from tests.pages import HOSTILE, SVG_ELEMENTS, Structure
 
 
@@ -40,8 +40,19 @@ def encoder_row(name: str, weighted_f1: float, against: dict[str, Any] | None) -
             "head": {"val_acc": estimate(0.55), "weighted_f1": estimate(0.45)},
             "whole": {"val_acc": estimate(0.72), "weighted_f1": estimate(weighted_f1)},
         },
-        "metrics": {"weighted_f1": estimate(weighted_f1), "micro_f1": estimate(weighted_f1 + 0.01)},
-        "thresholds": [0.31, 0.33],
+        "metrics": {
+            "weighted_f1": estimate(weighted_f1),
+            "micro_f1": estimate(weighted_f1 + 0.01),
+            "without_label": estimate(0.1),
+        },
+        "thresholds": [[0.31], [0.33]],
+        "disk": 90_852_864,
+        "memory": 1_900_000_000,
+        "texts_per_second": 210.0,
+        "calibration": {"points": [{"predicted": 0.05, "true": 0.04, "decisions": 90}], "error": 0.012},
+        "errors": [
+            {"id": "7", "text": "why", "labels": ["c++"], "predicted": [{"label": "python", "score": 0.9}]},
+        ],
         "per_label": [
             {"label": "python", "support": 1203, "precision": 0.8, "recall": 0.7, "f1": 0.75},
             {"label": "c++", "support": 640, "precision": 0.9, "recall": 0.8, "f1": 0.85},
@@ -54,7 +65,8 @@ def encoder_row(name: str, weighted_f1: float, against: dict[str, Any] | None) -
 
 def linear_row(name: str) -> dict[str, Any]:
     row = encoder_row(name, 0.69, {"difference": -0.09, "low": -0.1, "high": -0.08, "verdict": "worse"})
-    none = {"parameters": None, "vocab_size": None, "tokens_per_text": None, "share_cut": None, "curves": []}
+    unknown = ("parameters", "disk", "memory", "vocab_size", "tokens_per_text", "share_cut")
+    none = dict.fromkeys(unknown) | {"curves": []}
     whole = {"val_acc": estimate(0.65, 0), "weighted_f1": estimate(0.69, 0)}
     return row | none | {"kind": "linear", "phases": {"head": None, "whole": whole}, "seconds": {"fit": 12.0}}
 
@@ -82,6 +94,13 @@ def made_up() -> dict[str, Any]:
             {"text": "mysql error", "tokens": {"generic": ["my", "##sql", "error"], "adapted": ["mysql", "error"]}}
         ],
         "definitions": {"weighted_f1": "Averaged with supports as weights.", "micro_f1": "All decisions together."},
+        "warnings": ["generic gives no label at all to 30 % of the test texts."],
+        "gain_against_labels": [
+            {"name": "generic", "points": [{"texts": n, "weighted_f1": estimate(0.6 + n / 1e5)} for n in (500, 40_000)]}
+        ],
+        "gain_against_tokens": [
+            {"name": "adapted", "points": [{"tokens": n, "weighted_f1": estimate(0.78)} for n in (10**6, 4 * 10**6)]}
+        ],
         "made_from": {"labels": "3f2a"},
     }
 
@@ -97,6 +116,11 @@ def with_text(text: str) -> dict[str, Any]:
     generic["metrics"][text] = estimate(0.5)
     for row in comparison["rows"]:
         row["per_label"][0]["label"] = text
+        row["errors"] = [
+            {"id": text, "text": text, "labels": [text], "predicted": [{"label": text, "score": 0.9}]},
+        ]
+    comparison["warnings"] = [text]
+    comparison["gain_against_labels"][0]["name"] = text
     comparison["examples"] = [{"text": text, "tokens": {text: ["my", "##" + text], "adapted": [text]}}]
     comparison["pretraining"][0]["name"] = text
     return comparison
@@ -109,9 +133,8 @@ def page_of(comparison: dict[str, Any], folder: Path) -> str:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_page_shows_hostile_text_as_text(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        plots, "draw_plot", lambda draw, height, alt: plots.Plot("<svg/>", alt)
-    )  # drawing has its own test
+    for module in (plots, gain_plots):  # drawing has its own test
+        monkeypatch.setattr(module, "draw_plot", lambda draw, height, alt: plots.Plot("<svg/>", alt))
     found = Structure(page_of(with_text(text), tmp_path))
     assert found.elements == Structure(page_of(with_text("harmless"), tmp_path)).elements
     assert not {"script", "a", "link", "iframe", "form"} & {tag for tag, _ in found.elements}
@@ -125,7 +148,7 @@ def test_plots_show_hostile_text_as_text(tmp_path: Path) -> None:
         warnings.simplefilter("error")
         page = Structure(page_of(comparison, tmp_path))
     pictures = [value.partition(",") for _, name, value in page.attributes if name == "src"]
-    assert [kind for kind, _, _ in pictures] == ["data:image/svg+xml;base64"] * 7
+    assert [kind for kind, _, _ in pictures] == ["data:image/svg+xml;base64"] * 12
     for _, _, content in pictures:
         drawing = ElementTree.fromstring(base64.b64decode(content))  # noqa: S314 - what we drew, not what came in
         assert {element.tag.rpartition("}")[2] for element in drawing.iter()} <= SVG_ELEMENTS
@@ -187,10 +210,11 @@ def test_labels_are_sorted_by_support() -> None:
 
 
 def test_sections_without_data_are_left_out(tmp_path: Path) -> None:
-    comparison = made_up() | {"pretraining": [], "examples": [], "made_from": {}, "rows": [linear_row("generic")]}
+    lists = {key: [] for key in ("pretraining", "examples", "warnings", "gain_against_labels", "gain_against_tokens")}
+    comparison = made_up() | lists | {"made_from": {}, "rows": [linear_row("generic")]}
     comparison["rows"][0]["against_baseline"] = None
     text = Structure(page_of(comparison, tmp_path)).text
-    for heading in ("Learning curves", "Pretraining", "How each vocabulary", "Made from"):
+    for heading in ("Learning curves", "Pretraining", "How each vocabulary", "Made from", "What more labels"):
         assert heading not in text
     assert "All metrics" in text
 

@@ -44,9 +44,9 @@ def changed(classifier: Classifier) -> set[str]:
 
 def separable(split: EncodedSplit, seed: int) -> EncodedSplit:
     """The split with features that a linear head can tell the labels from."""
-    noise = np.random.default_rng(seed).normal(0, 0.2, split.features_NH.shape).astype(np.float32)
+    noise = np.random.default_rng(seed).normal(0, 0.2, split.features_NP.shape).astype(np.float32)
     noise[:, : len(LABELS)] += 2.0 * split.targets_NL
-    return replace(split, features_NH=noise)
+    return replace(split, features_NP=noise)
 
 
 def test_head_learns_and_leaves_the_encoder_alone(classifier, splits):
@@ -55,7 +55,7 @@ def test_head_learns_and_leaves_the_encoder_alone(classifier, splits):
     assert changed(classifier) == set()
     losses = [record["dev_loss"] for record in phase.epochs]
     assert min(losses) < losses[0]
-    assert evaluate(splits[2].targets_NL, phase.test_NL, phase.threshold)["weighted_f1"] > 0.9
+    assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.9
 
 
 def test_whole_model_goes_lower_than_the_head_and_moves_every_weight_that_it_reads(classifier, splits, whole):
@@ -63,7 +63,7 @@ def test_whole_model_goes_lower_than_the_head_and_moves_every_weight_that_it_rea
     phase = whole.run(0)
     head_loss, whole_loss = (min(record["dev_loss"] for record in part.epochs) for part in (head, phase))
     assert whole_loss < 0.5 * head_loss
-    assert evaluate(splits[2].targets_NL, phase.test_NL, phase.threshold)["weighted_f1"] > 0.95
+    assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.95
     names = {name for name in classifier.encoder.weights if not name.startswith("mlm/")}
     assert changed(classifier) == names
 
@@ -94,13 +94,13 @@ def test_shuffled_labels_give_chance(classifier, splits, whole):
     phase = train_head(classifier, train, dev, splits[2], seed=0)
     targets = splits[2].targets_NL
     all_labels = evaluate(targets, np.ones(targets.shape, np.float32), 0.5)["weighted_f1"]
-    assert evaluate(targets, phase.test_NL, phase.threshold)["weighted_f1"] < all_labels + 0.08
+    assert evaluate(targets, phase.test_NL, phase.thresholds_L)["weighted_f1"] < all_labels + 0.08
 
 
 def test_features_are_those_of_each_text_alone_and_in_order(classifier, splits):
     for number in (0, 5, 17):
         alone = classifier.features([splits[0].sequences[number]])[0]
-        np.testing.assert_allclose(splits[0].features_NH[number], alone, atol=1e-5)
+        np.testing.assert_allclose(splits[0].features_NP[number], alone, atol=1e-5)
 
 
 def test_mean_pooling_is_the_mean_over_the_texts_own_tokens(classifier, splits, recipe):
@@ -127,3 +127,33 @@ def test_loss_that_is_not_a_number_is_an_error(classifier, splits, whole):
     classifier.encoder.assign(broken)
     with pytest.raises(StackbertError, match="epoch 1: the loss is nan; lower the recipe's learning_rate"):
         whole.run(0)
+
+
+def test_lower_layers_move_less_with_layer_decay(tiny_base, recipe, splits):
+    config = replace(recipe, layer_decay=0.1, epochs=1, dropout=0.0, weight_decay=0.0)
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
+    rates = {variable.name.partition(":")[0]: rate for variable, rate in classifier.encoder_rates(0.1)}
+    assert rates["layer_1/attention/qkv/kernel"] == pytest.approx(0.1)
+    assert rates["layer_0/attention/qkv/kernel"] == pytest.approx(0.01)
+    assert rates["embeddings/word"] == pytest.approx(0.001)
+    classifier.head.reset(0)
+    WholeTraining(classifier, *splits).run(0)
+    now, before = classifier.encoder.numpy_weights(), classifier.checkpoint.weights
+    moved = {
+        layer: np.abs(now[name] - before[name]).mean()
+        for layer in (0, 1)
+        if (name := f"layer_{layer}/attention/norm/beta")
+    }
+    assert 0 < moved[0] < 0.3 * moved[1]
+
+
+@pytest.mark.parametrize("loss", ["focal", "asymmetric"])
+def test_other_losses_and_heads_learn_too(loss, tiny_base, recipe, splits):
+    config = replace(
+        recipe, loss=loss, balance=0.5, hidden_layer=True, pooling="cls+mean", thresholds="label", epochs=5
+    )
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
+    encoded = [replace(split, features_NP=classifier.features(split.sequences)) for split in splits]
+    train_head(classifier, *encoded, seed=0)
+    phase = WholeTraining(classifier, *encoded).run(0)
+    assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.9

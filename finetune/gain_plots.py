@@ -1,0 +1,114 @@
+"""Plots of what a comparison says beside its scores: gains, cost against quality, and calibration."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from corpora.drawing import COLOURS, MARKERS, Plot, compact, draw_plot
+from finetune.plots import Row, run_places
+
+
+def build_gain_plots(comparison: dict[str, Any]) -> dict[str, list[Plot]]:
+    """Return the panels of each figure by its name; a figure without data has none."""
+    rows = comparison["rows"]
+    return {
+        "gains": [
+            *gain_panel(rows, comparison["gain_against_labels"], "texts", "labelled training texts", log=True),
+            *gain_panel(rows, comparison["gain_against_tokens"], "tokens", "tokens of pretraining", log=False),
+        ],
+        "cost": cost_panels(rows),
+        "calibration": calibration_panel(rows),
+    }
+
+
+def gain_panel(rows: Sequence[Row], gains: Sequence[dict[str, Any]], amount: str, unit: str, log: bool) -> list[Plot]:
+    """Weighted F1 with its interval against an amount, one line a row: labelled texts, or tokens of pretraining."""
+    places = run_places(rows, gains)
+    if not gains:
+        return []
+
+    def draw(axes: Axes) -> None:
+        if log:
+            axes.set_xscale("log")
+        for place, gain in zip(places, gains, strict=True):
+            points = gain["points"]
+            scores = [point["weighted_f1"] for point in points]
+            reach = [[max(s["mean"] - s["low"], 0) for s in scores], [max(s["high"] - s["mean"], 0) for s in scores]]
+            axes.errorbar(
+                [point[amount] for point in points],
+                [score["mean"] for score in scores],
+                yerr=reach,
+                color=COLOURS[place % len(COLOURS)],
+                marker=MARKERS[place % len(MARKERS)],
+                markersize=5,
+                linewidth=1.6,
+                capsize=3,
+            )
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(xlabel=unit, ylabel="weighted F1 on the test texts")
+        if log:
+            axes.set_xticks(sorted({point[amount] for gain in gains for point in gain["points"]}))
+
+    words = [
+        f"{gain['name']} "
+        + ", ".join(f"{point['weighted_f1']['mean']:.3f} at {point[amount]:,}" for point in gain["points"])
+        for gain in gains
+    ]
+    return [draw_plot(draw, 3.3, f"Weighted F1 against {unit}: {'; '.join(words)}.")]
+
+
+def cost_panels(rows: Sequence[Row]) -> list[Plot]:
+    """Weighted F1 against time to train and against parameters; up and left is better."""
+    amounts: dict[str, Callable[[Row], float | None]] = {
+        "seconds to train and read, one seed": lambda row: sum(row["seconds"].values()),
+        "parameters": lambda row: row["parameters"],
+    }
+    return [panel for unit, amount in amounts.items() for panel in _cost_panel(rows, unit, amount)]
+
+
+def calibration_panel(rows: Sequence[Row]) -> list[Plot]:
+    """Share that is true against the probability given; on the diagonal, probabilities can be believed."""
+    known = [(place, row) for place, row in enumerate(rows) if row.get("calibration")]
+    if not known:
+        return []
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color="#8a8f98", linestyle="--", linewidth=1)
+        for place, row in known:
+            points = row["calibration"]["points"]
+            axes.plot(
+                [point["predicted"] for point in points],
+                [point["true"] for point in points],
+                color=COLOURS[place % len(COLOURS)],
+                marker=MARKERS[place % len(MARKERS)],
+                markersize=5,
+                linewidth=1.4,
+            )
+        axes.set(xlabel="probability given", ylabel="share that is true", xlim=(0, 1), ylim=(0, 1))
+
+    words = [f"{row['name']} {row['calibration']['error']:.4f}" for _, row in known]
+    return [draw_plot(draw, 3.6, f"Calibration; expected calibration error: {'; '.join(words)}.")]
+
+
+def _cost_panel(rows: Sequence[Row], unit: str, amount: Callable[[Row], float | None]) -> list[Plot]:
+    known = [(place, row, cost) for place, row in enumerate(rows) if (cost := amount(row))]
+    if len(known) < 2:
+        return []
+
+    scores = [row["phases"]["whole"]["weighted_f1"]["mean"] for _, row, _ in known]
+
+    def draw(axes: Axes) -> None:
+        axes.set_xscale("log")
+        for (place, _, cost), score in zip(known, scores, strict=True):
+            colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+            axes.plot(cost, score, color=colour, marker=marker, markersize=8)
+        axes.margins(0.15)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(xlabel=unit, ylabel="weighted F1 on the test texts")
+
+    words = [f"{row['name']} {score:.3f} at {cost:,.0f}" for (_, row, cost), score in zip(known, scores, strict=True)]
+    return [draw_plot(draw, 3.0, f"Weighted F1 against {unit}: {'; '.join(words)}.")]

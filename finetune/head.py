@@ -1,0 +1,58 @@
+"""The labels' head: one product, or two with a hidden layer between."""
+
+# N texts, P pooled width, H hidden, L labels
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from pretrain.randomness import stream, uniform
+
+
+class Head(tf.Module):
+    """Logits from pooled vectors of width P; `hidden_dim` 0 for a linear head.
+
+    The hidden layer is what Hugging Face's classifiers of the family have there, so that they can hold it: tanh, as
+    BERT's pooler and RoBERTa's head, or ReLU for DistilBERT.
+    """
+
+    def __init__(self, pooled_dim: int, hidden_dim: int, num_labels: int, activation: str):
+        super().__init__(name="head")
+        self._activation = {"tanh": tf.tanh, "relu": tf.nn.relu}[activation]
+        self.hidden_dim = hidden_dim
+        shapes = {"kernel": (hidden_dim or pooled_dim, num_labels), "bias": (num_labels,)}
+        if hidden_dim:
+            shapes |= {"hidden/kernel": (pooled_dim, hidden_dim), "hidden/bias": (hidden_dim,)}
+        self.weights = {name: tf.Variable(tf.zeros(shape), name=f"head/{name}") for name, shape in shapes.items()}
+
+    @property
+    def variables_in_order(self) -> list[tf.Variable]:
+        """Those to train."""
+        return list(self.weights.values())
+
+    def reset(self, seed: int) -> None:
+        """New weights: Glorot uniform kernels, zero biases."""
+        for name, variable in self.weights.items():
+            if name.endswith("kernel"):
+                limit = (6 / sum(variable.shape)) ** 0.5
+                draw = uniform(variable.shape, stream(seed, "head" if name == "kernel" else "head hidden"))
+                variable.assign(limit * (2 * draw - 1))
+            else:
+                variable.assign(tf.zeros_like(variable))
+
+    def logits(self, pooled_NP: tf.Tensor) -> tf.Tensor:
+        """(N, L)."""
+        x = pooled_NP
+        if self.hidden_dim:
+            x = self._activation(tf.matmul(x, self.weights["hidden/kernel"]) + self.weights["hidden/bias"])
+        return tf.matmul(x, self.weights["kernel"]) + self.weights["bias"]
+
+    def numpy_weights(self) -> dict[str, np.ndarray]:
+        """The weights as they are now."""
+        return {name: variable.numpy() for name, variable in self.weights.items()}
+
+    def assign(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Set the weights."""
+        for name, variable in self.weights.items():
+            variable.assign(weights[name])

@@ -1,0 +1,53 @@
+"""What of a text is read: its first tokens, or so many of its title, its body and its code."""
+
+import re
+from dataclasses import dataclass
+
+from finetune.config import FinetuneConfig
+from tokenizer.reader import TextReader
+
+_FENCED = re.compile(r"^(`{3,})[^\n`]*\n(.*?)(?:^\1[ ]*$|\Z)", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a text is made of."""
+
+    title: str
+    """The first line."""
+    body: str
+    """What follows, without blocks of code."""
+    code: str
+    """The blocks of code between lines of backticks, which 'corpora build --code mark' writes."""
+
+
+def take_apart(text: str) -> Parts:
+    r"""The parts of a text as the labelled set holds it.
+
+    >>> take_apart("Join?\nI tried\n```\nSELECT 1\n```\nin vain")
+    Parts(title='Join?', body='I tried\n\nin vain', code='SELECT 1\n')
+    """
+    title, _, rest = text.partition("\n")
+    code = "\n".join(found[2] for found in _FENCED.finditer(rest))
+    return Parts(title, _FENCED.sub("", rest), code)
+
+
+def read_texts(texts: list[str], reader: TextReader, config: FinetuneConfig) -> tuple[list[list[int]], int]:
+    """Token ids of each text between [CLS] and [SEP], `config.max_length` at most, and how many texts were longer.
+
+    With a budget for a part, title, body and code are read in this order; without, a text as it stands.
+    """
+    budgets: tuple[int, ...] = (config.title_tokens, config.body_tokens, config.code_tokens)
+    if any(budgets):
+        apart = [take_apart(text) for text in texts]
+        columns = [[getattr(parts, name) for parts in apart] for name in ("title", "body", "code")]
+    else:
+        columns, budgets = [texts], (0,)
+    room = config.max_length - 2
+    sequences, cut = [], 0
+    for parts in zip(*(reader.ids_without_specials(column) for column in columns), strict=True):
+        taken = [ids[: most or room] for ids, most in zip(parts, budgets, strict=True)]
+        ids = [number for part in taken for number in part][:room]
+        cut += len(ids) < sum(map(len, parts))
+        sequences.append([reader.first_id, *ids, reader.last_id])
+    return sequences, cut

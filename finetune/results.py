@@ -1,0 +1,150 @@
+"""What the cells of a comparison say together: the table, the verdict, and all that the report shows."""
+
+# N questions, L labels
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corpora.artifact import MANIFEST, load_manifest
+from finetune.cells import Cell, Task
+from finetune.config import CompareConfig
+from finetune.judgement import calibration, worst_errors
+from finetune.metrics import DEFINITIONS, per_label
+from finetune.rows import Row
+from finetune.significance import compare_weighted_f1, summarize
+from pretrain.bases import resolve_base
+from tokenizer.reader import load_reader
+
+EXAMPLES = 4
+MANY_WITHOUT_LABEL = 0.25
+"""Share of texts without a label from which on the verdict warns of it."""
+COSTS = ("parameters", "disk", "memory", "vocab_size", "tokens_per_text", "share_cut", "texts_per_second")
+SHOWN = ("val_acc", "weighted_f1")
+
+
+def comparison_of(
+    task: Task, rows: Sequence[Row], cells: Mapping[str, list[Cell]], config: CompareConfig
+) -> dict[str, Any]:
+    """The content of `comparison.json` but for the gains and what it was made from."""
+    checkpoints = {row.name: row.checkpoint for row in rows if row.checkpoint and not row.cleaned}
+    entries = [_entry(row, cells, task, config) for row in rows]
+    return {
+        "title": config.title or "Comparison of encoders",
+        "verdict": verdict(entries, config.baseline),
+        "warnings": warnings_of(entries),
+        "data": {
+            "labels": task.labels,
+            **{name: len(split.texts) for name, split in task.splits.items()},
+            "labels_per_text": float(task.splits["test"].targets.sum(1).mean()),
+        },
+        "recipe": dataclasses.asdict(config.recipe),
+        "seeds": list(config.seeds),
+        "baseline": config.baseline,
+        "rows": entries,
+        "pretraining": [
+            {"name": name, "curve": json.loads((Path(source) / "history.json").read_text("utf-8"))}
+            for name, source in checkpoints.items()
+            if (Path(source) / MANIFEST).is_file() and load_manifest(Path(source)).stage == "pretrain run"
+        ],
+        "examples": _examples(task, checkpoints),
+        "definitions": DEFINITIONS,
+    }
+
+
+def warnings_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a reader must know beside the verdict: rows that leave many texts, or labels, without any prediction."""
+    found = []
+    for entry in entries:
+        share = entry["metrics"]["without_label"]["mean"]
+        if share >= MANY_WITHOUT_LABEL:
+            found.append(f"{entry['name']} gives no label at all to {100 * share:.0f} % of the test texts.")
+        never = [each["label"] for each in entry["per_label"] if each["support"] and each["recall"] == 0]
+        if never:
+            found.append(f"{entry['name']} is never right about {len(never)} of the labels: {', '.join(never[:8])}.")
+    return found
+
+
+def _entry(row: Row, cells: Mapping[str, list[Cell]], task: Task, config: CompareConfig) -> dict[str, Any]:
+    targets_NL, own = task.splits["test"].targets, cells[row.name]
+    metrics = {key: summarize([cell.summary["phases"]["whole"][key] for cell in own]) for key in DEFINITIONS}
+    heads = [cell.summary["phases"]["head"] for cell in own]
+    curves = [cell.summary["curves"] for cell in own]
+    cost = own[0].summary["cost"]
+    difference = None
+    if row.name != config.baseline:
+        ours, theirs = ([(cell.test_NL, cell.thresholds_L) for cell in side] for side in (own, cells[config.baseline]))
+        difference = compare_weighted_f1(targets_NL, ours, theirs, config.resamples)
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "checkpoint": row.checkpoint or None,
+        **{key: cost.get(key) for key in COSTS},
+        "phases": {
+            "head": {key: summarize([head[key] for head in heads]) for key in SHOWN} if heads[0] else None,
+            "whole": {key: metrics[key] for key in SHOWN},
+        },
+        "metrics": metrics,
+        "thresholds": [sorted(set(cell.summary["thresholds"])) for cell in own],
+        "per_label": _mean_per_label(targets_NL, own, task.labels),
+        "curves": [{"seed": seed, **curve} for seed, curve in zip(config.seeds, curves, strict=False) if curve],
+        "seconds": {
+            key: float(np.mean([cell.summary["seconds"][key] for cell in own])) for key in own[0].summary["seconds"]
+        },
+        "against_baseline": difference,
+        "calibration": calibration(targets_NL, [cell.test_NL for cell in own]),
+        "errors": worst_errors(task.splits["test"], own[0].test_NL, own[0].thresholds_L, task.labels),
+    }
+
+
+def verdict(rows: list[dict[str, Any]], baseline: str) -> str:
+    """Whether any checkpoint is better than the baseline, in weighted F1 after fine-tuning; and a row without one."""
+    said = [_verdict_on_encoders(rows, baseline)]
+    for row in rows:
+        if row["kind"] != "encoder" and row["against_baseline"]["verdict"] == "better":
+            points = f"{100 * row['against_baseline']['difference']:+.1f} points"
+            said.append(f"{row['name']} is better than {baseline} ({points}).")
+    return " ".join(said)
+
+
+def _verdict_on_encoders(rows: list[dict[str, Any]], baseline: str) -> str:
+    others = [row for row in rows if row["kind"] == "encoder" and row["against_baseline"]]
+    if not others:
+        return f"Only {baseline} was fine-tuned, so there is nothing to compare it with."
+    better = [row for row in others if row["against_baseline"]["verdict"] == "better"]
+    best = max(better or others, key=lambda row: row["against_baseline"]["difference"])
+    found = best["against_baseline"]
+    difference, low, high = (f"{100 * found[key]:+.1f}" for key in ("difference", "low", "high"))
+    points = f"{difference} points of weighted F1, 95 % interval {low} to {high}"
+    if found["verdict"] == "better":
+        return f"{best['name']} is better than {baseline}: {points}."
+    if found["verdict"] == "worse":
+        return f"Nothing is better than {baseline}; the nearest, {best['name']}, is worse: {points}."
+    return f"No gain is shown over {baseline}: the best of the others, {best['name']}, makes no difference ({points})."
+
+
+def _mean_per_label(targets_NL: np.ndarray, cells: list[Cell], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    tables = [per_label(targets_NL, cell.test_NL, cell.thresholds_L, names) for cell in cells]
+    return [
+        entries[0] | {key: float(np.mean([entry[key] for entry in entries])) for key in ("precision", "recall", "f1")}
+        for entries in zip(*tables, strict=True)
+    ]
+
+
+def _examples(task: Task, checkpoints: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The first test texts as each vocabulary splits them."""
+    texts = [" ".join(text.split())[:160] for text in task.splits["test"].texts[:EXAMPLES]]
+    readers = {name: load_reader(resolve_base(source)) for name, source in checkpoints.items()}
+    return [
+        {
+            "text": text,
+            "tokens": {
+                name: reader.tokenizer.encode(text, add_special_tokens=False).tokens for name, reader in readers.items()
+            },
+        }
+        for text in texts
+    ]

@@ -1,0 +1,74 @@
+"""Labels on the command line."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpora.errors import StackbertError
+from finetune.bundle import save_bundle
+from finetune.classifier import Classifier
+from finetune.config import PredictConfig
+from finetune.predict import predict
+from pretrain.checkpoint import load_checkpoint
+from tests.finetune.questions import LABELS
+from tokenizer.reader import load_reader
+
+
+@pytest.fixture(scope="module")
+def model(tiny_base, recipe, tmp_path_factory) -> Path:
+    """A classifier that gives mysql a probability of one half and more, and the others next to none."""
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), recipe)
+    classifier.head.assign({"kernel": np.zeros((24, 3)), "bias": np.array([0.5, -3, -4])})
+    folder = tmp_path_factory.mktemp("bundle") / "model"
+    save_bundle(classifier, tiny_base, LABELS, np.full(3, 0.5), folder)
+    return folder
+
+
+def test_one_text(model):
+    assert list(predict(model, "a table", PredictConfig(top=2))) == ["* 0.622  mysql\n  0.047  numpy"]
+    assert list(predict(model, "a table", PredictConfig(threshold=0.5))) == ["* 0.622  mysql"]
+    found = json.loads(next(predict(model, "tabelle ü", PredictConfig(json=True, top=1))))
+    assert found["text"] == "tabelle ü"
+    assert found["labels"] == [{"name": "mysql", "score": pytest.approx(0.6225, abs=1e-4), "chosen": True}]
+
+
+def test_standard_input(model, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("one\ntext\n"))
+    assert len(list(predict(model, "-", PredictConfig()))) == 1
+    monkeypatch.setattr("sys.stdin", io.StringIO("one\n\ntwo\n"))
+    lines = list(predict(model, "", PredictConfig(file="-", top=1)))
+    assert lines == ["one\n* 0.622  mysql\n", "two\n* 0.622  mysql\n"]
+
+
+def test_files(model, tmp_path):
+    (tmp_path / "texts.txt").write_text("one\x1b[31m\ntwo\n")
+    lines = list(predict(model, "", PredictConfig(file=str(tmp_path / "texts.txt"), top=1)))
+    assert [line.splitlines()[0] for line in lines] == ["one[31m", "two"]
+    (tmp_path / "texts.jsonl").write_text('{"text": "one\\ntwo"}\n{"text": "three"}\n')
+    config = PredictConfig(file=str(tmp_path / "texts.jsonl"), json=True)
+    assert [json.loads(line)["text"] for line in predict(model, "", config)] == ["one\ntwo", "three"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b'{"text": 1}', "line 1: has no 'text'"), (b'{"text": "a"}\n{', "line 2: not JSON"), (b"\xff", "not UTF-8")],
+)
+def test_broken_files_are_errors_with_their_line(content, message, model, tmp_path):
+    path = tmp_path / "texts.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(StackbertError, match=message):
+        list(predict(model, "", PredictConfig(file=str(path))))
+
+
+def test_nothing_to_label_is_an_error(model, tmp_path):
+    for text, config in (("", PredictConfig()), ("a", PredictConfig(file="b"))):
+        with pytest.raises(StackbertError, match="give either a text or --file"):
+            list(predict(model, text, config))
+    with pytest.raises(StackbertError, match=r"no\.txt: cannot be read: No such file"):
+        list(predict(model, "", PredictConfig(file=str(tmp_path / "no.txt"))))
+    with pytest.raises(StackbertError, match="top 0: must be above 0"):
+        replace(PredictConfig(), top=0)
