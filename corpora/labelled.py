@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpora.errors import StackbertError
@@ -19,8 +20,10 @@ SPLITS = ("train", "dev", "test")
 MISC = "misc"
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("labels", pa.list_(pa.string()))])
-WRITTEN = pa.unify_schemas([SCHEMA, pa.schema([("url", pa.string()), ("duplicate_of", pa.list_(pa.string()))])])
-"""What 'corpora label' writes; a set made by hand may lack the last two, by which an audit knows more leaks."""
+WRITTEN = pa.unify_schemas(
+    [SCHEMA, pa.schema([("url", pa.string()), ("duplicate_of", pa.list_(pa.string())), ("license", pa.string())])]
+)
+"""What 'corpora label' writes; a set made by hand may lack the last three: an audit knows more leaks by them."""
 
 
 class LabelError(StackbertError):
@@ -58,6 +61,16 @@ def load_labelled(folder: Path, split: str) -> Split:
     if None in texts:
         raise StackbertError(f"{path}: row {texts.index(None) + 1}: the text is missing")
     return Split(ids, texts, _targets_NL(path, table["labels"].combine_chunks(), ids, names))
+
+
+def license_counts(folder: Path, split: str) -> dict[str, int]:
+    """How many posts of a split are under each licence that its source names, the most frequent first."""
+    path = folder / f"{split}.parquet"
+    if "license" not in pq.read_schema(path).names:
+        return {}
+    entries = pc.value_counts(pq.read_table(path, columns=["license"])["license"].combine_chunks()).to_pylist()
+    counts = {entry["values"]: entry["counts"] for entry in entries if entry["values"]}
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def label_names(folder: Path) -> tuple[str, ...]:

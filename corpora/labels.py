@@ -120,6 +120,7 @@ def _row(post: Post, names: Sequence[str]) -> dict[str, Any]:
         "labels": labels or [MISC],
         "url": post.url,
         "duplicate_of": post.duplicate_of,
+        "license": post.license,
     }
 
 

@@ -5,7 +5,7 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from finetune.classifier import Classifier
 from finetune.config import FinetuneConfig
 from finetune.memory import forget_peak, peak_bytes
 from finetune.metrics import evaluate, tune_thresholds
+from finetune.model_card import write_model_card
 from finetune.plain_text import cleaned_split
 from finetune.rows import BASELINES, Row
 from finetune.training import EncodedSplit, Phase, WholeTraining, encode_split, train_head
@@ -37,6 +38,14 @@ class Task:
     labels: tuple[str, ...]
     splits: dict[str, Split]
     """'train', 'dev' and 'test'."""
+    licenses: dict[str, int] = field(default_factory=dict)
+    """Of the training texts, as far as their source names them."""
+
+    def described(self) -> dict[str, str]:
+        """Its sizes and licences in words."""
+        sizes = {f"{name} texts": f"{len(split.texts):,}" for name, split in self.splits.items()}
+        named = "; ".join(f"{name} ({count:,})" for name, count in self.licenses.items())
+        return sizes | {"licences of the training texts": named or "not recorded; ask where the texts came from"}
 
     def cleaned(self) -> "Task":
         """The same with every text cleaned."""
@@ -110,7 +119,7 @@ class _Prepared:
     """A checkpoint loaded and its frozen features computed, ready for any seed."""
 
     def __init__(self, name: str, task: Task, config: FinetuneConfig):
-        self._task, self._config = task, config
+        self._name, self._task, self._config = name, task, config
         self._source = resolve_base(name)
         checkpoint, reader = load_for(name, config)
         self._classifier = Classifier(checkpoint, reader, len(task.labels), config)
@@ -127,9 +136,13 @@ class _Prepared:
         train, dev, test = (self._splits[name] for name in SPLITS)
         head = train_head(self._classifier, train, dev, test, seed)
         whole = self._whole.run(seed)
+        summary = self._summary(head, whole)
         if bundle is not None:
-            save_bundle(self._classifier, self._source, self._task.labels, whole.thresholds_L, bundle)
-        return _kept(folder, self._summary(head, whole), whole.test_NL)
+            labels, thresholds_L = self._task.labels, whole.thresholds_L
+            save_bundle(self._classifier, self._source, labels, thresholds_L, bundle)
+            figures = summary["phases"]["whole"]
+            write_model_card(bundle, self._name, self._config, labels, thresholds_L, figures, self._task.described())
+        return _kept(folder, summary, whole.test_NL)
 
     def _summary(self, head: Phase, whole: Phase) -> dict[str, Any]:
         targets_NL = self._task.splits["test"].targets

@@ -8,7 +8,7 @@ from typing import Any
 
 from corpora.artifact import MANIFEST, Manifest, build_artifact, identify, require_artifact, write_json
 from corpora.errors import StackbertError
-from corpora.labelled import label_names, load_labelled
+from corpora.labelled import label_names, license_counts, load_labelled
 from finetune.cells import SPLITS, Cell, Task, load_for, run_baseline, run_checkpoint
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.gains import gain_against_labels, gain_against_tokens
@@ -62,7 +62,8 @@ def _compare(
     inputs: Mapping[str, Path | str],
 ) -> dict[str, Any]:
     config = replace(config, recipe=_with_precision(config.recipe, folder / "precision.json"))
-    task = Task(label_names(labels), {split: load_labelled(labels, split) for split in SPLITS})
+    splits = {split: load_labelled(labels, split) for split in SPLITS}
+    task = Task(label_names(labels), splits, license_counts(labels, "train"))
     rows = rows_of(checkpoints, config)
 
     def cells_of(row: Row, on: Task, place: Path, bundle: Path | None = None) -> list[Cell]:

@@ -74,6 +74,20 @@ def test_kept_model_gives_the_scores_of_the_first_seed(finished, labelled):
         np.testing.assert_allclose([found[name] for name in LABELS], scores, atol=1e-5)
 
 
+def test_kept_model_has_a_card(finished):
+    card = (finished / "models" / "generic" / "README.md").read_text("utf-8")
+    assert card.startswith("---\nlibrary_name: transformers")
+    for part in (
+        "| mysql | 0.",
+        "- train texts: 240",
+        "not recorded",
+        "| weighted_f1 | ",
+        "## Limits",
+        "- head_epochs: 2",
+    ):
+        assert part in card
+
+
 def test_finished_comparison_is_not_made_again(finished, labelled, rows, config, monkeypatch):
     monkeypatch.setattr("finetune.compare.run_checkpoint", None)
     compare(labelled, rows, finished, config)
