@@ -34,9 +34,10 @@ tags: [multi-label-classification]
 
 # Multi-label classifier of texts
 """
-LIMITS = """It knows the labels above and no other, and gives several, one or none of them to a text. It has learned from the
-texts named here: on others, on other languages and on later ones it may do worse than the figures say. Its probabilities
-are as good as the report's calibration shows. It has not been examined for bias against people or groups."""
+LIMITS = """It knows the labels above and no other, and gives several, one or none of them to a text. It has learned
+from the texts named here: on others, on other languages and on later ones it may do worse than the figures say. Its
+probabilities are as good as the report's calibration shows. It has not been examined for bias against people or
+groups."""
 
 
 def write_model_card(
