@@ -13,6 +13,7 @@ from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from corpora.errors import StackbertError
 from finetune.config import CompareConfig, PredictConfig
 from finetune.study import Study, load_study, run_study
+from pretrain.allocator import keep_freed_memory
 from pretrain.commands import COMMANDS as PRETRAIN_COMMANDS
 from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
 
@@ -267,6 +268,7 @@ def main() -> None:
         if _asks_for_overview(arguments):
             print(HELP, end="")
         elif arguments[0] == "run":
+            keep_freed_memory()
             _run(arguments[1:])
         elif arguments[0] == "doctor":
             tyro.cli(doctor, prog="stackbert doctor", args=arguments[1:])
@@ -288,6 +290,8 @@ def _room(arguments: list[str]) -> None:
     name = " ".join(arguments[:2])
     if name not in COMMANDS:
         raise StackbertError(f"there is no '{name}'; the commands are run, doctor, {', '.join(COMMANDS)}")
+    if arguments[0] in ("pretrain", "finetune"):
+        keep_freed_memory()
     tyro.cli(COMMANDS[name], prog=f"stackbert {name}", args=arguments[2:])
 
 
