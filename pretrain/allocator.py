@@ -18,4 +18,4 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     settings = {M_ARENA_MAX: 1, M_MMAP_MAX: 0, M_TRIM_THRESHOLD: NEVER}
-    return all([mallopt(name, value) for name, value in settings.items()])
+    return all(mallopt(name, value) for name, value in settings.items())
