@@ -35,6 +35,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   tokenizer bench      how fast posts are read, in pairs with transformers' tokenizer
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
   pretrain transfer    the held-out loss at step 0 of each start for a new vocabulary
+  pretrain curves      runs -> their held-out bits a byte against tokens read, as a picture
   pretrain bench       tokens a second of a training step here, and the machine's ceiling
   pretrain plan        what a run will take, here and on TPU slices: hours, disk, memory, money
   pretrain preflight   a model + a TPU slice that is not here -> whether the step fits, and its best speed

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
-from corpora.drawing import COLOURS, MARKERS, Plot, compact, draw_plot
+from corpora.drawing import COLOURS, MARKERS, Plot, draw_plot
+from pretrain.curves import curves_plot
 
 Row = dict[str, Any]
 
@@ -81,23 +82,10 @@ def curves_panel(rows: Sequence[Row], phase: str) -> list[Plot]:
 
 def pretraining_panel(rows: Sequence[Row], runs: Sequence[dict[str, Any]]) -> list[Plot]:
     """Bits per byte of held-out text against tokens read, one line a run, in its row's colour."""
-    found = [
-        (place, run["name"], [(point["tokens"], point["bits_per_byte"]) for point in run["curve"]])
-        for place, run in zip(run_places(rows, runs), runs, strict=True)
-        if run["curve"]
-    ]
-    if not found:
+    known = [(place, run) for place, run in zip(run_places(rows, runs), runs, strict=True) if run["curve"]]
+    if not known:
         return []
-
-    def draw(axes: Axes) -> None:
-        for place, _, points in found:
-            _line(axes, place, points)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda tokens, _: compact(tokens)))
-        axes.set(title="Pretraining (lower is better)", xlabel="tokens read", ylabel="bits per byte")
-
-    words = [f"{name} {_course(points, 'tokens')}" for _, name, points in found]
-    return [draw_plot(draw, 3.3, f"Bits per byte of held-out text during pretraining: {'; '.join(words)}.")]
+    return [curves_plot({run["name"]: run["curve"] for _, run in known}, [place for place, _ in known], legend=False)]
 
 
 def label_panels(rows: Sequence[Row]) -> list[Plot]:

@@ -35,6 +35,18 @@ def transfer(rows: Positional[Path], tokenizer: Positional[str], config: OmitArg
     print("\n".join(dict.fromkeys(note for start in starts for note in start.notes)), starts_table(starts), sep="\n\n")
 
 
+def curves(runs: dict[str, Path], out: Path) -> None:
+    """Draw the held-out bits a byte of finished runs against the tokens they have read.
+
+    Args:
+        runs: Names and outputs of 'pretrain run' in turn: mean out/mean random out/random.
+        out: SVG file to write.
+    """
+    from pretrain.curves import draw_runs
+
+    print(draw_runs(runs, out))
+
+
 def bench(config: OmitArgPrefixes[BenchConfig], rows: Path | None = None) -> None:
     """Time the training step of a model here, beside the machine's own matrix products.
 
@@ -76,6 +88,7 @@ def preflight(config: OmitArgPrefixes[PreflightConfig]) -> None:
 COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain run": run,
     "pretrain transfer": transfer,
+    "pretrain curves": curves,
     "pretrain bench": bench,
     "pretrain plan": plan,
     "pretrain preflight": preflight,

@@ -31,6 +31,7 @@ CONFIGS = {
     "pretrain run": (PretrainConfig,),
     "pretrain transfer": (PretrainConfig,),
     "pretrain bench": (BenchConfig,),
+    "pretrain curves": (),
     "pretrain plan": (PretrainConfig, PretrainPlanConfig),
     "pretrain preflight": (PreflightConfig,),
     "finetune compare": (CompareConfig, FinetuneConfig),

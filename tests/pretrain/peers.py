@@ -19,6 +19,7 @@ import tyro
 
 BENCH = Path(__file__).parents[3] / "shared" / "bench"
 STEPS = 10
+OURS = {"fp32": "float32", "bf16": "bfloat16"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Comparison:
     """Python with tensorflow-cpu, tf-keras and a transformers that still has TensorFlow models."""
     row_lengths: tuple[int, ...] = (128,)
     batch_rows: int = 32
+    precisions: tuple[str, ...] = ("fp32", "bf16")
+    """Of the peers; bf16 takes them long where the processor has none."""
+    modes: tuple[str, ...] = ("graph", "jit")
+    """How TensorFlow's peers run a step."""
     rounds: int = 3
 
 
@@ -42,10 +47,10 @@ def commands(asked: Comparison, length: int) -> dict[str, list[str]]:
     ours = [sys.executable, "-m", "stackbert", "pretrain", "bench", "--row-length", str(length), "--steps", str(STEPS)]
     found = {
         f"stackbert {precision}": [*ours, "--batch-rows", size[0], "--precision", precision]
-        for precision in ("float32", "bfloat16")
+        for precision in (OURS[each] for each in asked.precisions)
     }
-    for precision in ("fp32", "bf16"):
-        for mode in ("graph", "jit"):
+    for precision in asked.precisions:
+        for mode in asked.modes:
             if asked.keras:
                 script = [asked.keras, str(BENCH / "keras_hub_mlm.py")]
                 found[f"keras-hub {precision} {mode}"] = [*script, precision, *size, mode]
