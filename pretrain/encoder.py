@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from pretrain.architecture import Architecture, weight_shapes
-from pretrain.islands import add_norm, bias_gelu, join_heads, masked_softmax, norm, split_heads, weighted_cross_entropy
+from pretrain.islands import add_norm, attention, bias_gelu, norm, weighted_cross_entropy
 
 
 class Encoder(tf.Module):
@@ -72,10 +72,8 @@ class Encoder(tf.Module):
 
     def _attention(self, name: str, x_NH, segments_BT):
         projected_NK = self._product(x_NH, f"{name}/qkv/kernel")
-        rows, heads = segments_BT.shape[0], self.architecture.num_heads
-        q_BATD, k_BATD, v_BATD = split_heads(projected_NK, self._read(f"{name}/qkv/bias"), rows, heads)
-        weights_BATT = masked_softmax(tf.matmul(q_BATD, k_BATD, transpose_b=True), segments_BT)
-        mixed_NH = join_heads(tf.matmul(weights_BATT, v_BATD))
+        bias_K = self._read(f"{name}/qkv/bias")
+        mixed_NH = attention(projected_NK, bias_K, segments_BT, self.architecture.num_heads)
         return self._add_norm(self._product(mixed_NH, f"{name}/output/kernel"), x_NH, f"{name}/output", f"{name}/norm")
 
     def _feed_forward(self, name: str, x_NH):
