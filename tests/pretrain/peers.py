@@ -4,21 +4,32 @@
 
 Each Python is one that the peer's script asks for (../shared/bench/README.md); a peer without one is left out. The
 model is the scripts' own: 6 layers, 384 wide, a vocabulary of 30,522. Every run is a process of its own, round after
-round, so that a drift of the machine meets all of them.
+round, so that a drift of the machine meets all of them. With --posts, tokens become bytes of text, in rows filled as
+each tool fills them: ours packed, transformers' examples cut from one long stream, keras-hub's each a text, padded.
 """
 
 import re
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import tyro
 
+from corpora.post import count_posts, pretraining_posts, read_posts
+from pretrain.bases import resolve_base
+from tokenizer.config import EncodeConfig
+from tokenizer.reader import load_reader
+from tokenizer.rows import encode_rows, load_rows
+
 BENCH = Path(__file__).parents[3] / "shared" / "bench"
 STEPS = 10
+SAMPLE = 5_000  # posts, of which the bytes in a row are told
+FILLED = {"stackbert": "packed", "PyTorch": "cut", "transformers TF": "cut", "keras-hub": "padded"}
 OURS = {"fp32": "float32", "bf16": "bfloat16"}
 
 
@@ -33,20 +44,49 @@ class Comparison:
     transformers: str = ""
     """Python with tensorflow-cpu, tf-keras and a transformers that still has TensorFlow models."""
     row_lengths: tuple[int, ...] = (128,)
-    batch_rows: int = 32
+    batch_tokens: int = 4_096
+    """Tokens in a step: of longer rows there are fewer."""
     precisions: tuple[str, ...] = ("fp32", "bf16")
     """Of the peers; bf16 takes them long where the processor has none."""
     modes: tuple[str, ...] = ("graph", "jit")
     """How TensorFlow's peers run a step."""
+    steps: int = STEPS
+    """Timed steps, where the script lets one choose: ours and PyTorch's."""
     rounds: int = 3
+    posts: Path | None = None
+    """Corpus or labelled set whose text the rows would hold."""
+
+
+def row_bytes(posts: Path, length: int) -> dict[str, float]:
+    """UTF-8 bytes of text in a row of `length` tokens of BERT's vocabulary, by the way in which rows are filled."""
+    base, folder = resolve_base("minilm"), pretraining_posts(posts)
+    texts = [post.whole_text for post in islice(read_posts(folder), 0, None, -(-count_posts(folder) // SAMPLE))]
+    encodings = load_reader(base).tokenizer.encode_batch(texts)
+    total = sum(len(text.encode()) for text in texts)
+    ends = [max(end for _, end in encoding.offsets[: length - 1]) for encoding in encodings]
+    shown = sum(len(text[:end].encode()) for text, end in zip(texts, ends, strict=True))
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = Path(scratch) / "rows"
+        encode_rows(posts, base, rows, EncodeConfig(row_length=length, max_posts=SAMPLE))
+        packed = load_rows(rows, "train")
+        ours = packed.text_bytes / len(packed.ids)
+    return {"packed": ours, "cut": total / (sum(map(len, encodings)) / length), "padded": shown / len(texts)}
 
 
 def commands(asked: Comparison, length: int) -> dict[str, list[str]]:
     """Name -> command that prints its rate."""
-    size = [str(asked.batch_rows), str(length)]
-    ours = [sys.executable, "-m", "stackbert", "pretrain", "bench", "--row-length", str(length), "--steps", str(STEPS)]
+    size = [str(asked.batch_tokens // length), str(length)]
+    ours = [sys.executable, "-m", "stackbert", "pretrain", "bench", "--row-length", str(length)]
     found = {
-        f"stackbert {precision}": [*ours, "--batch-rows", size[0], "--precision", precision]
+        f"stackbert {precision}": [
+            *ours,
+            "--steps",
+            str(asked.steps),
+            "--batch-rows",
+            size[0],
+            "--precision",
+            precision,
+        ]
         for precision in (OURS[each] for each in asked.precisions)
     }
     for precision in asked.precisions:
@@ -59,7 +99,7 @@ def commands(asked: Comparison, length: int) -> dict[str, list[str]]:
                 found[f"transformers TF {precision} {mode}"] = [*script, precision, *size, mode]
         if asked.torch:
             script = [asked.torch, str(BENCH / "torch_mlm.py")]
-            found[f"PyTorch {precision}"] = [*script, precision, *size, str(STEPS)]
+            found[f"PyTorch {precision}"] = [*script, precision, *size, str(asked.steps)]
     return found
 
 
@@ -85,11 +125,24 @@ def main(asked: Comparison) -> None:
                 rates[name].append(rate)
                 print(f"round {number + 1}, rows of {length}: {name} {rate:,.0f}", file=sys.stderr, flush=True)
         medians = {name: statistics.median(each) for name, each in rates.items()}
-        best = max(rate for name, rate in medians.items() if name.startswith("stackbert"))
-        print(f"\n{asked.batch_rows} rows of {length}, medians of {asked.rounds} rounds, tokens/s")
-        for name, rate in sorted(medians.items(), key=lambda item: -item[1]):
-            ratio = f"{best / rate:.2f}x" if rate else "failed"
-            print(f"{name:<32}{rate:>10,.0f}{ratio:>10}  {notes[name]}", flush=True)
+        filled = row_bytes(asked.posts, length) if asked.posts else {}
+        print(f"\n{asked.batch_tokens // length} rows of {length}, medians of {asked.rounds} rounds")
+        print("\n".join(table(medians, {way: count / length for way, count in filled.items()}, notes)), flush=True)
+
+
+def table(rates: dict[str, float], token_bytes: dict[str, float], notes: dict[str, str]) -> list[str]:
+    """Lines of rates, quickest first, and how many times each one our best is; text where a token's bytes are known."""
+    texts = {}
+    for name, rate in rates.items():
+        way = next(way for tool, way in FILLED.items() if name.startswith(tool))
+        texts[name] = rate * token_bytes.get(way, 0.0)
+    best, best_text = (max(each[name] for name in each if name.startswith("stackbert")) for each in (rates, texts))
+    lines = []
+    for name, rate in sorted(rates.items(), key=lambda item: -item[1]):
+        ratio = f"{best / rate:.2f}x" if rate else "failed"
+        text = f"{texts[name] / 1e3:>8.2f} kB of text/s {best_text / texts[name]:>6.2f}x" if texts[name] else ""
+        lines.append(f"{name:<32}{rate:>10,.0f} tokens/s{ratio:>8}{text}  {notes[name]}")
+    return lines
 
 
 if __name__ == "__main__":
