@@ -36,12 +36,15 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
   pretrain transfer    the held-out loss at step 0 of each start for a new vocabulary
   pretrain curves      runs -> their held-out bits a byte against tokens read, as a picture
+  pretrain convert     a checkpoint with pytorch_model.bin alone -> one of safetensors
   pretrain bench       tokens a second of a training step here, and the machine's ceiling
   pretrain plan        what a run will take, here and on TPU slices: hours, disk, memory, money
   pretrain preflight   a model + a TPU slice that is not here -> whether the step fits, and its best speed
   finetune compare     checkpoints + a labelled set -> two-phase fine-tuning, table and report
   finetune predict     a fine-tuned classifier + a text, a file or standard input -> labels
   finetune serve       a fine-tuned classifier -> a page to try it on, and JSON
+  finetune export      a fine-tuned classifier -> an ONNX model
+  finetune push        a fine-tuned classifier -> the Hugging Face hub
 
 'stackbert ROOM VERB --help' lists a command's options.
 """
@@ -225,6 +228,31 @@ def finetune_serve(model: Positional[Path], host: str = "127.0.0.1", port: int =
     serve(model, host, port)
 
 
+def finetune_export(model: Positional[Path], out: Path) -> None:
+    """Write a fine-tuned classifier as an ONNX model, for runtimes without TensorFlow or PyTorch.
+
+    Args:
+        model: A fine-tuned classifier: a folder in a comparison's 'models'.
+        out: Folder to write.
+    """
+    from finetune.export import export_onnx
+
+    export_onnx(model, out)
+
+
+def finetune_push(model: Positional[Path], repository: Positional[str], private: bool = False) -> None:
+    """Upload a fine-tuned classifier, or an adapted checkpoint, to the Hugging Face hub.
+
+    Args:
+        model: A folder in a comparison's 'models', or the output of 'pretrain run'.
+        repository: Its name there: owner/name; made where it is not there yet.
+        private: Make it one that others cannot see.
+    """
+    from finetune.push import push
+
+    print(push(model, repository, private))
+
+
 def doctor(out: Path = Path("runs")) -> None:
     """Check versions, devices, disk and memory, and run the whole chain once with a tiny model.
 
@@ -256,6 +284,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "finetune compare": finetune_compare,
     "finetune predict": finetune_predict,
     "finetune serve": finetune_serve,
+    "finetune export": finetune_export,
+    "finetune push": finetune_push,
 }
 
 

@@ -26,7 +26,7 @@ def resolve_base(name: str) -> Path:
     sha256 of its weights is checked. Raises BaseError that says what to do.
     """
     if name == "minilm":
-        return _checked_minilm(_installed_minilm() or _from_hub(MINILM_HUB_ID))
+        return _checked_minilm(_installed_minilm() or from_hub(MINILM_HUB_ID))
     if is_random(name):
         raise BaseError(
             f"'{name}' has no weights or tokenizer of its own; it can only be pretrained, with a new vocabulary"
@@ -39,7 +39,7 @@ def resolve_base(name: str) -> Path:
         raise BaseError(
             f"{name}: no such folder; a base is 'minilm', a folder, a hub id 'owner/name', or one of {sizes}"
         )
-    return _from_hub(name)
+    return from_hub(name)
 
 
 def is_random(name: str) -> bool:
@@ -65,12 +65,13 @@ def _checked_minilm(folder: Path) -> Path:
     return folder
 
 
-def _from_hub(name: str) -> Path:
+def from_hub(name: str, further_files: tuple[str, ...] = ()) -> Path:
+    """The local folder of a hub's checkpoint, downloaded where it is new; raises BaseError that says why not."""
     from huggingface_hub import snapshot_download  # slow to import, and needed here only
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(HUB_FILES)))
+        return Path(snapshot_download(name, allow_patterns=[*HUB_FILES, *further_files]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
         extra = (

@@ -66,7 +66,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if not weights_path.is_file():
         unsafe = sorted(path.name for path in folder.iterdir() if path.suffix in UNSAFE_SUFFIXES)
         hint = (
-            f"; {', '.join(unsafe)} can run code when loaded and is refused: convert it to safetensors"
+            f"; {', '.join(unsafe)} can run code when loaded and is refused: make safetensors of it "
+            f"with 'stackbert pretrain convert {folder} --out OUT' (pip install 'stackbert[convert]')"
             if unsafe
             else ""
         )

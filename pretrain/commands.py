@@ -47,6 +47,18 @@ def curves(runs: dict[str, Path], out: Path) -> None:
     print(draw_runs(runs, out))
 
 
+def convert(base: Positional[str], out: Path) -> None:
+    """Make a checkpoint of safetensors from one that has pytorch_model.bin alone, as SciBERT's.
+
+    Args:
+        base: Folder or hub id of the checkpoint.
+        out: Folder to write.
+    """
+    from pretrain.convert import convert_checkpoint
+
+    convert_checkpoint(base, out)
+
+
 def bench(config: OmitArgPrefixes[BenchConfig], rows: Path | None = None) -> None:
     """Time the training step of a model here, beside the machine's own matrix products.
 
@@ -89,6 +101,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain run": run,
     "pretrain transfer": transfer,
     "pretrain curves": curves,
+    "pretrain convert": convert,
     "pretrain bench": bench,
     "pretrain plan": plan,
     "pretrain preflight": preflight,

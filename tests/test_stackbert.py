@@ -32,11 +32,14 @@ CONFIGS = {
     "pretrain transfer": (PretrainConfig,),
     "pretrain bench": (BenchConfig,),
     "pretrain curves": (),
+    "pretrain convert": (),
     "pretrain plan": (PretrainConfig, PretrainPlanConfig),
     "pretrain preflight": (PreflightConfig,),
     "finetune compare": (CompareConfig, FinetuneConfig),
     "finetune predict": (PredictConfig,),
     "finetune serve": (),
+    "finetune export": (),
+    "finetune push": (),
 }
 TABLE = "corpora build --source table --out out --path"
 

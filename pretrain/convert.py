@@ -1,0 +1,57 @@
+"""Older checkpoints, PyTorch's .bin files, as safetensors."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.numpy import save_file
+
+from corpora.artifact import Manifest, build_artifact
+from pretrain.bases import from_hub
+from pretrain.checkpoint import WEIGHTS_FILE, CheckpointError, Weights, load_checkpoint
+from tokenizer.reader import TOKENIZER_FILES
+
+PYTORCH_FILE = "pytorch_model.bin"
+
+
+def convert_checkpoint(base: str, out: Path) -> Manifest:
+    """Write the checkpoint `base`, a folder or a hub id with PYTORCH_FILE, as safetensors into the folder `out`.
+
+    PyTorch reads the file with `weights_only`, which refuses anything but tensors. Raises CheckpointError where it
+    does, where PyTorch is missing, or where the tensors are not those of a supported family.
+    """
+    folder = Path(base) if Path(base).is_dir() else from_hub(base, (PYTORCH_FILE,))
+    source = folder / PYTORCH_FILE
+    if not source.is_file():
+        raise CheckpointError(f"{folder}: no {PYTORCH_FILE} to convert")
+    needed = [name for name in ("config.json", *TOKENIZER_FILES) if (folder / name).is_file()]
+    inputs = {name: folder / name for name in (PYTORCH_FILE, *needed)}
+    return build_artifact(out, "pretrain convert", {}, inputs, lambda staging: _convert(source, needed, staging))
+
+
+def _convert(source: Path, names: list[str], staging: Path) -> dict[str, int]:
+    tensors = _read(source)
+    save_file(tensors, staging / WEIGHTS_FILE, metadata={"format": "pt"})
+    for name in names:
+        shutil.copyfile(source.parent / name, staging / name)
+    load_checkpoint(staging)  # says what is missing or too much
+    print(f"{len(tensors)} tensors of {source} are now {WEIGHTS_FILE}")
+    return {"tensors": len(tensors), "weights": sum(tensor.size for tensor in tensors.values())}
+
+
+def _read(source: Path) -> Weights:
+    try:
+        import torch
+    except ImportError:
+        raise CheckpointError(
+            "converting needs PyTorch, which nothing else here does: pip install 'stackbert[convert]'"
+        ) from None
+    try:
+        stored = torch.load(source, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken or hostile file raises many kinds
+        first = str(error).strip().partition("\n")[0]
+        raise CheckpointError(f"{source}: PyTorch does not read it as plain tensors: {first}") from None
+    if not isinstance(stored, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in stored.values()):
+        raise CheckpointError(f"{source}: holds something else than named tensors")
+    # copies: tensors that share their memory are stored as two
+    return {name: tensor.detach().contiguous().numpy().copy() for name, tensor in stored.items()}

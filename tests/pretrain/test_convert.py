@@ -1,0 +1,82 @@
+"""Checkpoints in PyTorch's own format become safetensors, without running what is in them."""
+
+import os
+import shutil
+import sys
+
+import numpy as np
+import pytest
+
+from corpora.artifact import load_manifest
+from pretrain.checkpoint import CheckpointError, hugging_face_tensors, load_checkpoint
+from pretrain.convert import PYTORCH_FILE, convert_checkpoint
+from tests.pretrain.tiny import tiny_checkpoint
+
+
+@pytest.fixture
+def scibert(tiny_base, tmp_path):
+    """A checkpoint as SciBERT is published: pytorch_model.bin with older names and a pooler, and vocab.txt alone."""
+    torch = pytest.importorskip("torch")
+    folder = tmp_path / "scibert"
+    folder.mkdir()
+    for name in ("config.json", "vocab.txt"):
+        shutil.copyfile(tiny_base / name, folder / name)
+    checkpoint = tiny_checkpoint("bert", vocab_size=120)
+    tensors = {name: torch.tensor(array) for name, array in hugging_face_tensors(checkpoint).items()}
+    tensors = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        for name, tensor in tensors.items()
+    }
+    word = tensors["bert.embeddings.word_embeddings.weight"]
+    tensors |= {"cls.predictions.decoder.weight": word, "bert.embeddings.position_ids": torch.arange(20)[None]}
+    tensors |= {"bert.pooler.dense.weight": word[:24], "bert.pooler.dense.bias": word[0]}
+    torch.save(tensors, folder / PYTORCH_FILE)
+    return folder
+
+
+@pytest.mark.torch
+def test_layout_of_scibert_is_converted_and_its_tokenizer_read(scibert, tmp_path):
+    with pytest.raises(CheckpointError, match="stackbert pretrain convert"):
+        load_checkpoint(scibert)
+    convert_checkpoint(str(scibert), tmp_path / "out")
+    found, expected = load_checkpoint(tmp_path / "out"), tiny_checkpoint("bert", vocab_size=120)
+    assert found.has_mlm_head
+    for name, array in expected.weights.items():
+        np.testing.assert_array_equal(found.weights[name], array)
+    assert load_manifest(tmp_path / "out").inputs.keys() == {PYTORCH_FILE, "config.json", "vocab.txt"}
+
+
+@pytest.mark.torch
+def test_file_that_would_run_code_is_refused_and_does_not(scibert, tmp_path):
+    torch = pytest.importorskip("torch")
+
+    class Canary:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "canary"),)
+
+    torch.save({"bert.embeddings.word_embeddings.weight": Canary()}, scibert / PYTORCH_FILE)
+    with pytest.raises(CheckpointError, match="does not read it as plain tensors"):
+        convert_checkpoint(str(scibert), tmp_path / "out")
+    assert not (tmp_path / "canary").exists()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.torch
+def test_other_content_and_missing_tensors_are_named(scibert, tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"step": 3}, scibert / PYTORCH_FILE)
+    with pytest.raises(CheckpointError, match="something else than named tensors"):
+        convert_checkpoint(str(scibert), tmp_path / "out")
+    torch.save({"bert.embeddings.word_embeddings.weight": torch.zeros(120, 24)}, scibert / PYTORCH_FILE)
+    with pytest.raises(CheckpointError, match=r"missing bert\.embeddings\.LayerNorm"):
+        convert_checkpoint(str(scibert), tmp_path / "out")
+
+
+def test_missing_package_or_file_says_what_to_do(tiny_base, tmp_path, monkeypatch):
+    with pytest.raises(CheckpointError, match=rf"no {PYTORCH_FILE} to convert"):
+        convert_checkpoint(str(tiny_base), tmp_path / "out")
+    folder = shutil.copytree(tiny_base, tmp_path / "old")
+    (folder / "model.safetensors").rename(folder / PYTORCH_FILE)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(CheckpointError, match=r"pip install 'stackbert\[convert\]'"):
+        convert_checkpoint(str(folder), tmp_path / "out")
