@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import ByteLevelBPETokenizer
 
 from corpora.errors import StackbertError
 from finetune import cells
@@ -18,7 +19,7 @@ from finetune.rows import CLEANED, LINEAR, VECTORS
 from pretrain.checkpoint import save_checkpoint
 from pretrain.config import PretrainConfig
 from pretrain.training import pretrain
-from tests.finetune.questions import LABELS, load_splits
+from tests.finetune.questions import LABELS, NOISE, load_splits
 from tests.pretrain.tiny import tiny_checkpoint
 
 WITHOUT_BASELINES = {"tfidf": False, "word_vectors": False}
@@ -257,3 +258,44 @@ def test_row_that_labels_nothing_is_warned_of():
     ]
     bold = entry | {"metrics": {"without_label": {"mean": 0.1}}, "per_label": []}
     assert warnings_of([bold]) == []
+
+
+def published_roberta(folder: Path) -> Path:
+    """A checkpoint with the files that RoBERTa and CodeBERT are published with: vocab.json and merges.txt."""
+    folder.mkdir()
+    trained = ByteLevelBPETokenizer()
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trained.train_from_iterator(
+        [" ".join(NOISE), *LABELS], vocab_size=320, special_tokens=specials, show_progress=False
+    )
+    checkpoint = tiny_checkpoint("roberta", vocab_size=trained.get_vocab_size())
+    save_checkpoint(checkpoint, folder, folder)
+    trained.save_model(str(folder))
+    names = {"tokenizer_class": "RobertaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "model_max_length": 18}
+    (folder / "tokenizer_config.json").write_text(json.dumps(names))
+    return folder
+
+
+def published_distilbert(folder: Path, vocabulary: Path) -> Path:
+    """A checkpoint with the files that DistilBERT is published with: vocab.txt."""
+    folder.mkdir()
+    save_checkpoint(tiny_checkpoint("distilbert", vocab_size=120), folder, folder)
+    (folder / "vocab.txt").write_bytes(vocabulary.read_bytes())
+    names = {"tokenizer_class": "DistilBertTokenizer", "do_lower_case": True, "model_max_length": 20}
+    (folder / "tokenizer_config.json").write_text(json.dumps(names))
+    return folder
+
+
+def test_layouts_of_other_families_go_through_the_whole_comparison(labelled, small_rows, tiny_base, config, tmp_path):
+    rows = {
+        "bert": str(tiny_base),
+        "roberta": str(published_roberta(tmp_path / "roberta")),
+        "distilbert": str(published_distilbert(tmp_path / "distilbert", small_rows / "tokenizer" / "vocab.txt")),
+    }
+    one_seed = replace(config, seeds=(0,), **WITHOUT_BASELINES)
+    compare(labelled, rows, tmp_path / "out", one_seed)
+    comparison = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))
+    assert [row["name"] for row in comparison["rows"]] == list(rows)
+    for name in rows:
+        (labels,) = load_bundle(tmp_path / "out" / "models" / name).predict(["sort the rows of node.js"])
+        assert {label.name for label in labels} == set(LABELS)
