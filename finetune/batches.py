@@ -65,13 +65,21 @@ def training_batches(
     The number of rows is rounded up to one of few, as each makes the step compile anew.
     """
     order = np.random.default_rng(seed).permutation(len(sequences))
-    step = max(1, batch_size // 4)
     for numbers in batched_lists(order.tolist(), batch_size):
         chosen = [sequences[number] for number in numbers]
         rows = pack_texts(chosen, row_length)
-        num_rows = -(-len(rows) // step) * step
-        batch, within = batch_of_rows(chosen, rows, reader, row_length, num_rows)
+        batch, within = batch_of_rows(chosen, rows, reader, row_length, rounded_rows(len(rows)))
         yield batch, np.asarray(numbers)[within]
+
+
+def rounded_rows(count: int) -> int:
+    """`count` or at most half as many again: two numbers in each doubling.
+
+    >>> sorted({rounded_rows(count) for count in range(1, 33)})
+    [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
+    """
+    step = 1 << max(0, count.bit_length() - 2)
+    return -(-count // step) * step
 
 
 def batched_lists(items: list, size: int) -> Iterator[list]:

@@ -1,0 +1,138 @@
+"""Questions a second of fine-tuning the whole model: ours, and PyTorch transformers' Trainer, in turn on the same texts.
+
+    python -m tests.finetune.peers LABELS --torch T/bin/python
+
+LABELS is the output of 'corpora label'; the Python at --torch has torch, transformers and accelerate. Both read the same
+first texts with the same model, batch and rate; the Trainer pads each batch to its longest text, as its examples do.
+Beside it: the time of 50 epochs of the head over that of one pass of the frozen encoder.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from tyro.conf import Positional
+
+from corpora.labelled import Split, load_labelled
+from finetune.cells import load_for
+from finetune.classifier import Classifier
+from finetune.config import FinetuneConfig
+from finetune.training import EncodedSplit, WholeTraining, encode_split, train_head
+from pretrain.allocator import keep_freed_memory
+from pretrain.bases import resolve_base
+
+FEW = 8  # dev and test texts: what is timed is the training
+TRAINER = """
+import json, sys
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, Trainer
+from transformers import TrainingArguments
+
+asked = json.load(open(sys.argv[1]))
+tokenizer = AutoTokenizer.from_pretrained(asked["model"])
+model = AutoModelForSequenceClassification.from_pretrained(
+    asked["model"], num_labels=len(asked["targets"][0]), problem_type="multi_label_classification"
+)
+read = tokenizer(asked["texts"], truncation=True, max_length=asked["max_length"])
+rows = [
+    {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor(labels, dtype=torch.float32)}
+    for ids, mask, labels in zip(read["input_ids"], read["attention_mask"], asked["targets"])
+]
+def train(rows):
+    arguments = TrainingArguments(
+        output_dir=asked["scratch"], use_cpu=True, bf16=asked["bf16"], per_device_train_batch_size=asked["batch_size"],
+        num_train_epochs=1, learning_rate=1e-5, save_strategy="no", report_to="none", disable_tqdm=True,
+    )
+    collate = DataCollatorWithPadding(tokenizer)
+    return Trainer(model, arguments, train_dataset=rows, data_collator=collate).train().metrics["train_runtime"]
+train(rows[: 2 * asked["batch_size"]])
+print("RATE", len(rows) / train(rows))
+"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What to run."""
+
+    torch: str = ""
+    """Python with torch, transformers and accelerate."""
+    model: str = "minilm"
+    texts: int = 640
+    max_length: int = 128
+    batch_size: int = 32
+    precisions: tuple[str, ...] = ("bf16", "fp32")
+    """Of the Trainer."""
+    rounds: int = 3
+
+
+class Ours:
+    """Our two phases on some texts."""
+
+    def __init__(self, asked: Comparison, train: Split):
+        config = FinetuneConfig(max_length=asked.max_length, batch_size=asked.batch_size, epochs=1)
+        checkpoint, reader = load_for(asked.model, config)
+        self._classifier = Classifier(checkpoint, reader, train.targets.shape[1], config)
+        self._few = encode_split(self._classifier, _first(train, FEW))
+        self._train = train
+        self._encoded: EncodedSplit = encode_split(self._classifier, train)
+        self._whole = WholeTraining(self._classifier, self._encoded, self._few, self._few)
+        self._whole.run(0)  # compiles
+
+    def rate(self, seed: int) -> float:
+        """Texts a second of an epoch of the whole model."""
+        return len(self._train.texts) / self._whole.run(seed).seconds
+
+    def head_share(self, seed: int) -> float:
+        """Time of the head's epochs over that of one pass of the encoder."""
+        start = time.monotonic()
+        self._classifier.features(self._encoded.sequences)
+        pass_seconds = time.monotonic() - start
+        return train_head(self._classifier, self._encoded, self._few, self._few, seed).seconds / pass_seconds
+
+
+def _first(split: Split, count: int) -> Split:
+    return Split(split.ids[:count], split.texts[:count], split.targets[:count])
+
+
+def trainer_rate(asked: Comparison, train: Split, bf16: bool) -> float:
+    """Texts a second of the Trainer."""
+    with tempfile.TemporaryDirectory() as scratch:
+        request = Path(scratch) / "request.json"
+        settings = {"model": str(resolve_base(asked.model)), "bf16": bf16, "scratch": scratch}
+        settings |= {"max_length": asked.max_length, "batch_size": asked.batch_size}
+        request.write_text(json.dumps(settings | {"texts": train.texts, "targets": train.targets.tolist()}))
+        command = [asked.torch, "-c", TRAINER, str(request)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("RATE ")]
+    if not found:
+        sys.exit(f"the Trainer failed:\n{done.stderr[-2000:]}")
+    return float(found[0])
+
+
+def main(labels: Positional[Path], asked: Comparison) -> None:
+    """Run both in turn and print medians and ratios."""
+    keep_freed_memory()
+    train = _first(load_labelled(labels, "train"), asked.texts)
+    ours, rates, shares = Ours(asked, train), defaultdict(list), []
+    for number in range(1, asked.rounds + 1):
+        rates["stackbert"].append(ours.rate(number))
+        shares.append(ours.head_share(number))
+        for precision in asked.precisions if asked.torch else ():
+            rates[f"Trainer {precision}"].append(trainer_rate(asked, train, precision == "bf16"))
+        print(f"round {number}: {dict((name, round(each[-1], 1)) for name, each in rates.items())}", file=sys.stderr)
+    print(f"{asked.texts} texts, at most {asked.max_length} tokens, batches of {asked.batch_size}; medians")
+    best = statistics.median(rates["stackbert"])
+    for name, each in rates.items():
+        print(f"{name:<16}{statistics.median(each):>8.1f} texts/s  {best / statistics.median(each):.2f}x")
+    print(f"50 epochs of the head: {statistics.median(shares):.2f} of one pass of the encoder")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
