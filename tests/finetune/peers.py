@@ -1,10 +1,10 @@
-"""Questions a second of fine-tuning the whole model: ours, and PyTorch transformers' Trainer, in turn on the same texts.
+"""Texts a second of fine-tuning the whole model: ours, and PyTorch transformers' Trainer, in turn on the same ones.
 
     python -m tests.finetune.peers LABELS --torch T/bin/python
 
-LABELS is the output of 'corpora label'; the Python at --torch has torch, transformers and accelerate. Both read the same
-first texts with the same model, batch and rate; the Trainer pads each batch to its longest text, as its examples do.
-Beside it: the time of 50 epochs of the head over that of one pass of the frozen encoder.
+LABELS is the output of 'corpora label'; the Python at --torch has torch, transformers and accelerate. Both read
+the same first texts with the same model, batch and rate; the Trainer pads each batch to its longest text, as its
+examples do. Beside it: the time of 50 epochs of the head over that of one pass of the frozen encoder.
 """
 
 import json
@@ -126,7 +126,8 @@ def main(labels: Positional[Path], asked: Comparison) -> None:
         shares.append(ours.head_share(number))
         for precision in asked.precisions if asked.torch else ():
             rates[f"Trainer {precision}"].append(trainer_rate(asked, train, precision == "bf16"))
-        print(f"round {number}: {dict((name, round(each[-1], 1)) for name, each in rates.items())}", file=sys.stderr)
+        last = {name: round(each[-1], 1) for name, each in rates.items()}
+        print(f"round {number}: {last}", file=sys.stderr, flush=True)
     print(f"{asked.texts} texts, at most {asked.max_length} tokens, batches of {asked.batch_size}; medians")
     best = statistics.median(rates["stackbert"])
     for name, each in rates.items():
