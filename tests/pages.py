@@ -1,6 +1,12 @@
-"""Pages taken apart again, and texts that try to become part of one."""
+"""Pages taken apart again or opened in a browser, and texts that try to become part of one."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
+from typing import Any
+
+import pytest
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -74,3 +80,20 @@ class Structure(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.text += data
+
+
+@contextmanager
+def browser_page(width: int) -> Iterator[tuple[Any, list[str]]]:
+    """A page of Chromium so many pixels wide, and what its console and its errors say; skips where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no chromium here")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 800})
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        yield page, said
+        browser.close()

@@ -20,6 +20,7 @@ from pretrain.checkpoint import save_checkpoint
 from pretrain.config import PretrainConfig
 from pretrain.training import pretrain
 from tests.finetune.questions import LABELS, NOISE, load_splits
+from tests.pages import browser_page
 from tests.pretrain.tiny import tiny_checkpoint
 
 WITHOUT_BASELINES = {"tfidf": False, "word_vectors": False}
@@ -258,6 +259,17 @@ def test_row_that_labels_nothing_is_warned_of():
     ]
     bold = entry | {"metrics": {"without_label": {"mean": 0.1}}, "per_label": []}
     assert warnings_of([bold]) == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 400])
+def test_report_opens_in_a_browser_without_an_error_or_overflow(width, finished):
+    with browser_page(width) as (page, said):
+        page.goto((finished / "report.html").as_uri())
+        assert page.inner_text("h1")
+        assert page.locator("img").count() > 3
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert said == []
 
 
 def published_roberta(folder: Path) -> Path:

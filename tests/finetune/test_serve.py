@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import shutil
 import threading
 import urllib.error
 import urllib.parse
@@ -18,7 +17,7 @@ from finetune.classifier import Classifier
 from finetune.serve import EXAMPLE, MAX_BODY, make_server
 from pretrain.checkpoint import load_checkpoint
 from tests.finetune.questions import LABELS
-from tests.pages import HOSTILE, Structure
+from tests.pages import HOSTILE, Structure, browser_page
 from tokenizer.reader import load_reader
 
 
@@ -120,16 +119,7 @@ def test_port_in_use_is_an_error(address):
 @pytest.mark.browser
 def test_typing_changes_labels_and_tokens_without_an_error(address):
     """In a real browser: the words typed are read and labelled as one types, and the console stays empty."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("no chromium here")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 400, "height": 800})
-        said: list[str] = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
+    with browser_page(400) as (page, said):
         page.goto(address)
         page.fill("#text", "numpy rows and mysql")
         page.locator("#tokens .chip", has_text="numpy").wait_for()
@@ -137,4 +127,3 @@ def test_typing_changes_labels_and_tokens_without_an_error(address):
         assert page.inner_text("#labels li.chosen").startswith("mysql")
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
         assert said == []
-        browser.close()
