@@ -11,7 +11,7 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from corpora.errors import StackbertError
-from finetune.config import CompareConfig, PredictConfig
+from finetune.commands import COMMANDS as FINETUNE_COMMANDS
 from finetune.study import Study, load_study, run_study
 from pretrain.allocator import keep_freed_memory
 from pretrain.commands import COMMANDS as PRETRAIN_COMMANDS
@@ -185,74 +185,6 @@ def tokenizer_report(
     report_tokenizers(posts, {name: resolve_base(place) for name, place in tokenizers.items()}, out, config)
 
 
-def finetune_compare(
-    labels: Positional[Path], checkpoints: dict[str, str], config: OmitArgPrefixes[CompareConfig], out: Path
-) -> None:
-    """Fine-tune checkpoints in two phases over the same data and seeds, and compare them.
-
-    Args:
-        labels: Output of 'corpora label'.
-        checkpoints: Names and checkpoints in turn: generic minilm adapted out/adapted.
-        out: Folder to write.
-    """
-    from finetune.compare import compare
-
-    compare(labels, checkpoints, out, config)
-
-
-def finetune_predict(
-    model: Positional[Path], config: OmitArgPrefixes[PredictConfig], text: Positional[str] = ""
-) -> None:
-    """Label a text, a file of texts or what standard input holds.
-
-    Args:
-        model: A fine-tuned classifier: a folder in a comparison's 'models'.
-        text: The text; '-' reads one from standard input.
-    """
-    from finetune.predict import predict
-
-    for line in predict(model, text, config):
-        print(line, flush=True)
-
-
-def finetune_serve(model: Positional[Path], host: str = "127.0.0.1", port: int = 8017) -> None:
-    """Open a small page on this machine: type a text, see its labels and tokens; POST /predict answers with JSON.
-
-    Args:
-        model: A fine-tuned classifier: a folder in a comparison's 'models'.
-        host: Address to listen on; 0.0.0.0 lets others on the network in.
-        port: Port to listen on; 0 takes a free one.
-    """
-    from finetune.serve import serve
-
-    serve(model, host, port)
-
-
-def finetune_export(model: Positional[Path], out: Path) -> None:
-    """Write a fine-tuned classifier as an ONNX model, for runtimes without TensorFlow or PyTorch.
-
-    Args:
-        model: A fine-tuned classifier: a folder in a comparison's 'models'.
-        out: Folder to write.
-    """
-    from finetune.export import export_onnx
-
-    export_onnx(model, out)
-
-
-def finetune_push(model: Positional[Path], repository: Positional[str], private: bool = False) -> None:
-    """Upload a fine-tuned classifier, or an adapted checkpoint, to the Hugging Face hub.
-
-    Args:
-        model: A folder in a comparison's 'models', or the output of 'pretrain run'.
-        repository: Its name there: owner/name; made where it is not there yet.
-        private: Make it one that others cannot see.
-    """
-    from finetune.push import push
-
-    print(push(model, repository, private))
-
-
 def doctor(out: Path = Path("runs")) -> None:
     """Check versions, devices, disk and memory, and run the whole chain once with a tiny model.
 
@@ -281,11 +213,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "tokenizer report": tokenizer_report,
     "tokenizer bench": tokenizer_bench,
     **PRETRAIN_COMMANDS,
-    "finetune compare": finetune_compare,
-    "finetune predict": finetune_predict,
-    "finetune serve": finetune_serve,
-    "finetune export": finetune_export,
-    "finetune push": finetune_push,
+    **FINETUNE_COMMANDS,
 }
 
 

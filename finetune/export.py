@@ -46,7 +46,7 @@ def _export(bundle: Bundle, model: Path, staging: Path) -> dict[str, Any]:
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that are of no use here
     with warnings.catch_warnings(action="ignore"):  # PyTorch's of its own parts
         torch.onnx.export(
-            _torch_module(bundle, model).eval(),
+            _torch_module(bundle, model).train(False),
             kwargs=names,
             f=str(staging / MODEL_FILE),
             input_names=list(names),
