@@ -104,9 +104,12 @@ class _Products:
             (tokens, a.hidden_dim, a.intermediate_dim),
             (tokens, a.intermediate_dim, a.hidden_dim),
         ]
+        last = [(tokens, a.hidden_dim, 2 * a.hidden_dim), (places, a.hidden_dim, a.hidden_dim)]
+        last += [(places, inner, outer) for _, inner, outer in body[1:]]
         head = [(places, a.hidden_dim, a.hidden_dim), (places, a.hidden_dim, a.vocab_size)]
-        attention = 2 * tokens * row_length * a.hidden_dim  # queries with keys, weights with values
-        multiplications = a.num_layers * (sum(map(math.prod, body)) + attention) + sum(map(math.prod, head))
+        dense = (a.num_layers - 1) * sum(map(math.prod, body)) + sum(map(math.prod, [*last, *head]))
+        queries = (a.num_layers - 1) * tokens + places
+        multiplications = dense + 2 * queries * row_length * a.hidden_dim  # with keys, and their weights with values
         self.step_flop = 3.0 * 2 * multiplications  # the backward pass takes each product twice
         self.best = {dtype.name: 0.0 for dtype in PRECISIONS}
         self._shapes = itertools.cycle([LARGE, *body, *head])

@@ -1,12 +1,13 @@
 """The BERT encoder and its masked-language-model head in TensorFlow (Devlin et al. 2019, arXiv 1810.04805)."""
 
-# B rows, T tokens, N = B x T, A heads, D head width, H hidden, M masked positions, V vocabulary
+# B rows, T tokens, N = B x T, P positions a row, M = B x P, A heads, D head width, H hidden, V vocabulary
+# K = 3H queries, keys and values, J = 2H keys and values
 
 import numpy as np
 import tensorflow as tf
 
 from pretrain.architecture import Architecture, weight_shapes
-from pretrain.islands import add_norm, attention, bias_gelu, norm, weighted_cross_entropy
+from pretrain.islands import add_norm, attention, attention_at, bias_gelu, norm, weighted_cross_entropy
 
 
 class Encoder(tf.Module):
@@ -34,13 +35,22 @@ class Encoder(tf.Module):
         `segments_BT` (int32) numbers the text that each token belongs to, from 1; 0 is padding, whose states mean
         nothing. A padded batch's attention mask is a valid value. Shapes must be known when traced.
         """
-        a = self.architecture
-        rows, tokens = ids_BT.shape
-        x_NH = self._embedded(ids_BT, segments_BT)
-        for layer in range(a.num_layers):
-            x_NH = self._attention(f"layer_{layer}/attention", x_NH, segments_BT)
-            x_NH = self._feed_forward(f"layer_{layer}/feed_forward", x_NH)
-        return tf.reshape(x_NH, (rows, tokens, a.hidden_dim))
+        x_NH = self._lower_layers(ids_BT, segments_BT)
+        last = self.architecture.num_layers - 1
+        x_NH = self._attention(f"layer_{last}/attention", x_NH, segments_BT)
+        x_NH = self._feed_forward(f"layer_{last}/feed_forward", x_NH)
+        return tf.reshape(x_NH, (*ids_BT.shape, self.architecture.hidden_dim))
+
+    def hidden_at(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
+        """Last hidden states at some positions of each row, (B x P, H): those of `hidden`, at less cost.
+
+        Of the last layer only keys and values are computed for all tokens. Where one token in seven is asked for, that
+        leaves out seven tenths of a layer.
+        """
+        x_NH = self._lower_layers(ids_BT, segments_BT)
+        last = self.architecture.num_layers - 1
+        x_MH = self._attention_at(f"layer_{last}/attention", x_NH, segments_BT, positions_BP)
+        return self._feed_forward(f"layer_{last}/feed_forward", x_MH)
 
     def mlm_logits(self, states_MH: tf.Tensor) -> tf.Tensor:
         """Vocabulary logits (M, V), without the MLM bias, of hidden states at the positions to predict."""
@@ -70,11 +80,29 @@ class Encoder(tf.Module):
             x_BTH += self._read("embeddings/type")[0]
         return self._norm(tf.reshape(x_BTH, (-1, a.hidden_dim)), "embeddings/norm")
 
+    def _lower_layers(self, ids_BT, segments_BT):
+        """What the last layer reads, (N, H)."""
+        x_NH = self._embedded(ids_BT, segments_BT)
+        for layer in range(self.architecture.num_layers - 1):
+            x_NH = self._attention(f"layer_{layer}/attention", x_NH, segments_BT)
+            x_NH = self._feed_forward(f"layer_{layer}/feed_forward", x_NH)
+        return x_NH
+
     def _attention(self, name: str, x_NH, segments_BT):
         projected_NK = self._product(x_NH, f"{name}/qkv/kernel")
         bias_K = self._read(f"{name}/qkv/bias")
         mixed_NH = attention(projected_NK, bias_K, segments_BT, self.architecture.num_heads)
         return self._add_norm(self._product(mixed_NH, f"{name}/output/kernel"), x_NH, f"{name}/output", f"{name}/norm")
+
+    def _attention_at(self, name: str, x_NH, segments_BT, positions_BP):
+        a = self.architecture
+        x_BTH = tf.reshape(x_NH, (*segments_BT.shape, a.hidden_dim))
+        x_MH = tf.reshape(tf.gather(x_BTH, positions_BP, batch_dims=1), (-1, a.hidden_dim))
+        kernel_HK = tf.cast(self._read(f"{name}/qkv/kernel"), self.dtype)
+        q_MH = tf.matmul(x_MH, kernel_HK[:, : a.hidden_dim])
+        kv_NJ = tf.matmul(x_NH, kernel_HK[:, a.hidden_dim :])
+        mixed_MH = attention_at(q_MH, kv_NJ, self._read(f"{name}/qkv/bias"), positions_BP, segments_BT, a.num_heads)
+        return self._add_norm(self._product(mixed_MH, f"{name}/output/kernel"), x_MH, f"{name}/output", f"{name}/norm")
 
     def _feed_forward(self, name: str, x_NH):
         inner_NF = bias_gelu(self._product(x_NH, f"{name}/inner/kernel"), self._read(f"{name}/inner/bias"))

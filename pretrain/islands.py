@@ -5,7 +5,8 @@ step is compiled, XLA inlines them. Each forward saves what its backward needs i
 no more; sums are taken in float32.
 """
 
-# B rows, T tokens, N = B x T, A heads, D head width, H hidden, F feed-forward, M masked positions, V vocabulary
+# B rows, T tokens, N = B x T, P positions a row, M = B x P, Q queries a row (T or P)
+# A heads, D head width, H hidden, F feed-forward, V vocabulary
 
 import math
 
@@ -82,6 +83,24 @@ def attention(qkv_NK, bias_K, segments_BT, num_heads: int):
     return compute(qkv_NK, bias_K)
 
 
+def attention_at(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads: int):
+    """The same of the tokens at some positions of each row, (M, H), from their product with the queries' kernel alone.
+
+    All tokens are attended to: `kv_NJ`, J = 2H, is their product with the kernels of keys and values.
+    """
+
+    @tf.custom_gradient
+    def compute(q_MH, kv_NJ, bias_K):
+        mixed_MH, *saved = _attention_at_forward(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads)
+
+        def gradient(dmixed_MH):
+            return _attention_at_backward(dmixed_MH, *saved)
+
+        return mixed_MH, gradient
+
+    return compute(q_MH, kv_NJ, bias_K)
+
+
 def weighted_cross_entropy(logits_MV, bias_V, targets_M, weights_M):
     """Sum over positions of weight x cross entropy of softmax(logits + bias), and of weight x (argmax is right).
 
@@ -148,41 +167,66 @@ def _bias_gelu_backward(dy_NF, x_NF, bias_F):
 
 @island
 def _attention_forward(qkv_NK, bias_K, segments_BT, num_heads):
-    (rows, tokens), dtype = segments_BT.shape, qkv_NK.dtype
-    width = qkv_NK.shape[1] // (3 * num_heads)
-    x_BT3AD = tf.reshape(_float(qkv_NK) + bias_K, (rows, tokens, 3, num_heads, width))
-    q_BTAD, k_BTAD, v_BTAD = (tf.cast(part, dtype) for part in tf.unstack(x_BT3AD * _scales(width), axis=2))
-    scores_BATT = tf.matmul(tf.transpose(q_BTAD, HEADS_FIRST), tf.transpose(k_BTAD, TOKENS_LAST))
-    same_B1TT = (segments_BT[:, None, :, None] == segments_BT[:, None, None, :]) & (segments_BT > 0)[:, None, None, :]
-    weights_BATT = tf.cast(tf.nn.softmax(tf.where(same_B1TT, _float(scores_BATT), NOT_ATTENDED)), dtype)
-    mixed_BATD = tf.matmul(weights_BATT, tf.transpose(v_BTAD, HEADS_FIRST))
-    mixed_NH = tf.reshape(tf.transpose(mixed_BATD, HEADS_FIRST), (rows * tokens, num_heads * width))
-    q_BADT, k_BATD, v_BADT = (
-        tf.transpose(part, order)
-        for part, order in ((q_BTAD, TOKENS_LAST), (k_BTAD, HEADS_FIRST), (v_BTAD, TOKENS_LAST))
-    )
-    return mixed_NH, q_BADT, k_BATD, v_BADT, weights_BATT
+    x_BT3AD = _in_heads(_float(qkv_NK) + bias_K, segments_BT, 3, num_heads)
+    q_BTAD, k_BTAD, v_BTAD = tf.unstack(x_BT3AD, axis=2)
+    return _attend(q_BTAD, k_BTAD, v_BTAD, segments_BT, segments_BT, qkv_NK.dtype)
 
 
 @island
-def _attention_backward(dmixed_NH, q_BADT, k_BATD, v_BADT, weights_BATT):
-    b, a, t, d = k_BATD.shape
-    dmixed_BTAD = tf.reshape(dmixed_NH, (b, t, a, d))
-    dweights_BATT = tf.matmul(tf.transpose(dmixed_BTAD, HEADS_FIRST), v_BADT)
-    product_BATT = _float(dweights_BATT) * _float(weights_BATT)
-    sum_BAT1 = tf.reduce_sum(product_BATT, -1, keepdims=True)
-    dscores_BATT = tf.cast(product_BATT - _float(weights_BATT) * sum_BAT1, weights_BATT.dtype)
-    dq_BTAD = tf.transpose(tf.matmul(dscores_BATT, k_BATD), HEADS_FIRST)
-    dk_BTAD = tf.transpose(tf.matmul(q_BADT, dscores_BATT), TOKENS_FIRST)
-    dv_BTAD = tf.transpose(tf.matmul(tf.transpose(dmixed_BTAD, TOKENS_LAST), weights_BATT), TOKENS_FIRST)
-    d_BT3AD = _float(tf.stack([dq_BTAD, dk_BTAD, dv_BTAD], axis=2)) * _scales(d)
-    d_NK = tf.reshape(d_BT3AD, (b * t, 3 * a * d))
+def _attention_backward(dmixed_NH, *saved):
+    d_BT3AD = tf.stack(_attend_backward(dmixed_NH, *saved), axis=2)
+    d_NK = tf.reshape(d_BT3AD, (dmixed_NH.shape[0], -1))
     return tf.cast(d_NK, dmixed_NH.dtype), tf.reduce_sum(d_NK, 0)
 
 
-def _scales(width):
-    """1/sqrt(D) for the queries, as a factor of (B, T, 3, A, D)."""
-    return tf.constant([width**-0.5, 1.0, 1.0])[:, None, None]
+@island
+def _attention_at_forward(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads):
+    width = q_MH.shape[1]
+    q_BPAD = _in_heads(_float(q_MH) + bias_K[:width], positions_BP, 1, num_heads)[:, :, 0]
+    k_BTAD, v_BTAD = tf.unstack(_in_heads(_float(kv_NJ) + bias_K[width:], segments_BT, 2, num_heads), axis=2)
+    segments_BP = tf.gather(segments_BT, positions_BP, batch_dims=1)
+    return _attend(q_BPAD, k_BTAD, v_BTAD, segments_BP, segments_BT, q_MH.dtype)
+
+
+@island
+def _attention_at_backward(dmixed_MH, *saved):
+    dq_BPAD, dk_BTAD, dv_BTAD = _attend_backward(dmixed_MH, *saved)
+    dq_MH = tf.reshape(dq_BPAD, dmixed_MH.shape)
+    dkv_NJ = tf.reshape(tf.stack([dk_BTAD, dv_BTAD], axis=2), (-1, 2 * dmixed_MH.shape[1]))
+    dbias_K = tf.concat([tf.reduce_sum(dq_MH, 0), tf.reduce_sum(dkv_NJ, 0)], 0)
+    return tf.cast(dq_MH, dmixed_MH.dtype), tf.cast(dkv_NJ, dmixed_MH.dtype), dbias_K
+
+
+def _in_heads(x_NK, table_BT, parts, num_heads):
+    """(B x T, parts x A x D) as (B, T, parts, A, D); `table_BT` has the first two sizes."""
+    return tf.reshape(x_NK, (*table_BT.shape, parts, num_heads, x_NK.shape[1] // (parts * num_heads)))
+
+
+def _attend(q_BQAD, k_BTAD, v_BTAD, segments_BQ, segments_BT, dtype):
+    """Q queries a row to all its tokens: what each takes of their values, (B x Q, A x D), and what backward needs."""
+    b, queries, a, d = q_BQAD.shape
+    q_BQAD, k_BTAD, v_BTAD = (tf.cast(part, dtype) for part in (q_BQAD * d**-0.5, k_BTAD, v_BTAD))
+    scores_BAQT = tf.matmul(tf.transpose(q_BQAD, HEADS_FIRST), tf.transpose(k_BTAD, TOKENS_LAST))
+    same_B1QT = (segments_BQ[:, None, :, None] == segments_BT[:, None, None, :]) & (segments_BT > 0)[:, None, None, :]
+    weights_BAQT = tf.cast(tf.nn.softmax(tf.where(same_B1QT, _float(scores_BAQT), NOT_ATTENDED)), dtype)
+    mixed_BAQD = tf.matmul(weights_BAQT, tf.transpose(v_BTAD, HEADS_FIRST))
+    mixed = tf.reshape(tf.transpose(mixed_BAQD, HEADS_FIRST), (b * queries, a * d))
+    orders = (q_BQAD, TOKENS_LAST), (k_BTAD, HEADS_FIRST), (v_BTAD, TOKENS_LAST)
+    return mixed, *(tf.transpose(part, order) for part, order in orders), weights_BAQT
+
+
+def _attend_backward(dmixed, q_BADQ, k_BATD, v_BADT, weights_BAQT):
+    """Gradients of queries, keys and values, (B, Q or T, A, D) float32."""
+    b, a, d, queries = q_BADQ.shape
+    dmixed_BQAD = tf.reshape(dmixed, (b, queries, a, d))
+    dweights_BAQT = tf.matmul(tf.transpose(dmixed_BQAD, HEADS_FIRST), v_BADT)
+    product_BAQT = _float(dweights_BAQT) * _float(weights_BAQT)
+    sum_BAQ1 = tf.reduce_sum(product_BAQT, -1, keepdims=True)
+    dscores_BAQT = tf.cast(product_BAQT - _float(weights_BAQT) * sum_BAQ1, weights_BAQT.dtype)
+    dq_BQAD = tf.transpose(tf.matmul(dscores_BAQT, k_BATD), HEADS_FIRST)
+    dk_BTAD = tf.transpose(tf.matmul(q_BADQ, dscores_BAQT), TOKENS_FIRST)
+    dv_BTAD = tf.transpose(tf.matmul(tf.transpose(dmixed_BQAD, TOKENS_LAST), weights_BAQT), TOKENS_FIRST)
+    return _float(dq_BQAD) * d**-0.5, _float(dk_BTAD), _float(dv_BTAD)
 
 
 @island

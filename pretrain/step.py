@@ -105,8 +105,7 @@ class MlmStep:
 
     def losses(self, batch: MaskedBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The same sums over one replica's part, as tensors."""
-        hidden_BTH = self.encoder.hidden(batch.ids_BT, batch.segments_BT)
-        states_MH = tf.reshape(tf.gather(hidden_BTH, batch.positions_BP, batch_dims=1), (-1, hidden_BTH.shape[-1]))
+        states_MH = self.encoder.hidden_at(batch.ids_BT, batch.segments_BT, batch.positions_BP)
         weights_M = tf.reshape(batch.weights_BP, [-1])
         loss, correct = self.encoder.mlm_loss(states_MH, tf.reshape(batch.targets_BP, [-1]), weights_M)
         return loss, correct, tf.reduce_sum(weights_M)

@@ -6,7 +6,7 @@ from corpora.errors import StackbertError
 from pretrain.bench import run_bench
 from pretrain.config import BenchConfig
 
-TINY = BenchConfig(model="1x32", vocab_size=100, row_length=16, batch_rows=4, steps=2, precision="float32")
+TINY = BenchConfig(model="2x32", vocab_size=100, row_length=16, batch_rows=4, steps=2, precision="float32")
 
 
 def test_made_up_rows_are_timed_without_padding():
@@ -15,9 +15,10 @@ def test_made_up_rows_are_timed_without_padding():
     assert result.padding_share == 0
     assert result.text_bytes_per_second is None
     assert 0 < result.ceiling_share < 1
-    # 64 tokens of width 32: qkv, output, feed-forward, attention; a head of 4 x 3 places; backward is twice forward
-    body = 64 * 32 * (3 * 32 + 32 + 2 * 128) + 2 * 64 * 16 * 32
-    assert result.step_flop == 3 * 2 * (body + 4 * 3 * 32 * (32 + 100))
+    # 64 tokens of width 32, 12 places to guess; the upper layer has of the others their keys and values alone
+    lower = 64 * 32 * (3 * 32 + 32 + 2 * 128) + 2 * 64 * 16 * 32
+    upper = 64 * 32 * 2 * 32 + 12 * 32 * (32 + 32 + 2 * 128) + 2 * 12 * 16 * 32
+    assert result.step_flop == 3 * 2 * (lower + upper + 12 * 32 * (32 + 100))  # backward is twice forward
 
 
 def test_packed_rows_tell_bytes_of_text(small_rows):

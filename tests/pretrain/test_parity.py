@@ -128,6 +128,19 @@ def test_packed_texts_equal_each_text_alone(family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_states_at_some_positions_are_those_of_the_whole(family):
+    checkpoint = tiny_checkpoint(family)
+    encoder = Encoder(checkpoint.architecture, checkpoint.weights)
+    batch = padded_batch(family)
+    ids_BT, segments_BT = tf.constant(batch["ids"]), tf.constant(batch["mask"])
+    positions_BP = np.array([[3, 0, 11], [6, 1, 1], [2, 0, 1]], np.int32)
+    whole_BTH = encoder.hidden(ids_BT, segments_BT).numpy()
+    found_MH = encoder.hidden_at(ids_BT, segments_BT, tf.constant(positions_BP)).numpy()
+    expected_BPH = np.take_along_axis(whole_BTH, positions_BP[:, :, None], axis=1)
+    np.testing.assert_allclose(found_MH.reshape(expected_BPH.shape), expected_BPH, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_save_and_load_give_the_same_bytes(family, tmp_path):
     checkpoint = tiny_checkpoint(family)
     save_checkpoint(checkpoint, tmp_path, tmp_path)
