@@ -92,8 +92,8 @@ def test_step_of_six_layers_fits(topology):
     print(found)
     assert found.fits
     assert found.chips == 4
-    # each of the chip's 32 rows of 128 takes the products of the forward pass three times, the last layer's mostly where
-    # a token is guessed
+    # each of the chip's 32 rows of 128 takes the products of the forward pass three times, the last layer's mostly
+    # where a token is guessed
     assert 2.7e11 < found.flops < 3.2e11
     assert 0.2 * GIB < found.memory < 8 * GIB
 
