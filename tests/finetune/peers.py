@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 from corpora.labelled import Split, load_labelled
 from finetune.cells import load_for
@@ -28,10 +28,9 @@ from finetune.training import EncodedSplit, WholeTraining, encode_split, train_h
 from pretrain.allocator import keep_freed_memory
 from pretrain.bases import resolve_base
 
-FEW = 8  # dev and test texts: what is timed is the training
+FEW = 1  # dev and test texts: what is timed is the training
 TRAINER = """
 import json, sys
-import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, Trainer
 from transformers import TrainingArguments
 
@@ -42,7 +41,7 @@ model = AutoModelForSequenceClassification.from_pretrained(
 )
 read = tokenizer(asked["texts"], truncation=True, max_length=asked["max_length"])
 rows = [
-    {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor(labels, dtype=torch.float32)}
+    {"input_ids": ids, "attention_mask": mask, "labels": [float(label) for label in labels]}
     for ids, mask, labels in zip(read["input_ids"], read["attention_mask"], asked["targets"])
 ]
 def train(rows):
@@ -116,7 +115,7 @@ def trainer_rate(asked: Comparison, train: Split, bf16: bool) -> float:
     return float(found[0])
 
 
-def main(labels: Positional[Path], asked: Comparison) -> None:
+def main(labels: Positional[Path], asked: OmitArgPrefixes[Comparison]) -> None:
     """Run both in turn and print medians and ratios."""
     keep_freed_memory()
     train = _first(load_labelled(labels, "train"), asked.texts)
