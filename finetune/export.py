@@ -86,9 +86,10 @@ def _torch_module(bundle: Bundle, model: Path) -> Any:
     from transformers import AutoModel
 
     head, pooling = bundle.classifier.head, bundle.classifier.config.pooling
+    is_distilbert = bundle.classifier.checkpoint.architecture.family == "distilbert"
     weights = {name: torch.from_numpy(array) for name, array in head.numpy_weights().items()}
-    activation = torch.relu if bundle.classifier.checkpoint.architecture.family == "distilbert" else torch.tanh
-    pooler = {} if bundle.classifier.checkpoint.architecture.family == "distilbert" else {"add_pooling_layer": False}
+    activation = torch.relu if is_distilbert else torch.tanh
+    pooler = {} if is_distilbert else {"add_pooling_layer": False}
     encoder = AutoModel.from_pretrained(model, **pooler)
 
     class Exported(torch.nn.Module):

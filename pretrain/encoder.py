@@ -35,10 +35,7 @@ class Encoder(tf.Module):
         `segments_BT` (int32) numbers the text that each token belongs to, from 1; 0 is padding, whose states mean
         nothing. A padded batch's attention mask is a valid value. Shapes must be known when traced.
         """
-        x_NH = self._lower_layers(ids_BT, segments_BT)
-        last = self.architecture.num_layers - 1
-        x_NH = self._attention(f"layer_{last}/attention", x_NH, segments_BT)
-        x_NH = self._feed_forward(f"layer_{last}/feed_forward", x_NH)
+        x_NH = self._after_layers(self.architecture.num_layers, ids_BT, segments_BT)
         return tf.reshape(x_NH, (*ids_BT.shape, self.architecture.hidden_dim))
 
     def hidden_at(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
@@ -47,8 +44,8 @@ class Encoder(tf.Module):
         Of the last layer only keys and values are computed for all tokens. Where one token in seven is asked for, that
         leaves out seven tenths of a layer.
         """
-        x_NH = self._lower_layers(ids_BT, segments_BT)
         last = self.architecture.num_layers - 1
+        x_NH = self._after_layers(last, ids_BT, segments_BT)
         x_MH = self._attention_at(f"layer_{last}/attention", x_NH, segments_BT, positions_BP)
         return self._feed_forward(f"layer_{last}/feed_forward", x_MH)
 
@@ -80,10 +77,10 @@ class Encoder(tf.Module):
             x_BTH += self._read("embeddings/type")[0]
         return self._norm(tf.reshape(x_BTH, (-1, a.hidden_dim)), "embeddings/norm")
 
-    def _lower_layers(self, ids_BT, segments_BT):
-        """What the last layer reads, (N, H)."""
+    def _after_layers(self, count: int, ids_BT, segments_BT):
+        """The states after the first `count` layers, (N, H)."""
         x_NH = self._embedded(ids_BT, segments_BT)
-        for layer in range(self.architecture.num_layers - 1):
+        for layer in range(count):
             x_NH = self._attention(f"layer_{layer}/attention", x_NH, segments_BT)
             x_NH = self._feed_forward(f"layer_{layer}/feed_forward", x_NH)
         return x_NH
