@@ -1,6 +1,6 @@
 """Texts packed into rows for the encoder, so that short ones cost what they are long."""
 
-# R rows, T tokens, N texts
+# R rows, T tokens, S slots for texts in a row, N texts
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,22 +10,33 @@ import numpy as np
 from tokenizer.packing import RowPacker, segments_of
 from tokenizer.reader import TextReader
 
+LEAST_TOKENS = 8
+"""Of a text when rows are filled: shorter ones take as many."""
+
 
 class TextBatch(NamedTuple):
     """Some texts in packed rows."""
 
     ids_RT: np.ndarray
     segments_RT: np.ndarray
-    firsts_N: np.ndarray
-    """Where each text begins, as an index into the R x T tokens."""
+    firsts_RS: np.ndarray
+    """Where in its row each text begins; 0 for slots without one."""
+    slots_N: np.ndarray
+    """Slot of each text among the R x S."""
     owners_RT: np.ndarray
     """Number of the text, within the batch, that each token belongs to; -1 for padding."""
 
 
+def slots_in_row(row_length: int) -> int:
+    """Most texts that share a row; a fixed number, so that the encoder's shapes are."""
+    return row_length // min(LEAST_TOKENS, row_length)
+
+
 def pack_texts(sequences: list[list[int]], row_length: int) -> list[list[int]]:
-    """Numbers of the texts that share each row, best fit."""
+    """Numbers of the texts that share each row, best fit, `slots_in_row` at most."""
     packer: RowPacker[int] = RowPacker(row_length, open_rows=len(sequences))
-    done = list(packer.add((len(sequence), number) for number, sequence in enumerate(sequences)))
+    least = min(LEAST_TOKENS, row_length)
+    done = list(packer.add((max(least, len(sequence)), number) for number, sequence in enumerate(sequences)))
     return done + list(packer.flush())
 
 
@@ -36,17 +47,19 @@ def batch_of_rows(
     numbers = np.array([number for row in rows for number in row], np.int64)
     ids_RT = np.full((num_rows, row_length), reader.padding_id, np.int32)
     owners_RT = np.full((num_rows, row_length), -1, np.int32)
-    firsts: list[int] = []
-    for place, row in enumerate(rows):
+    firsts_RS = np.zeros((num_rows, slots_in_row(row_length)), np.int32)
+    slots: list[int] = []
+    for row, texts in enumerate(rows):
         start = 0
-        for number in row:
+        for slot, number in enumerate(texts):
             end = start + len(sequences[number])
-            ids_RT[place, start:end] = sequences[number]
-            owners_RT[place, start:end] = len(firsts)
-            firsts.append(place * row_length + start)
+            ids_RT[row, start:end] = sequences[number]
+            owners_RT[row, start:end] = len(slots)
+            firsts_RS[row, slot] = start
+            slots.append(row * firsts_RS.shape[1] + slot)
             start = end
     segments_RT = segments_of(ids_RT, reader.first_id, reader.padding_id)
-    return TextBatch(ids_RT, segments_RT, np.array(firsts, np.int32), owners_RT), numbers
+    return TextBatch(ids_RT, segments_RT, firsts_RS, np.array(slots, np.int32), owners_RT), numbers
 
 
 def inference_batches(
@@ -73,12 +86,12 @@ def training_batches(
 
 
 def rounded_rows(count: int) -> int:
-    """`count` or at most half as many again: two numbers in each doubling.
+    """`count` or at most a quarter as many again: four numbers in each doubling.
 
-    >>> sorted({rounded_rows(count) for count in range(1, 33)})
-    [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
+    >>> sorted({rounded_rows(count) for count in range(8, 33)})
+    [8, 10, 12, 14, 16, 20, 24, 28, 32]
     """
-    step = 1 << max(0, count.bit_length() - 2)
+    step = 1 << max(0, count.bit_length() - 3)
     return -(-count // step) * step
 
 

@@ -1,11 +1,12 @@
 """A multi-label classifier: an encoder, one pooled vector a text, and a sigmoid for each label."""
 
-# R rows, T tokens, M = R x T, N texts, H hidden, P pooled, L labels
+# R rows, T tokens, M = R x T, S slots for texts in a row, D = R x S, N texts, H hidden, P pooled,
+# L labels
 
 import numpy as np
 import tensorflow as tf
 
-from finetune.batches import TextBatch, inference_batches
+from finetune.batches import TextBatch, inference_batches, slots_in_row
 from finetune.config import FinetuneConfig
 from finetune.head import Head
 from finetune.reading import read_texts
@@ -45,15 +46,17 @@ class Classifier(tf.Module):
 
     def pooled(self, batch: TextBatch) -> tf.Tensor:
         """One vector a text, (N, P) float32; P is the hidden width, twice that where first and mean are joined."""
-        hidden_RTH = self.encoder.hidden(batch.ids_RT, batch.segments_RT)
-        hidden_MH = tf.cast(tf.reshape(hidden_RTH, (-1, hidden_RTH.shape[-1])), tf.float32)
-        found = []
-        if "cls" in self.config.pooling:
-            found.append(tf.gather(hidden_MH, batch.firsts_N))
-        if "mean" in self.config.pooling:
-            owners_M = tf.reshape(batch.owners_RT, [-1])
-            found.append(tf.math.unsorted_segment_mean(hidden_MH, owners_M, tf.size(batch.firsts_N)))
-        return tf.concat(found, 1)
+        if self.config.pooling == "cls":  # nothing else of the last layer is asked for
+            first_DH = self.encoder.hidden_at(batch.ids_RT, batch.segments_RT, batch.firsts_RS)
+            return tf.cast(tf.gather(first_DH, batch.slots_N), tf.float32)
+        hidden_RTH = tf.cast(self.encoder.hidden(batch.ids_RT, batch.segments_RT), tf.float32)
+        hidden_MH, owners_M = tf.reshape(hidden_RTH, (-1, hidden_RTH.shape[-1])), tf.reshape(batch.owners_RT, [-1])
+        mean_NH = tf.math.unsorted_segment_mean(hidden_MH, owners_M, tf.size(batch.slots_N))
+        if self.config.pooling == "mean":
+            return mean_NH
+        first_RSH = tf.gather(hidden_RTH, batch.firsts_RS, batch_dims=1)
+        first_DH = tf.reshape(first_RSH, (-1, hidden_RTH.shape[-1]))
+        return tf.concat([tf.gather(first_DH, batch.slots_N), mean_NH], 1)
 
     def sequences(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, as the recipe reads it."""
@@ -71,7 +74,8 @@ class Classifier(tf.Module):
         """`pooled` of batches of so many rows, compiled once for any number of texts in them."""
         if rows not in self._pooled_of_rows:
             table = tf.TensorSpec((rows, self.config.max_length), tf.int32)
-            signature = [TextBatch(table, table, tf.TensorSpec([None], tf.int32), table)]
+            firsts = tf.TensorSpec((rows, slots_in_row(self.config.max_length)), tf.int32)
+            signature = [TextBatch(table, table, firsts, tf.TensorSpec([None], tf.int32), table)]
             self._pooled_of_rows[rows] = tf.function(self.pooled, input_signature=signature, autograph=False)
         return self._pooled_of_rows[rows]
 

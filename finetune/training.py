@@ -187,7 +187,7 @@ def _epoch_arguments(classifier: Classifier, train: EncodedSplit, seed: int, epo
         fill = config.batch_size - len(numbers)
         weights_N = np.pad(np.ones(len(numbers), np.float32), (0, fill))
         targets_NL = np.pad(train.targets_NL[numbers], ((0, fill), (0, 0)))
-        batch = batch._replace(firsts_N=np.pad(batch.firsts_N, (0, fill)))
+        batch = batch._replace(slots_N=np.pad(batch.slots_N, (0, fill)))
         yield TextBatch(*map(tf.constant, batch)), tf.constant(targets_NL), tf.constant(weights_N)
 
 

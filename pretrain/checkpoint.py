@@ -15,6 +15,7 @@ from pretrain.architecture import Architecture, hugging_face_names, read_archite
 from tokenizer.reader import TOKENIZER_FILES
 
 WEIGHTS_FILE = "model.safetensors"
+PYTORCH_FILE = "pytorch_model.bin"
 UNSAFE_SUFFIXES = (".bin", ".h5", ".pt", ".pth", ".ckpt", ".msgpack", ".pkl", ".keras")
 # stored beside an encoder and not computed here: heads of other tasks, and copies of what is read anyway
 PASSED_OVER = (
@@ -65,12 +66,13 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise CheckpointError(f"{folder}: no such folder")
     if not weights_path.is_file():
         unsafe = sorted(path.name for path in folder.iterdir() if path.suffix in UNSAFE_SUFFIXES)
-        hint = (
-            f"; {', '.join(unsafe)} can run code when loaded and is refused: make safetensors of it "
-            f"with 'stackbert pretrain convert {folder} --out OUT' (pip install 'stackbert[convert]')"
-            if unsafe
-            else ""
+        remedy = (
+            f"make safetensors of it with 'stackbert pretrain convert {folder} --out OUT' "
+            "(pip install 'stackbert[convert]')"
+            if PYTORCH_FILE in unsafe
+            else f"take a copy of the checkpoint that has {WEIGHTS_FILE}"
         )
+        hint = f"; {', '.join(unsafe)} can run code when loaded and is refused: {remedy}" if unsafe else ""
         raise CheckpointError(f"{folder}: no {WEIGHTS_FILE}{hint}")
     try:
         config = json.loads(config_path.read_text("utf-8"))

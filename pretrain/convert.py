@@ -8,10 +8,8 @@ from safetensors.numpy import save_file
 
 from corpora.artifact import Manifest, build_artifact
 from pretrain.bases import from_hub
-from pretrain.checkpoint import WEIGHTS_FILE, CheckpointError, Weights, load_checkpoint
+from pretrain.checkpoint import PYTORCH_FILE, WEIGHTS_FILE, CheckpointError, Weights, load_checkpoint
 from tokenizer.reader import TOKENIZER_FILES
-
-PYTORCH_FILE = "pytorch_model.bin"
 
 
 def convert_checkpoint(base: str, out: Path) -> Manifest:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from corpora.errors import StackbertError
 from finetune.classifier import Classifier
@@ -103,13 +104,14 @@ def test_features_are_those_of_each_text_alone_and_in_order(classifier, splits):
         np.testing.assert_allclose(splits[0].features_NP[number], alone, atol=1e-5)
 
 
-def test_mean_pooling_is_the_mean_over_the_texts_own_tokens(classifier, splits, recipe):
-    import tensorflow as tf
-
-    mean = Classifier(classifier.checkpoint, classifier.reader, len(LABELS), replace(recipe, pooling="mean"))
+@pytest.mark.parametrize("pooling", ["cls", "mean", "cls+mean"])
+def test_pooling_reads_the_states_of_the_texts_own_tokens(pooling, classifier, splits, recipe):
+    pooled = Classifier(classifier.checkpoint, classifier.reader, len(LABELS), replace(recipe, pooling=pooling))
     sequence = splits[0].sequences[0]
-    hidden = mean.encoder.hidden(tf.constant([sequence]), tf.ones((1, len(sequence)), tf.int32)).numpy()[0]
-    np.testing.assert_allclose(mean.features(splits[0].sequences)[0], hidden.mean(0), atol=1e-5)
+    hidden_TH = pooled.encoder.hidden(tf.constant([sequence]), tf.ones((1, len(sequence)), tf.int32)).numpy()[0]
+    parts = {"cls": hidden_TH[0], "mean": hidden_TH.mean(0)}
+    expected = np.concatenate([parts[name] for name in pooling.split("+")])
+    np.testing.assert_allclose(pooled.features(splits[0].sequences)[0], expected, atol=1e-5)
 
 
 def test_patience_stops_the_whole_model_early(tiny_base, recipe, splits):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from corpora.artifact import load_manifest
-from pretrain.checkpoint import CheckpointError, hugging_face_tensors, load_checkpoint
-from pretrain.convert import PYTORCH_FILE, convert_checkpoint
+from pretrain.checkpoint import PYTORCH_FILE, CheckpointError, hugging_face_tensors, load_checkpoint
+from pretrain.convert import convert_checkpoint
 from tests.pretrain.tiny import tiny_checkpoint
 
 
