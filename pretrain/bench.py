@@ -6,7 +6,7 @@ import itertools
 import math
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tensorflow as tf
@@ -67,15 +67,18 @@ def run_bench(config: BenchConfig, rows: Path | None = None) -> BenchResult:
 
     The ceiling is measured between the steps, so that the share holds while the machine's speed drifts.
     """
+    found = load_rows(rows, "train") if rows else None
+    if found:
+        config = replace(config, row_length=found.ids.shape[1])
     architecture, weights = named_model(config)
-    packed = load_rows(rows, "train") if rows else made_up_rows(config, architecture.vocab_size)
+    packed = found or made_up_rows(config, architecture.vocab_size)
     if packed.ids.max() >= architecture.vocab_size:
         raise StackbertError(f"{rows}: ids up to {packed.ids.max()}, but the model has {architecture.vocab_size} rows")
     dtype = choose_dtype(config.precision)
     masker = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate)
     training = PretrainConfig(batch_rows=config.batch_rows, mask_rate=config.mask_rate)
     step = MlmStep(Encoder(architecture, weights, dtype), training, total_steps=WARM_UP_STEPS + config.steps)
-    row_length = packed.ids.shape[1]
+    row_length = config.row_length
     places = config.batch_rows * masker.num_places(row_length)
     products = _Products(architecture, config.batch_rows, row_length, places)
     seconds, padding = _timed_steps(step, TrainingBatches(packed, masker, config.batch_rows, seed=0), config, products)
@@ -123,7 +126,7 @@ class _Products:
             self._product(*operands)
             for _ in range(REPEATS):
                 start = time.perf_counter()
-                self._product(*operands)
+                self._product(*operands)[0, 0].numpy()  # waits for it where the device works on its own
                 seconds = time.perf_counter() - start
                 self.best[dtype.name] = max(self.best[dtype.name], 2 * m * k * n / seconds)
 

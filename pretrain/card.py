@@ -12,7 +12,7 @@ def write_card(folder: Path, config: PretrainConfig, notes: list[str], history: 
         f"| {point['tokens']:,} | {point['loss']:.3f} | {point['accuracy']:.3f} | {point['bits_per_byte']:.3f} |\n"
         for point in history
     )
-    settings = "".join(f"- {name}: {value}\n" for name, value in asdict(config).items())
+    settings = "".join(f"- {name}: {value}\n" for name, value in asdict(config.recorded).items())
     made = "".join(f"- {note}\n" for note in notes)
     (folder / "README.md").write_text(
         f"""---

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401 - from here on numpy, and so safetensors, knows bfloat16
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file

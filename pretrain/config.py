@@ -41,7 +41,7 @@ class PretrainConfig:
     """Packed rows in a step, over all devices."""
     rows_at_once: int = 0
     """Most rows that a device takes through the model at once: of a larger part of the batch, gradients are added up
-    (gradient accumulation); 0: all its part."""
+    (gradient accumulation), in equal turns; 0: all its part."""
     learning_rate: float = 3e-4
     """Peak rate of AdamW; a small encoder bears more than BERT-base's 1e-4."""
     warmup_share: float = 0.06
@@ -155,6 +155,8 @@ class PreflightConfig(ModelConfig):
     """Generation and shape of the slice: v5e:2x2, v5e:4x4, v6e:2x4, v4:2x2x1, v5p:2x2x1."""
     batch_rows: int = 1_024
     """Rows in a step, over all chips."""
+    rows_at_once: int = 0
+    """Most rows that a chip takes through the model at once (gradient accumulation); 0: all its part."""
     find_batch: bool = False
     """Also find the largest batch that fits, by compiling a few more."""
     compiler_python: str = ""

@@ -51,5 +51,6 @@ def _read(source: Path) -> Weights:
         raise CheckpointError(f"{source}: PyTorch does not read it as plain tensors: {first}") from None
     if not isinstance(stored, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in stored.values()):
         raise CheckpointError(f"{source}: holds something else than named tensors")
+    plain = {name: tensor.float() if tensor.dtype == torch.bfloat16 else tensor for name, tensor in stored.items()}
     # copies: tensors that share their memory are stored as two
-    return {name: tensor.detach().contiguous().numpy().copy() for name, tensor in stored.items()}
+    return {name: tensor.detach().contiguous().numpy().copy() for name, tensor in plain.items()}

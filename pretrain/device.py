@@ -10,14 +10,15 @@ import tensorflow as tf
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
-def choose_dtype(precision: Precision) -> tf.DType:
+def choose_dtype(precision: Precision, accelerated: bool | None = None) -> tf.DType:
     """The dtype of matrix products. 'auto' is bfloat16 on accelerators, and on a CPU whichever runs quicker here:
 
     some processors announce bfloat16 and multiply it at half the speed of float32, so it is timed, not looked up.
+    `accelerated` says which of them it is for; None: an accelerator where there is one.
     """
     if precision != "auto":
         return tf.as_dtype(precision)
-    if whole_step_compiled():
+    if whole_step_compiled() if accelerated is None else accelerated:
         return tf.bfloat16
     # a quarter quicker at least: else the rounding is not worth it
     return tf.bfloat16 if _time_ratio(tf.bfloat16, tf.float32) < 0.75 else tf.float32

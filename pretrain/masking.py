@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from tokenizers import decoders
 
 from pretrain.config import REPLACED_BY_MASK, REPLACED_BY_RANDOM, PretrainConfig
 from pretrain.randomness import split, uniform, uniform_integers
 from tokenizer.reader import TextReader
 
-WORD_STARTS = ("\u2581", "\u0120")  # SentencePiece's and byte-level BPE's marks of a space before a word
+SPACE, BYTE_SPACE = "\u2581", "\u0120"  # SentencePiece's and byte-level BPE's marks of a space before a word
+CONTINUES, BEGINS, STANDS_ALONE = 0, 1, 2
+"""Tokens in a word: one more of it, its first, or all of it."""
 
 
 class MaskedBatch(NamedTuple):
@@ -30,9 +33,9 @@ class Masker:
     """Chooses, in each row, `rate` of its ordinary tokens, and replaces them as BERT does.
 
     Special tokens and padding are never chosen; random replacements are drawn from the whole vocabulary without its
-    specials. The number of places P is fixed by row length and rate, so that shapes are static. With `begins_word_V`,
-    whole words are chosen: all tokens from one that begins a word to the next that does. A word that the row's count
-    would cut is left alone, so that a little less than `rate` is chosen.
+    specials. The number of places P is fixed by row length and rate, so that shapes are static. With `word_parts_V`
+    (CONTINUES, BEGINS or STANDS_ALONE), whole words are chosen. A word that the row's count would cut is left alone, so
+    that a little less than `rate` is chosen.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class Masker:
         mask_id: int,
         rate: float,
         *,
-        begins_word_V: np.ndarray | None = None,
+        word_parts_V: np.ndarray | None = None,
         mask_share: float = REPLACED_BY_MASK,
         random_share: float = REPLACED_BY_RANDOM,
     ):
@@ -50,7 +53,7 @@ class Masker:
         self._mask_share, self._random_share = mask_share, random_share
         self._special_ids = tf.constant(special_ids, tf.int32)
         self._ordinary_ids = tf.constant([i for i in range(vocab_size) if i not in set(special_ids)], tf.int32)
-        self._begins_word_V = None if begins_word_V is None else tf.constant(begins_word_V, tf.bool)
+        self._word_parts_V = None if word_parts_V is None else tf.constant(word_parts_V, tf.int32)
 
     def num_places(self, row_length: int) -> int:
         """P: one more than the expected share of a row, for the rounding."""
@@ -63,7 +66,7 @@ class Masker:
         special_BT = tf.reduce_any(ids_BT[:, :, None] == self._special_ids, -1)
         maskable_BT = ~special_BT & (segments_BT > 0)
         keys_BT, counts_B = uniform((rows, tokens), streams[0]), self._counts(maskable_BT, streams[1])
-        if self._begins_word_V is None:
+        if self._word_parts_V is None:
             positions_BP, is_used_BP = self._chosen(tf.where(maskable_BT, keys_BT, -1.0), counts_B)
         else:
             words_BT = self._words(ids_BT, segments_BT, maskable_BT)
@@ -95,8 +98,10 @@ class Masker:
 
     def _words(self, ids_BT, segments_BT, maskable_BT):
         """The number, in its row, of the word that each ordinary token belongs to, from 0."""
-        begins_BT = tf.gather(self._begins_word_V, ids_BT)
-        before_BT = tf.pad(maskable_BT[:, :-1], ((0, 0), (1, 0)))
+        parts_BT = tf.gather(self._word_parts_V, ids_BT)
+        begins_BT = parts_BT != CONTINUES
+        goes_on_BT = maskable_BT & (parts_BT != STANDS_ALONE)
+        before_BT = tf.pad(goes_on_BT[:, :-1], ((0, 0), (1, 0)))
         other_text_BT = tf.pad(segments_BT[:, 1:] != segments_BT[:, :-1], ((0, 0), (1, 0)), constant_values=True)
         begins_BT = maskable_BT & (begins_BT | ~before_BT | other_text_BT)
         return tf.maximum(tf.cumsum(tf.cast(begins_BT, tf.int32), axis=1) - 1, 0)
@@ -123,23 +128,32 @@ def masker_of(reader: TextReader, config: PretrainConfig) -> Masker:
         reader.special_ids,
         reader.mask_id,
         config.mask_rate,
-        begins_word_V=word_beginnings(reader) if config.whole_words else None,
+        word_parts_V=word_parts(reader) if config.whole_words else None,
         mask_share=config.mask_share,
         random_share=config.random_share,
     )
 
 
-def word_beginnings(reader: TextReader) -> np.ndarray:
-    """Whether each token begins a word, (V,) bool: by WordPiece's prefix, or by the mark of a space.
+def word_parts(reader: TextReader) -> np.ndarray:
+    """Which part of a word each token is, (V,) int32: by WordPiece's prefix, or by the mark of a space.
 
-    Where space is marked, a token without a letter or digit (a comma) is a word of its own.
+    Where space is marked, a token without a letter or digit (a comma, the end of a line) stands alone.
     """
     if reader.begins_word is not None:
-        return reader.begins_word
+        return np.where(reader.begins_word, BEGINS, CONTINUES)
     tokens = reader.tokens()
-    if not any(token.startswith(WORD_STARTS) for token in tokens):
-        return np.ones(len(tokens), bool)
-    return np.array([token.startswith(WORD_STARTS) or not any(map(str.isalnum, token)) for token in tokens])
+    if any(token.startswith(BYTE_SPACE) for token in tokens):
+        read = decoders.ByteLevel()  # a part of a letter's bytes is read as U+FFFD
+        tokens = [read.decode([token]).replace(" ", SPACE, 1) for token in tokens]
+    elif not any(token.startswith(SPACE) for token in tokens):
+        return np.full(len(tokens), BEGINS)
+    is_word = np.array([token == SPACE or any(map(_is_word_letter, token)) for token in tokens])
+    begins = np.array([token.startswith(SPACE) for token in tokens])
+    return np.where(is_word, np.where(begins, BEGINS, CONTINUES), STANDS_ALONE)
+
+
+def _is_word_letter(letter: str) -> bool:
+    return letter.isalnum() or letter == "\ufffd"
 
 
 def _placed(ids_BT, positions_BP, seen_BP, weights_BP):

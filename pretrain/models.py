@@ -19,7 +19,14 @@ HEAD_WIDTH = 32  # of LAYERSxWIDTH models, as MiniLM's
 
 
 def named_model(config: ModelConfig) -> Model:
-    """The model that `config.model` names, and its weights."""
+    """The model that `config.model` names, and its weights; raises StackbertError where it cannot read such rows."""
+    architecture, weights = _named(config)
+    longest = architecture.max_length
+    require(config.row_length <= longest, f"rows of {config.row_length} tokens: {config.model} reads {longest} at most")
+    return architecture, weights
+
+
+def _named(config: ModelConfig) -> Model:
     sized = re.fullmatch(r"([1-9][0-9]?)x([1-9][0-9]{1,4})", config.model)
     if not sized and not is_random(config.model):
         checkpoint = load_checkpoint(resolve_base(config.model))

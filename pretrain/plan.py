@@ -10,7 +10,7 @@ from pathlib import Path
 
 from corpora.errors import require
 from pretrain.config import PreflightConfig, PretrainConfig, PretrainPlanConfig
-from pretrain.preflight import Preflight, preflight
+from pretrain.preflight import Preflight, check_compiler, check_slice, preflight
 from pretrain.replicas import find_replicas
 from pretrain.run import Run
 from pretrain.training import check_tokenizer
@@ -69,8 +69,14 @@ def plan_pretraining(rows: Path, tokenizer: Path, config: PretrainConfig, plan: 
     """
     require(not config.minutes, "minutes: a plan says how long a run takes; give its budget in tokens, steps or epochs")
     check_tokenizer(rows, tokenizer)
+    for topology in plan.topologies:
+        check_slice(topology, config.batch_rows)
+    if plan.topologies:
+        check_compiler(plan.compiler_python)
     begun = time.monotonic()
-    run = Run(rows, tokenizer, None, replace(config, tokens=2**62, steps=0, epochs=0.0), find_replicas(config.device))
+    # steps that train everything, as nearly all are
+    endless = replace(config, tokens=2**62, steps=0, epochs=0.0, embeddings_first=0.0)
+    run = Run(rows, tokenizer, None, endless, find_replicas(config.device))
     loading = time.monotonic() - begun
     times = run.take_times(plan.seconds)
     row_length = run.batch_tokens // config.batch_rows
@@ -104,6 +110,7 @@ def _on_slice(
         row_length=row_length,
         batch_rows=config.batch_rows,
         mask_rate=config.mask_rate,
+        rows_at_once=config.rows_at_once,
         topology=topology,
         compiler_python=plan.compiler_python,
     )

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from corpora.errors import StackbertError, require
 from pretrain import tpu_compiler
-from pretrain.config import ModelConfig, PreflightConfig, PretrainConfig
+from pretrain.config import PreflightConfig, PretrainConfig
 from pretrain.encoder import Encoder
 from pretrain.masking import MaskedBatch, Masker
 from pretrain.models import MASK_ID, SPECIAL_IDS, Model, named_model
@@ -91,7 +91,7 @@ class Preflight:
         head = f"{self.topology}: {self.chips} chips, {self.batch_rows:,} rows of {self.row_length} a step"
         there = f"{self.memory / GIB:,.2f} GiB a chip, which has {self.chip.memory / GIB:,.0f} GiB"
         if not self.fits:
-            return f"{head}\ndoes not fit: needs {there}; take fewer rows, or rows_at_once in the run"
+            return f"{head}\ndoes not fit: needs {there}; take fewer rows, or fewer at once (rows_at_once)"
         bound = "arithmetic" if self.flops / self.chip.bfloat16_flops > self._traffic_seconds else "memory traffic"
         return (
             f"{head}\nfits: needs {there}\n"
@@ -111,13 +111,10 @@ def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
 
     Raises StackbertError where the topology or the compiler is not known, or the step holds what a TPU cannot do.
     """
-    chip_of(config.topology)
-    chips = chip_count(config.topology)
-    require(
-        config.batch_rows % chips == 0,
-        f"batch_rows {config.batch_rows}: must be a multiple of the {chips} chips of {config.topology}",
-    )
-    text, weights = step_program(config, config.batch_rows // chips, model or named_model(config))
+    check_slice(config.topology, config.batch_rows)
+    check_compiler(config.compiler_python)
+    rows = config.batch_rows // chip_count(config.topology)
+    text, weights = step_program(config, rows, model or named_model(config))
     found = _compile(text, config)
     memory, fits = _memory(found, chip_of(config.topology))
     return Preflight(
@@ -160,12 +157,13 @@ def largest_batch(
     return low
 
 
-def step_program(config: ModelConfig, rows: int, model: Model) -> tuple[str, int]:
+def step_program(config: PreflightConfig, rows: int, model: Model) -> tuple[str, int]:
     """StableHLO of the whole training step on `rows` rows, in bfloat16, and the number of parameters."""
     architecture, weights = model
     with tf.device("CPU:0"):
         encoder = Encoder(architecture, weights, tf.bfloat16)
-        step = MlmStep(encoder, PretrainConfig(mask_rate=config.mask_rate), total_steps=1_000)
+        training = PretrainConfig(mask_rate=config.mask_rate, rows_at_once=config.rows_at_once)
+        step = MlmStep(encoder, training, total_steps=1_000)
     places = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_places(config.row_length)
     ids = tf.TensorSpec((rows, config.row_length), tf.int32)
     chosen = tf.TensorSpec((rows, places), tf.int32)
@@ -185,6 +183,27 @@ def stablehlo(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]
             raise
         raise StackbertError(f"the step holds what runs on the host only: {', '.join(names)}") from None
     return program
+
+
+def check_slice(topology: str, batch_rows: int) -> None:
+    """Raise StackbertError where the topology is not known or its chips cannot share the batch."""
+    chip_of(topology)
+    chips = chip_count(topology)
+    require(batch_rows % chips == 0, f"batch_rows {batch_rows}: must be a multiple of the {chips} chips of {topology}")
+
+
+def check_compiler(compiler_python: str) -> None:
+    """Raise StackbertError where that Python, or else this one, has no TPU compiler."""
+    python = compiler_python or sys.executable
+    try:
+        done = subprocess.run([python, "-c", "import jax, libtpu"], capture_output=True, check=False)  # noqa: S603
+    except OSError as error:
+        raise StackbertError(f"compiler_python {python}: cannot be started: {error.strerror}") from None
+    if done.returncode:
+        raise StackbertError(
+            f"{python} has no TPU compiler: make an environment with it (python3.11 -m venv tpu; tpu/bin/pip install "
+            "jax libtpu) and name its Python with --compiler-python"
+        )
 
 
 def chip_of(topology: str) -> Chip:
@@ -213,16 +232,8 @@ def _compile(program: str, config: PreflightConfig) -> dict[str, Any]:
         path = Path(folder) / "step.mlir"
         path.write_text(program, "utf-8")
         command = [python, tpu_compiler.__file__, str(path), config.topology]
-        try:
-            # its own process, as the compiler takes hold of the TPU library for good
-            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-        except OSError as error:
-            raise StackbertError(f"compiler_python {python}: cannot be started: {error.strerror}") from None
-    if "ModuleNotFoundError" in done.stderr or ("libtpu" in done.stderr and done.returncode):
-        raise StackbertError(
-            f"{python} has no TPU compiler: make an environment with it (python3.11 -m venv tpu; tpu/bin/pip install "
-            "jax libtpu) and name its Python with --compiler-python"
-        )
+        # its own process, as the compiler takes hold of the TPU library for good
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise StackbertError(f"{config.topology}: the TPU compiler failed: {last[:500]}")

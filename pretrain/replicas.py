@@ -2,9 +2,10 @@
 
 # B rows of a global batch, R replicas
 
+import itertools
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from pretrain.config import Device
 WORKERS_VARIABLE = "TF_CONFIG"  # TensorFlow's own: this process's place among several
 TPU_VARIABLES = ("TPU_NAME", "TPU_WORKER_HOSTNAMES", "COLAB_TPU_ADDR")
 TPU_FILES = ("/dev/accel0", "/dev/vfio/0")
+STEPS_AT_ONCE = 50  # on accelerators, whose steps are short beside what a call costs
+
+GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+"""Errors of a device or worker that no longer answers."""
 
 
 class Replicas:
@@ -26,7 +31,8 @@ class Replicas:
     depend on how many there are.
     """
 
-    def __init__(self, strategy: tf.distribute.Strategy | None = None):
+    def __init__(self, strategy: tf.distribute.Strategy | None = None, on_gpu: bool | None = None):
+        self._on_gpu = bool(tf.config.list_physical_devices("GPU")) if on_gpu is None else on_gpu
         self.strategy = strategy or tf.distribute.get_strategy()
         self.count: int = self.strategy.num_replicas_in_sync
         resolver = self.strategy.cluster_resolver
@@ -40,12 +46,28 @@ class Replicas:
     @property
     def compiles_accelerated(self) -> bool:
         """Whether steps are compiled whole: on accelerators, where XLA's products are the quick ones."""
-        return self.is_tpu or bool(tf.config.list_physical_devices("GPU"))
+        return self.is_tpu or self._on_gpu
 
     @property
     def compiles_step(self) -> bool:
         """Whether the step's function must be asked for that: a TPU does it by itself."""
         return self.count == 1 and self.compiles_accelerated and not self.is_tpu
+
+    @property
+    def is_pod(self) -> bool:
+        """Whether this process leads TPUs of other machines, which cannot call back into it."""
+        return self.is_tpu and self.strategy.extended.num_hosts > 1
+
+    @property
+    def feeds_batches(self) -> bool:
+        """Whether each batch is made here and then sent to the devices, one step a call."""
+        return self.is_pod
+
+    def steps_at_once(self, asked: int) -> int:
+        """Steps in one call of the devices; `asked` 0: many on accelerators."""
+        if self.feeds_batches:
+            return 1
+        return asked or (STEPS_AT_ONCE if self.compiles_accelerated else 1)
 
     def scope(self) -> AbstractContextManager[Any]:
         """Within, variables are made for every replica."""
@@ -86,12 +108,22 @@ class Replicas:
     def distributed(self, dataset_of: Callable[[int, range], tf.data.Dataset]) -> Any:
         """Batches for the replicas, from `dataset_of(number of parts, own parts)`, which gives own parts in turn."""
 
+        if self.feeds_batches:
+            return self._fed(iter(dataset_of(self.count, range(self.count))))
+
         def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
             own = self.count // context.num_input_pipelines
             first = context.input_pipeline_id * own
             return dataset_of(self.count, range(first, first + own))
 
         return iter(self.strategy.distribute_datasets_from_function(dataset))
+
+    def _fed(self, parts: Iterator[Any]) -> Iterator[Any]:
+        for first in parts:
+            own = [first, *itertools.islice(parts, self.count - 1)]
+            yield self.strategy.experimental_distribute_values_from_function(
+                lambda context, own=own: own[context.replica_id_in_sync_group]
+            )
 
     def take_over(self, variables: Sequence[tf.Variable]) -> None:
         """Give every worker the chief's values: what it restored, others need not read."""
@@ -111,10 +143,13 @@ class Replicas:
         return int(self._value.numpy())
 
     def wait(self) -> None:
-        """Return when every worker has come here."""
+        """Return when every worker has come here; raises StackbertError where one is gone."""
         if self.workers == 1:
             return
-        tf.function(lambda: self.run(lambda: self.sum([tf.constant(1.0)])[0]), autograph=False)()
+        try:
+            tf.function(lambda: self.run(lambda: self.sum([tf.constant(1.0)])[0]), autograph=False)()
+        except GONE as error:
+            raise StackbertError(said_gone(error)) from None
 
     def _sharing(self, variables: Sequence[tf.Variable]) -> Callable[[], Any]:
         """A function that gives every replica the first one's values."""
@@ -144,10 +179,18 @@ def find_replicas(device: Device) -> Replicas:
     kinds = {"cpu": ("CPU",), "gpu": ("GPU",)}.get(device, ("GPU", "CPU"))
     devices: list[Any] = next((found for kind in kinds if (found := tf.config.list_logical_devices(kind))), [])
     require(bool(devices), f"device {device}: there is none here; 'stackbert doctor' shows what there is")
-    names = [device.name for device in devices]
+    names, on_gpu = [device.name for device in devices], devices[0].device_type == "GPU"
     if len(names) > 1:
-        return Replicas(tf.distribute.MirroredStrategy(names))
-    return Replicas(None if device == "auto" else tf.distribute.OneDeviceStrategy(names[0]))
+        return Replicas(tf.distribute.MirroredStrategy(names), on_gpu)
+    return Replicas(None if device == "auto" else tf.distribute.OneDeviceStrategy(names[0]), on_gpu)
+
+
+def said_gone(error: tf.errors.OpError) -> str:
+    """What happened, by one of GONE, and what to do."""
+    return (
+        f"a device or another worker is gone ({error.message.splitlines()[0][:200]}); start the same command on all "
+        "machines again, and it goes on from the last saved state"
+    )
 
 
 def _workers() -> list[str]:

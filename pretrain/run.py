@@ -26,17 +26,17 @@ from pretrain.encoder import Encoder
 from pretrain.masking import MaskedBatch, masker_of
 from pretrain.meter import Meter
 from pretrain.origin import starting_checkpoint, tokenizer_of_base
-from pretrain.replicas import Replicas
+from pretrain.replicas import GONE, Replicas, said_gone
 from pretrain.state import STOPPED_EXIT_CODE, RunState, Stopped
 from pretrain.step import MlmStep, StepFigures
-from pretrain.timing import WARM_UP_STEPS, step_seconds
+from pretrain.timing import WARM_UP_CALLS, step_seconds
 from tokenizer.reader import load_reader
 from tokenizer.rows import load_rows, tokenizer_of_rows
 
 CHECKPOINTS = "checkpoints"
 DTYPES = (tf.float32, tf.bfloat16)
-STEPS_AT_ONCE = 50  # on accelerators, whose steps are short beside what a call costs
 LOSS_BLOWN_UP = 50.0  # nats; ln of any vocabulary is below 13
+MOST_LOST = 10  # steps in a row whose gradient is not a number
 
 
 class TrainingError(StackbertError):
@@ -66,9 +66,10 @@ class Run:
         self.start, self._notes = starting_checkpoint(config, self._reader, self.train_rows)
         row_length = self.train_rows.ids.shape[1]
         self.batch_tokens = config.batch_rows * row_length
-        self._state = RunState(self._state_folder(), self._identity(), config.save_seconds)
+        self._state = RunState(self._state_folder(), config.save_seconds, from_here=replicas.is_pod)
         self._history: list[dict[str, float]] = self._state.memo.setdefault("history", [])
-        dtype = DTYPES[self._chosen("precision", lambda: DTYPES.index(choose_dtype(config.precision)))]
+        accelerated = replicas.compiles_accelerated
+        dtype = DTYPES[self._chosen("precision", lambda: DTYPES.index(choose_dtype(config.precision, accelerated)))]
         with replicas.scope():
             encoder = Encoder(self.start.architecture, self.start.weights, dtype)
         masker = masker_of(self._reader, config)
@@ -83,9 +84,11 @@ class Run:
         self._notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
         if replicas.count > 1:
             self._notes.append(f"{replicas.count} devices share each batch")
+        self._export_at = spread(config.exports, self.total_steps)
+        self._lost = 0  # of the latest steps, those whose gradient was not a number
 
     def train(self) -> dict[str, Any]:
-        """Train to the end and export; returns the counts for the manifest."""
+        """Train to the end and export; returns the counts for the manifest, none where another worker writes it."""
         for note in self._notes:
             self._say(note)
         self._resume()
@@ -96,9 +99,10 @@ class Run:
             if not self._replicas.agree(len(self._history)):
                 self._evaluate(0)
             self._loop()
-        if self._folder:
-            self._export(self._folder)
-            write_card(self._folder, self._config, self._notes, self._history)
+        if not self._folder:
+            return {}
+        self._export(self._folder)
+        write_card(self._folder, self._config, self._notes, self._history)
         return {
             "steps": self.total_steps,
             "tokens": self.total_steps * self.batch_tokens,
@@ -121,16 +125,17 @@ class Run:
         batches = self._replicas.distributed(partial(self._batches.dataset, 0, self.total_steps))
         begun = time.monotonic()
         self._evaluate(0)
-        for step in range(WARM_UP_STEPS):
-            self._step.train(next(batches), step)
+        at_once = self._steps_at_once()
+        for call in range(WARM_UP_CALLS):
+            self._step.take(batches, call * at_once, at_once)
         ready = time.monotonic()
         self._evaluate(0)
         evaluated = time.monotonic()
-        steps = 0
-        while steps < WARM_UP_STEPS or time.monotonic() - evaluated < seconds:
-            self._step.train(next(batches), WARM_UP_STEPS + steps)
-            steps += 1
-        return RunTimes(ready - begun, (time.monotonic() - evaluated) / steps, evaluated - ready)
+        calls = 0
+        while calls < WARM_UP_CALLS or time.monotonic() - evaluated < seconds:
+            self._step.take(batches, (WARM_UP_CALLS + calls) * at_once, at_once)
+            calls += 1
+        return RunTimes(ready - begun, (time.monotonic() - evaluated) / (calls * at_once), evaluated - ready)
 
     def _say(self, text: str) -> None:
         if self._folder:
@@ -140,12 +145,10 @@ class Run:
         """Where the states are; a worker beside the chief gets its state from the chief."""
         if not self._folder:
             return None
-        return self._config.state_folder or str(self._folder / SCRATCH)
-
-    def _identity(self) -> str:
-        """What tells this run's states from another's."""
-        request = (self._folder / REQUEST).read_bytes() if self._folder else b""
-        return hashlib.sha256(request).hexdigest()
+        if not self._config.state_folder:
+            return str(self._folder / SCRATCH)
+        identity = hashlib.sha256((self._folder / REQUEST).read_bytes()).hexdigest()
+        return f"{self._config.state_folder.rstrip('/')}/{identity[:16]}"
 
     def _chosen(self, name: str, choose: Callable[[], int]) -> int:
         """What was chosen at the run's beginning, and is kept with its state: the chief's choice."""
@@ -170,26 +173,35 @@ class Run:
         return round(self.total_steps * self._config.embeddings_first) if is_new else 0
 
     def _resume(self) -> None:
-        if self._state.restore():
+        if self._state.restore() and self._folder:
             self._say(f"going on from step {self._step.done:,} of {self.total_steps:,}")
+            self._note_what_is_gone(self._folder)
         self._replicas.take_over(self._step.state)
+
+    def _note_what_is_gone(self, folder: Path) -> None:
+        """The state can be on another disk than the output, and outlive it."""
+        write_json(folder / "history.json", self._history)
+        done = sorted(at for at in self._export_at if at <= self._step.done)
+        gone = [path.name for path in (export_folder(folder, at) for at in done) if not path.is_dir()]
+        if gone:
+            self._notes.append(f"{', '.join(gone)} of {CHECKPOINTS} went with an earlier output folder")
+            self._say(self._notes[-1])
 
     def _loop(self) -> None:
         step, total = self._step.done, self.total_steps
         evaluate_at = spread(self._config.evaluations, total) | {total}
-        export_at = spread(self._config.exports, total)
         batches = self._replicas.distributed(partial(self._batches.dataset, step, total))
         meter = Meter(step, total, self.batch_tokens, self._replicas.is_chief)
         while step < total:
-            stops = [at for at in evaluate_at | export_at if at > step]
+            stops = [at for at in evaluate_at | self._export_at if at > step]
             count = min(self._steps_at_once(), self._step.window_end(step, total) - step, min(stops) - step)
             figures = self._train(batches, step, count)
             step += count
             meter.add(step, figures)
             if step in evaluate_at:
                 self._evaluate(step)
-            if step in export_at and self._folder:
-                self._export_along(self._folder / CHECKPOINTS / f"step-{step}")
+            if step in self._export_at and self._folder:
+                self._export_along(export_folder(self._folder, step))
             meter.report_if_due()
             if figures[-1].stopping and step < total:
                 self._state.save(step)
@@ -200,27 +212,24 @@ class Run:
         self._state.save(total)
 
     def _steps_at_once(self) -> int:
-        return self._config.steps_at_once or (STEPS_AT_ONCE if self._replicas.compiles_accelerated else 1)
+        return self._replicas.steps_at_once(self._config.steps_at_once)
 
     def _train(self, batches: Iterator[MaskedBatch], step: int, count: int) -> list[StepFigures]:
         """Take `count` steps; raises TrainingError where one of them is not a number."""
         asked = self._state.asked_to_stop
         try:
-            if count == 1:
-                figures = [self._step.train(next(batches), step, asked)]
-            else:
-                figures = self._step.train_many(batches, step, count, asked)
-        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
-            raise TrainingError(
-                f"step {step + 1}: a device or another worker is gone ({error.message.splitlines()[0][:200]}); start "
-                "the same command on all machines again, and it goes on from the last saved state"
-            ) from None
+            figures = self._step.take(batches, step, count, asked)
+        except GONE as error:
+            raise TrainingError(f"step {step + 1}: {said_gone(error)}") from None
         for number, one in enumerate(figures, step + 1):
-            if not math.isfinite(one.loss) or not math.isfinite(one.gradient_norm) or one.loss > LOSS_BLOWN_UP:
+            # a gradient that is not a number changed nothing, so some are borne
+            self._lost = 0 if math.isfinite(one.gradient_norm) else self._lost + 1
+            if not math.isfinite(one.loss) or one.loss > LOSS_BLOWN_UP or self._lost >= MOST_LOST:
                 window = f" (of steps {step + 1} to {step + count}, taken in one call)" if count > 1 else ""
                 raise TrainingError(
                     f"step {number}{window}: loss {one.loss}, gradient norm {one.gradient_norm}; the last good state "
-                    f"is kept in {self._state_folder()}. Lower learning_rate, or use precision float32"
+                    f"is kept in {self._state_folder()}, but the same command meets the same step. Make another run, "
+                    "with a lower learning_rate or precision float32, in another folder"
                 )
         return figures
 
@@ -254,6 +263,11 @@ class Run:
         partial_folder.mkdir(parents=True)
         self._export(partial_folder)
         partial_folder.rename(folder)
+
+
+def export_folder(out: Path, step: int) -> Path:
+    """Where the checkpoint of a step along the way is."""
+    return out / CHECKPOINTS / f"step-{step}"
 
 
 def spread(count: int, total: int) -> set[int]:

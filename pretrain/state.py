@@ -10,8 +10,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from corpora.errors import StackbertError
-
 STOPPED_EXIT_CODE = 75  # EX_TEMPFAIL: run again and it goes on
 MEMO = "memo/value/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -31,12 +29,13 @@ class _Memo(tf.Module):
 class RunState:
     """Saves tensors, and a memo of plain values, with TensorFlow's own checkpoints; the newest two are kept.
 
-    `folder` is any place that TensorFlow writes to. Without one nothing is saved or
-    found: a worker beside the chief. `identity` names the run: the state of another is refused.
+    `folder` is any place that TensorFlow writes to, the run's own. Without one nothing is saved or found: a worker
+    beside the chief. With `from_here` this process writes for devices of other machines.
     """
 
-    def __init__(self, folder: str | None, identity: str, save_seconds: float):
-        self._folder, self._identity, self._save_seconds = folder, identity, save_seconds
+    def __init__(self, folder: str | None, save_seconds: float, from_here: bool = False):
+        self._folder, self._save_seconds = folder, save_seconds
+        self._options = tf.train.CheckpointOptions(experimental_io_device="/job:localhost" if from_here else None)
         self._saved_at = time.monotonic()
         self._asked_to_stop = threading.Event()
         self.memo: dict[str, Any] = self._read_memo()
@@ -59,15 +58,15 @@ class RunState:
         path = self._manager.latest_checkpoint if self._folder else None
         if path is None:
             return False
-        self._checkpoint.restore(path).assert_consumed()
+        self._checkpoint.restore(path, self._options).assert_consumed()
         return True
 
     def save(self, step: int) -> None:
         """Write the state now."""
         if self._folder is None:
             return
-        self._memo.value.assign(json.dumps(self.memo | {"identity": self._identity}))
-        self._manager.save(checkpoint_number=step)
+        self._memo.value.assign(json.dumps(self.memo))
+        self._manager.save(checkpoint_number=step, options=self._options)
         self._saved_at = time.monotonic()
 
     def save_if_due(self, step: int) -> None:
@@ -97,6 +96,4 @@ class RunState:
         if path is None:
             return {}
         memo: dict[str, Any] = json.loads(tf.train.load_checkpoint(path).get_tensor(MEMO))
-        if memo.pop("identity") != self._identity:
-            raise StackbertError(f"{self._folder}: holds the state of another run; name another folder, or remove it")
         return memo

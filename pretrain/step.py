@@ -3,7 +3,7 @@
 # B rows, T tokens, H hidden, M = B x P masked positions, K kinds of sums
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -50,7 +50,7 @@ class MlmStep:
         embedding_steps: int = 0,
         replicas: Replicas | None = None,
     ):
-        self.encoder, self.embedding_steps = encoder, embedding_steps
+        self.encoder, self.embedding_steps, self._rows_at_once = encoder, embedding_steps, config.rows_at_once
         self.replicas = replicas or Replicas()
         self.variables = list(encoder.weights.values())
         parts = [variable for name, variable in encoder.weights.items() if name.startswith(EMBEDDING_PARTS)]
@@ -90,6 +90,12 @@ class MlmStep:
         figures_NK = self._phase(step).train_many(batches, tf.constant(count), tf.constant(float(stopping)))
         return [StepFigures(*row) for row in figures_NK.numpy().tolist()]
 
+    def take(self, batches: Iterator[MaskedBatch], step: int, count: int, stopping: bool = False) -> list[StepFigures]:
+        """Take `count` steps from number `step` on, in one call; they must not go beyond `window_end(step)`."""
+        if count > 1:
+            return self.train_many(batches, step, count, stopping)
+        return [self.train(next(batches), step, stopping)]
+
     def train_part(self, batch: MaskedBatch) -> tf.Tensor:
         """The step that trains everything, as one replica takes it on its part: the graph that a device compiles."""
         return self.everything.replica_step(batch, tf.constant(0.0))
@@ -127,7 +133,11 @@ class MlmStep:
         return self.embeddings if self.embeddings and step < self.embedding_steps else self.everything
 
     def _shared_losses(self, batch: MaskedBatch) -> tf.Tensor:
-        return self.replicas.run(lambda part: self.replicas.sum([tf.stack(self.losses(part))])[0], batch)
+        return self.replicas.run(self._summed_losses, batch)
+
+    def _summed_losses(self, part: MaskedBatch) -> tf.Tensor:
+        sums = summed_in_turns(lambda rows: [tf.stack(self.losses(rows))], part, self._rows_at_once, [(3,)])
+        return self.replicas.sum(sums)[0]
 
 
 class _Phase:
@@ -150,7 +160,9 @@ class _Phase:
         figures = tf.TensorArray(tf.float32, count, element_shape=(len(StepFigures._fields),))
 
         def step(number: tf.Tensor, figures: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            return number + 1, figures.write(number, self._shared(next(batches), stopping))
+            # of one GPU the step is a program of its own; several, and a TPU, compile what is in it
+            take = self.train if self._step.replicas.compiles_step else self._shared
+            return number + 1, figures.write(number, take(next(batches), stopping))
 
         _, figures = tf.while_loop(lambda number, _: number < count, step, (0, figures), parallel_iterations=1)
         return figures.stack()
@@ -171,16 +183,36 @@ class _Phase:
 
     def _accumulated(self, batch: MaskedBatch) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Gradients and sums over a replica's part, taken in as many turns as its memory needs."""
-        rows, at_once = batch.ids_BT.shape[0], self._config.rows_at_once
-        if not at_once or at_once >= rows:
-            return self._step.gradients(batch, self._variables)
-        turns = rows // at_once
-        cut = MaskedBatch(*(tf.reshape(part, (turns, at_once, *part.shape[1:])) for part in batch))
 
-        def turn(number: tf.Tensor, gradients: list[tf.Tensor], sums_K: tf.Tensor):
-            more, more_K = self._step.gradients(MaskedBatch(*(part[number] for part in cut)), self._variables)
-            return number + 1, [a + b for a, b in zip(gradients, more, strict=True)], sums_K + more_K
+        def sums(rows: MaskedBatch) -> list[tf.Tensor]:
+            gradients, sums_K = self._step.gradients(rows, self._variables)
+            return [*gradients, sums_K]
 
-        start = (0, [tf.zeros(variable.shape) for variable in self._variables], tf.zeros(4))
-        _, gradients, sums_K = tf.while_loop(lambda number, *_: number < turns, turn, start, parallel_iterations=1)
+        shapes = [*(variable.shape for variable in self._variables), (4,)]
+        *gradients, sums_K = summed_in_turns(sums, batch, self._config.rows_at_once, shapes)
         return gradients, sums_K
+
+
+def summed_in_turns(
+    function: Callable[[MaskedBatch], list[tf.Tensor]],
+    batch: MaskedBatch,
+    rows_at_once: int,
+    shapes: Sequence[Sequence[int]],
+) -> list[tf.Tensor]:
+    """Sums over a batch's rows of the tensors that `function` gives, whose shapes are `shapes`.
+
+    The rows are taken in equal turns of `rows_at_once` at most; 0: all at once.
+    """
+    rows = batch.ids_BT.shape[0]
+    if not rows_at_once or rows_at_once >= rows:
+        return function(batch)
+    at_once = max(count for count in range(1, rows_at_once + 1) if rows % count == 0)
+    cut = MaskedBatch(*(tf.reshape(part, (rows // at_once, at_once, *part.shape[1:])) for part in batch))
+
+    def turn(number: tf.Tensor, sums: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        more = function(MaskedBatch(*(part[number] for part in cut)))
+        return number + 1, [a + b for a, b in zip(sums, more, strict=True)]
+
+    start = (0, [tf.zeros(shape) for shape in shapes])
+    _, sums = tf.while_loop(lambda number, _: number < rows // at_once, turn, start, parallel_iterations=1)
+    return list(sums)

@@ -10,19 +10,20 @@ from pretrain.encoder import Encoder
 from pretrain.replicas import Replicas
 from pretrain.step import MlmStep
 
-WARM_UP_STEPS = 2  # tracing, and XLA's compilations
-TIMED_STEPS = 8
+WARM_UP_CALLS = 2  # tracing, and XLA's compilations
+TIMED_CALLS = 8
 
 
 def step_seconds(encoder: Encoder, config: PretrainConfig, replicas: Replicas, batches: TrainingBatches) -> float:
     """Median seconds of a step, batch preparation included; the encoder's weights are changed by it."""
-    total = WARM_UP_STEPS + TIMED_STEPS
+    at_once = replicas.steps_at_once(config.steps_at_once)
+    total = at_once * (WARM_UP_CALLS + TIMED_CALLS)
     with replicas.scope():
         step = MlmStep(encoder, config, total, replicas=replicas)
     stream = replicas.distributed(partial(batches.dataset, 0, total))
     seconds = []
-    for number in range(total):
+    for first in range(0, total, at_once):
         start = time.perf_counter()
-        step.train(next(stream), number)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[WARM_UP_STEPS:])
+        step.take(stream, first, at_once)
+        seconds.append((time.perf_counter() - start) / at_once)
+    return statistics.median(seconds[WARM_UP_CALLS:])

@@ -40,7 +40,7 @@ def pretrain(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> 
             return finished
     if not replicas.is_chief:
         Run(rows, tokenizer, None, config, replicas).train()
-        replicas.wait()
+        replicas.wait()  # for the chief, which writes what is read now
         return load_manifest(out)
     manifest = build_artifact(
         out,

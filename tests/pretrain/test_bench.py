@@ -32,3 +32,5 @@ def test_vocabulary_that_does_not_fit_and_unknown_model(small_rows):
         run_bench(BenchConfig(model="1x32", vocab_size=20, batch_rows=2, steps=1), small_rows / "rows")
     with pytest.raises(StackbertError, match="multiple of 32"):
         run_bench(BenchConfig(model="1x33"))
+    with pytest.raises(StackbertError, match="rows of 1024 tokens: random-tiny reads 512 at most"):
+        run_bench(BenchConfig(model="random-tiny", row_length=1024))

@@ -6,6 +6,7 @@ import pickle
 import struct
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -40,6 +41,13 @@ def assert_same(folder: Path, family: str, but: tuple[str, ...] = ()) -> None:
     for name, weight in tiny_checkpoint(family).weights.items():
         if not name.startswith(but or "-"):
             np.testing.assert_array_equal(loaded.weights[name], weight, err_msg=name)
+
+
+def test_bfloat16_is_read(bert):
+    rewrite(bert, lambda tensors: {name: tensor.astype(ml_dtypes.bfloat16) for name, tensor in tensors.items()})
+    for name, weight in load_checkpoint(bert).weights.items():
+        assert weight.dtype == np.float32
+        np.testing.assert_allclose(weight, tiny_checkpoint("bert").weights[name], rtol=1 / 128)
 
 
 def test_missing_extra_and_misshaped_tensors_are_listed(bert):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,11 @@ from corpora.artifact import ArtifactError, build_artifact, load_manifest
 from pretrain.batches import TrainingBatches
 from pretrain.config import RUN_FIELDS, PretrainConfig
 from pretrain.masking import MaskedBatch, Masker
-from pretrain.run import TrainingError
+from pretrain.run import MOST_LOST, TrainingError
 from pretrain.step import MlmStep
 from pretrain.training import pretrain
 from tests.disks import resize
-from tests.pretrain.runs import RUN, config, fingerprint
+from tests.pretrain.runs import RUN, STEPS, config, fingerprint
 from tokenizer.rows import PackedRows
 
 KILLS = int(os.environ.get("STACKBERT_KILLS", "5"))
@@ -155,6 +156,22 @@ def test_loss_that_is_not_a_number_leaves_the_state_before_it(straight, small_ro
     assert "ckpt-11" in newest_state(out)
     pretrain(small_rows / "rows", small_rows / "tokenizer", out, config(save_seconds=0.0))
     assert fingerprint(out) == fingerprint(straight)
+
+
+@pytest.mark.parametrize("lost", [MOST_LOST - 1, MOST_LOST])
+def test_some_gradients_that_are_not_numbers_are_borne(lost, small_rows, tmp_path, monkeypatch):
+    def train(self, batch, step, stopping=False):
+        figures = honest(self, batch, step, stopping)
+        return figures._replace(gradient_norm=float("inf")) if 3 <= step < 3 + lost else figures
+
+    honest = MlmStep.train
+    monkeypatch.setattr(MlmStep, "train", train)
+    run = partial(pretrain, small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", config())
+    if lost < MOST_LOST:
+        assert run().counts["steps"] == STEPS
+    else:
+        with pytest.raises(TrainingError, match=rf"step {3 + lost}: loss [\d.]+, gradient norm inf"):
+            run()
 
 
 def other_value(field: str):

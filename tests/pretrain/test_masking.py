@@ -5,16 +5,16 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 from tokenizers import Tokenizer
-from tokenizers.models import Unigram
+from tokenizers.models import BPE, Unigram
 
-from pretrain.masking import Masker, word_beginnings
+from pretrain.masking import BEGINS, CONTINUES, STANDS_ALONE, Masker, word_parts
 from pretrain.randomness import stream
 from tokenizer.reader import TextReader, load_reader
 
 VOCAB_SIZE, SPECIALS, MASK = 60, (0, 1, 2, 3, 4), 4
 ROWS, LENGTH = 512, 100
 MASKER = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15)
-BEGINS_WORD = np.arange(VOCAB_SIZE) < 40  # the other third continues a word
+WORD_PARTS = np.repeat([BEGINS, STANDS_ALONE, CONTINUES], 20)
 
 
 def rows_with_pads_and_specials() -> tuple[np.ndarray, np.ndarray]:
@@ -81,9 +81,9 @@ def test_row_without_ordinary_tokens_has_nothing_to_guess():
     assert batch.ids_BT.numpy()[0].tolist() == [2, 3, 0, 0]
 
 
-@pytest.mark.parametrize("begins_word_V", [None, BEGINS_WORD], ids=["tokens", "words"])
-def test_eager_graph_tf_data_and_xla_give_equal_batches(begins_word_V):
-    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, begins_word_V=begins_word_V)
+@pytest.mark.parametrize("word_parts_V", [None, WORD_PARTS], ids=["tokens", "words"])
+def test_eager_graph_tf_data_and_xla_give_equal_batches(word_parts_V):
+    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, word_parts_V=word_parts_V)
     ids, segments = (tf.constant(array[:8]) for array in rows_with_pads_and_specials())
 
     def at(step):
@@ -106,14 +106,15 @@ def words_of(ids: np.ndarray, segments: np.ndarray) -> np.ndarray:
     for row, column in np.ndindex(ids.shape):
         if segments[row, column] == 0 or ids[row, column] in SPECIALS:
             continue
-        goes_on = column and words[row, column - 1] >= 0 and not BEGINS_WORD[ids[row, column]]
+        before = column and words[row, column - 1] >= 0 and WORD_PARTS[ids[row, column - 1]] != STANDS_ALONE
+        goes_on = before and WORD_PARTS[ids[row, column]] == CONTINUES
         number += not goes_on
         words[row, column] = number
     return words
 
 
 def test_whole_words_are_guessed_whole_and_nearly_as_many():
-    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, begins_word_V=BEGINS_WORD)
+    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, word_parts_V=WORD_PARTS)
     chosen = maskable = longer = 0
     for ids, segments, batch in masked_many(3, masker):
         words = words_of(ids, segments)
@@ -141,7 +142,7 @@ def test_shares_are_as_asked():
 
 def test_words_begin_where_the_vocabulary_says(small_rows):
     reader = load_reader(small_rows / "tokenizer")
-    begins = word_beginnings(reader)
+    begins = word_parts(reader) == BEGINS
     assert all(begins[n] != token.startswith("##") for n, token in enumerate(reader.tokens()))
     assert begins.any()
     assert not begins.all()
@@ -150,4 +151,12 @@ def test_words_begin_where_the_vocabulary_says(small_rows):
 def test_words_of_a_vocabulary_that_marks_spaces():
     model = Unigram([("<unk>", 0.0), ("\u2581how", -1.0), ("ever", -2.0), (",", -2.0), ("\u2581", -3.0)], unk_id=0)
     reader = TextReader(Tokenizer(model), 0, 0, 0, 0, 0)
-    assert word_beginnings(reader).tolist() == [False, True, False, True, True]
+    assert word_parts(reader).tolist() == [CONTINUES, BEGINS, CONTINUES, STANDS_ALONE, BEGINS]
+
+
+def test_words_of_a_vocabulary_of_bytes():
+    line_end, two_bytes_of_e_acute = "\u010a", ("\u00c3", "\u00a9")
+    tokens = ["\u0120how", "ever", "\u0120(", line_end, *two_bytes_of_e_acute, "\u0120"]
+    reader = TextReader(Tokenizer(BPE({token: n for n, token in enumerate(tokens)}, [])), 0, 0, 0, 0, 0)
+    expected = [BEGINS, CONTINUES, STANDS_ALONE, STANDS_ALONE, CONTINUES, CONTINUES, BEGINS]
+    assert word_parts(reader).tolist() == expected

@@ -47,6 +47,13 @@ def test_minutes_are_no_budget_to_plan(small_rows):
         planned(small_rows, replace(CONFIG, steps=0, minutes=3.0))
 
 
+@pytest.mark.parametrize(("topology", "said"), [("v5e:2x4", "multiple of the 8 chips"), ("v5e", "as v5e")])
+def test_slices_that_cannot_be_are_refused_before_anything_is_timed(topology, said, small_rows, monkeypatch):
+    monkeypatch.setattr("pretrain.plan.Run", None)
+    with pytest.raises(StackbertError, match=said):
+        planned(small_rows, plan=replace(QUICK, topologies=("v5e:2x2", topology)))
+
+
 def test_table_names_what_is_too_large():
     fitting = Estimate("v5e:2x2", 1_000.0, 2.0, GIB, True, 12.5)
     large = Estimate("v6e:1x1", 0.0, 0.0, 40 * GIB, False, None)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from corpora.errors import StackbertError
-from pretrain.config import ModelConfig, PreflightConfig
+from pretrain.config import PreflightConfig
 from pretrain.models import named_model
 from pretrain.preflight import GIB, Preflight, largest_batch, preflight, stablehlo, step_program
 from pretrain.tpu_compiler import readable
@@ -23,7 +23,7 @@ def result(**changes) -> Preflight:
 
 
 def test_program_is_the_whole_step():
-    config = ModelConfig(model="1x32", vocab_size=200, row_length=16)
+    config = PreflightConfig(model="1x32", vocab_size=200, row_length=16)
     program, weights = step_program(config, 4, named_model(config))
     assert program.count("stablehlo.dot") >= 3 * 6, "forward and both products of each gradient"
     assert "tensor<200x32xf32>" in program

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -42,10 +43,12 @@ SETTINGS = {
 }
 
 
-def start(made: Path, out: Path, devices: int = 1, workers: dict | None = None, **changes) -> subprocess.Popen:
-    """A run in a process of its own."""
+def start(
+    made: Path, out: Path, devices: int = 1, workers: dict | None = None, first: str = "", **changes
+) -> subprocess.Popen:
+    """A run in a process of its own, which executes `first` before."""
     settings = json.dumps(SETTINGS | changes)
-    command = [sys.executable, "-c", RUN, devices, made / "rows", made / "tokenizer", out, settings]
+    command = [sys.executable, "-c", first + RUN, devices, made / "rows", made / "tokenizer", out, settings]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(Path(__file__).parents[2])}
     if workers:
         environment["TF_CONFIG"] = json.dumps(workers)
@@ -102,8 +105,9 @@ def test_losses_do_not_depend_on_the_number_of_devices(devices, alone, small_row
     assert furthest < 1e-5
 
 
-def test_gradients_added_up_in_turns_are_those_of_the_batch(alone, small_rows, tmp_path):
-    assert finish(start(small_rows, tmp_path / "run", rows_at_once=2)) == [0]
+@pytest.mark.parametrize("rows_at_once", [2, 3])  # 3 does not divide 8: turns of 2 again
+def test_gradients_and_losses_added_up_in_turns_are_those_of_the_batch(rows_at_once, alone, small_rows, tmp_path):
+    assert finish(start(small_rows, tmp_path / "run", rows_at_once=rows_at_once)) == [0]
     np.testing.assert_allclose(losses(tmp_path / "run"), alone, rtol=1e-5)
 
 
@@ -159,6 +163,22 @@ def test_state_is_kept_where_asked(alone, small_rows, tmp_path):
     state = tmp_path / "elsewhere" / "state"
     assert finish(start(small_rows, tmp_path / "run", state_folder=str(state))) == [0]
     np.testing.assert_array_equal(losses(tmp_path / "run"), alone)
-    assert list(state.glob("ckpt-*.index"))
-    process = start(small_rows, tmp_path / "other", state_folder=str(state), seed=1)
-    assert "holds the state of another run" in process.communicate(timeout=120)[1]
+    assert len(list(state.glob("*/ckpt-*.index"))) == 1
+    assert finish(start(small_rows, tmp_path / "other", state_folder=str(state), seed=1)) == [0]
+    assert len(list(state.glob("*/ckpt-*.index"))) == 2, "each run has its own"
+
+
+def test_state_outlives_the_output(alone, small_rows, tmp_path):
+    settings = {"state_folder": str(tmp_path / "state"), "exports": 1, "evaluations": 19}
+    assert finish(start(small_rows, tmp_path / "run", **settings)) == [0]
+    shutil.rmtree(tmp_path / "run")
+    assert finish(start(small_rows, tmp_path / "run", **settings)) == [0]
+    np.testing.assert_array_equal(losses(tmp_path / "run"), alone)
+    notes = json.loads((tmp_path / "run" / "manifest.json").read_text())["counts"]["notes"]
+    assert "step-10 of checkpoints went with an earlier output folder" in notes
+
+
+def test_batches_sent_to_the_devices_are_those_made_there(alone, small_rows, tmp_path):
+    sending = "from pretrain.replicas import Replicas\nReplicas.feeds_batches = True\n"
+    assert finish(start(small_rows, tmp_path / "run", 2, first=sending, steps_at_once=7)) == [0]
+    np.testing.assert_allclose(losses(tmp_path / "run"), alone, rtol=1e-5)

@@ -71,7 +71,7 @@ def test_resume_with_another_configuration_is_refused(small_rows, tmp_path, monk
 
 
 def test_loss_that_is_not_a_number_stops_the_run(small_rows, tmp_path):
-    with pytest.raises(TrainingError, match="Lower learning_rate"):
+    with pytest.raises(TrainingError, match="with a lower learning_rate"):
         pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", config(learning_rate=1e8))
 
 
