@@ -46,7 +46,7 @@ def load_labelled(folder: Path, split: str) -> Split:
 
     A post without labels is an error, unless 'misc' is among the labels: then it has that one.
 
-    Raises LabelError naming file, row and the nearest label.
+    Raises LabelError naming file, row and the nearest label, StackbertError where there is no text.
     """
     path = folder / f"{split}.parquet"
     names = label_names(folder)
@@ -54,9 +54,12 @@ def load_labelled(folder: Path, split: str) -> Split:
         found = ", ".join(other for other in SPLITS if (folder / f"{other}.parquet").is_file()) or "none"
         raise StackbertError(f"{path}: no such file; splits in this folder: {found}")
     try:
-        table = pq.read_table(path, columns=SCHEMA.names).cast(SCHEMA)
+        table = pq.read_table(path, columns=SCHEMA.names)
+        table = table.cast(SCHEMA) if len(table) else table  # a column without a value can have any type
     except (pa.ArrowException, KeyError, ValueError) as error:
         raise StackbertError(f"{path}: needs the columns id, text and labels (a list of strings): {error}") from None
+    if not len(table):
+        raise StackbertError(f"{path}: the {split} split holds no text; train, dev and test each need some")
     ids, texts = table["id"].to_pylist(), table["text"].to_pylist()
     if None in texts:
         raise StackbertError(f"{path}: row {texts.index(None) + 1}: the text is missing")

@@ -81,10 +81,13 @@ def save_bundle(
 
 
 def load_bundle(folder: Path) -> Bundle:
-    """Load what `save_bundle` wrote; raises StackbertError where the folder holds something else."""
+    """Load what `save_bundle` wrote; raises StackbertError where the folder holds something else.
+
+    It computes in float32 whatever it was trained in, so that its probabilities are those of any other runtime.
+    """
     try:
         settings = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))
-        config = FinetuneConfig(**settings["config"])
+        config = replace(FinetuneConfig(**settings["config"]), precision="float32")
         labels, thresholds_L = list(settings["labels"]), np.array(settings["thresholds"], np.float64)
         if thresholds_L.shape != (len(labels),):
             raise ValueError(f"{len(labels)} labels, but thresholds of shape {thresholds_L.shape}")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,6 +73,15 @@ class Cell:
         return np.array(self.summary["thresholds"])
 
 
+class Place(NamedTuple):
+    """Where a cell is kept, and what it is a cell of."""
+
+    folder: Path
+    seed: int
+    key: str
+    """Of all that it depends on: see `cell_key`."""
+
+
 def load_cell(folder: Path) -> Cell | None:
     """A finished cell; None where there is none."""
     path = folder / "cell.json"
@@ -81,13 +90,13 @@ def load_cell(folder: Path) -> Cell | None:
     return Cell(json.loads(path.read_text("utf-8")), np.load(folder / "test.npy", allow_pickle=False))
 
 
-def run_baseline(row: Row, task: Task, thresholds: str, seed: int, folder: Path) -> Cell:
+def run_baseline(row: Row, task: Task, thresholds: str, place: Place) -> Cell:
     """The cell of a row without a checkpoint, read back where it is finished."""
-    cell = load_cell(folder)
+    cell = load_cell(place.folder)
     if cell is not None:
         return cell
     forget_peak()
-    result = BASELINES[row.name](*(task.splits[name] for name in SPLITS), seed)
+    result = BASELINES[row.name](*(task.splits[name] for name in SPLITS), place.seed)
     thresholds_L = tune_thresholds(thresholds, task.splits["dev"].targets, result.dev_NL)
     summary = {
         "phases": {"head": None, "whole": evaluate(task.splits["test"].targets, result.test_NL, thresholds_L)},
@@ -95,23 +104,25 @@ def run_baseline(row: Row, task: Task, thresholds: str, seed: int, folder: Path)
         "curves": None,
         "seconds": result.seconds,
         "cost": {"parameters": result.parameters, "vocab_size": result.vocab_size, "memory": peak_bytes()},
+        "key": place.key,
+        "bundle": False,
     }
-    return _kept(folder, summary, result.test_NL)
+    return _kept(place.folder, summary, result.test_NL)
 
 
 def run_checkpoint(
-    name: str, task: Task, config: FinetuneConfig, seeds: tuple[int, ...], folders: list[Path], bundle: Path | None
+    name: str, task: Task, config: FinetuneConfig, places: list[Place], bundle: Path | None
 ) -> Iterator[Cell]:
-    """Yield the cell of each seed of one checkpoint; finished ones are read back. The first seed's model is kept.
+    """Yield the cell of each seed of one checkpoint; finished ones are read back. `bundle` is for the first's model.
 
     The frozen encoder's features are computed once for all seeds.
     """
     prepared: _Prepared | None = None
-    for seed, folder in zip(seeds, folders, strict=True):
-        cell = load_cell(folder)
+    for place in places:
+        cell = load_cell(place.folder)
         if cell is None:
             prepared = prepared or _Prepared(name, task, config)
-            cell = prepared.fine_tune(seed, folder, bundle if seed == seeds[0] else None)
+            cell = prepared.fine_tune(place, bundle if place == places[0] else None)
         yield cell
 
 
@@ -124,6 +135,7 @@ class _Prepared:
         checkpoint, reader = load_for(name, config)
         self._classifier = Classifier(checkpoint, reader, len(task.labels), config)
         forget_peak()
+        self._classifier.compile_features()
         start = time.monotonic()
         self._splits: dict[str, EncodedSplit] = {
             split: encode_split(self._classifier, data) for split, data in task.splits.items()
@@ -131,23 +143,26 @@ class _Prepared:
         self._feature_seconds = time.monotonic() - start
         self._whole = WholeTraining(self._classifier, *(self._splits[name] for name in SPLITS))
 
-    def fine_tune(self, seed: int, folder: Path, bundle: Path | None) -> Cell:
+    def fine_tune(self, place: Place, bundle: Path | None) -> Cell:
         self._classifier.encoder.assign(self._classifier.checkpoint.weights)
         train, dev, test = (self._splits[name] for name in SPLITS)
-        head = train_head(self._classifier, train, dev, test, seed)
-        whole = self._whole.run(seed)
-        summary = self._summary(head, whole)
+        head = train_head(self._classifier, train, dev, test, place.seed)
+        try:
+            whole = self._whole.run(place.seed)
+        except StackbertError as error:
+            raise StackbertError(f"{self._name}, seed {place.seed}: {error}") from None
+        summary = self._summary(head, whole) | {"key": place.key, "bundle": bundle is not None}
         if bundle is not None:
             labels, thresholds_L = self._task.labels, whole.thresholds_L
             save_bundle(self._classifier, self._source, labels, thresholds_L, bundle)
             figures = summary["phases"]["whole"]
             write_model_card(bundle, self._name, self._config, labels, thresholds_L, figures, self._task.described())
-        return _kept(folder, summary, whole.test_NL)
+        return _kept(place.folder, summary, whole.test_NL)
 
     def _summary(self, head: Phase, whole: Phase) -> dict[str, Any]:
         targets_NL = self._task.splits["test"].targets
-        texts = sum(len(split.sequences) for split in self._splits.values())
-        lengths = [len(sequence) for split in self._splits.values() for sequence in split.sequences]
+        uncut = np.concatenate([split.lengths for split in self._splits.values()])
+        read = [len(sequence) for split in self._splits.values() for sequence in split.sequences]
         weights = self._classifier.checkpoint.weights
         return {
             "phases": {
@@ -160,9 +175,9 @@ class _Prepared:
             "cost": {
                 "parameters": sum(array.size for name, array in weights.items() if not name.startswith("mlm/")),
                 "vocab_size": self._classifier.checkpoint.architecture.vocab_size,
-                "tokens_per_text": float(np.mean(lengths)),
-                "share_cut": sum(split.cut for split in self._splits.values()) / texts,
-                "texts_per_second": texts / self._feature_seconds,
+                "tokens_per_text": float(np.mean(uncut)),
+                "share_cut": float(np.mean(uncut > read)),
+                "texts_per_second": len(read) / self._feature_seconds,
                 "disk": sum(array.nbytes for name, array in weights.items() if not name.startswith("mlm/")),
                 "memory": peak_bytes(),
             },

@@ -1,17 +1,19 @@
 """Several checkpoints, one recipe, the same data and seeds: the table, and what it says."""
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from corpora.artifact import MANIFEST, Manifest, build_artifact, identify, require_artifact, write_json
-from corpora.errors import StackbertError
+from corpora.errors import require
 from corpora.labelled import label_names, license_counts, load_labelled
-from finetune.cells import SPLITS, Cell, Task, load_for, run_baseline, run_checkpoint
+from finetune.cells import SPLITS, Cell, Place, Task, load_cell, load_for, run_baseline, run_checkpoint
 from finetune.config import CompareConfig, FinetuneConfig
-from finetune.gains import gain_against_labels, gain_against_tokens
+from finetune.earlier_cells import EarlierCells, cell_key
+from finetune.gains import gain_against_labels, gain_against_tokens, kept_along
 from finetune.report import table_text, write_report
 from finetune.results import comparison_of
 from finetune.rows import Row, rows_of
@@ -23,20 +25,23 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
     """Fine-tune each of `checkpoints` (row name -> folder, hub id or 'minilm') and write the comparison.
 
     `labels` is a labelled set. `out` receives `comparison.json`, `.md`, `report.html`, one folder a cell, and in
-    `models/` the first seed's classifier of each row. An interrupted comparison goes on with the missing cells.
+    `models/` the first seed's classifier of each row that reads texts as they are. An interrupted comparison goes on
+    with the missing cells; another one takes them over with `config.reuse`.
     """
     if not labels.is_dir() or (labels / MANIFEST).exists():  # a set made by hand has no manifest
         require_artifact(labels, "corpora label")
-    config = replace(config, baseline=config.baseline or next(iter(checkpoints), ""))
+    require(bool(checkpoints), "checkpoints: none given; name one or more")
+    config = replace(config, baseline=config.baseline or next(iter(checkpoints)))
     check_rows(checkpoints, config)
-    inputs: dict[str, Path | str] = {"labels": labels}
+    task = load_task(labels, config)
+    inputs = {"labels": identify(labels)}
     inputs |= {f"row {name}": identify(resolve_base(checkpoint)) for name, checkpoint in checkpoints.items()}
     manifest = build_artifact(
         out,
         "finetune compare",
-        config,
+        config.recorded,
         inputs,
-        lambda folder: _compare(labels, checkpoints, folder, config, inputs),
+        lambda folder: _compare(task, checkpoints, folder, config, inputs),
         resumable=True,
     )
     print(table_text(json.loads((out / "comparison.json").read_text("utf-8"))))
@@ -44,51 +49,76 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
     return manifest
 
 
-def check_rows(checkpoints: Mapping[str, str], config: CompareConfig) -> None:
-    """Raise StackbertError for what would fail later: baseline, names, a checkpoint that does not fit the recipe."""
-    baseline = config.baseline or next(iter(checkpoints), "")
-    if baseline not in checkpoints:
-        raise StackbertError(f"baseline {baseline!r} is not among the rows: {', '.join(checkpoints) or 'none given'}")
-    rows_of(checkpoints, config)
+def check_rows(
+    checkpoints: Mapping[str, str], config: CompareConfig, to_come: Sequence[str] = (), exports: int = 0
+) -> None:
+    """Raise StackbertError for what would fail later: baseline, names, a checkpoint that does not fit the recipe.
+
+    `to_come` are the names of rows whose checkpoints are not made yet, with so many `exports` along their runs.
+    """
+    rows_of({**checkpoints, **dict.fromkeys(to_come, "")}, config)
     for checkpoint in checkpoints.values():
         load_for(checkpoint, config.recipe)
+    require(
+        not config.along or exports > 0 or any(kept_along(checkpoint) for checkpoint in checkpoints.values()),
+        "along: no checkpoint has others kept along its run; pretrain one with --exports",
+    )
+
+
+def load_task(labels: Path, config: CompareConfig) -> Task:
+    """The labelled set; raises StackbertError where it is too small to compare anything on."""
+    splits = {split: load_labelled(labels, split) for split in SPLITS}
+    task = Task(label_names(labels), splits, license_counts(labels, "train"))
+    require(
+        len(task.labels) > 1,
+        f"{labels}: holds one label; give two or more, as val_acc and the ranks of labels say nothing of one",
+    )
+    total = len(splits["train"].texts)
+    too_large = [size for size in config.label_sizes if size >= total]
+    require(not too_large, f"label_sizes {too_large}: must be below {total:,}, the training texts there are")
+    return task
 
 
 def _compare(
-    labels: Path,
-    checkpoints: Mapping[str, str],
-    folder: Path,
-    config: CompareConfig,
-    inputs: Mapping[str, Path | str],
+    task: Task, checkpoints: Mapping[str, str], folder: Path, config: CompareConfig, inputs: Mapping[str, str]
 ) -> dict[str, Any]:
     config = replace(config, recipe=_with_precision(config.recipe, folder / "precision.json"))
-    splits = {split: load_labelled(labels, split) for split in SPLITS}
-    task = Task(label_names(labels), splits, license_counts(labels, "train"))
+    earlier = EarlierCells(Path(config.reuse)) if config.reuse else None
     rows = rows_of(checkpoints, config)
 
-    def cells_of(row: Row, on: Task, place: Path, bundle: Path | None = None) -> list[Cell]:
-        on, seeds = on.cleaned() if row.cleaned else on, row.seeds(config)
-        places = [place / f"seed-{seed}" for seed in seeds]
+    def cells_of(row: Row, on: Task, parent: Path, bundle: Path | None = None) -> list[Cell]:
+        subject = identify(resolve_base(row.checkpoint)) if row.checkpoint else row.name
+        known = (subject, config.recipe, inputs["labels"], row.cleaned, len(on.splits["train"].texts))
+        places = [Place(parent / f"seed-{seed}", seed, cell_key(*known, seed)) for seed in row.seeds(config)]
+        if earlier:
+            _take_over(earlier, places, bundle)
+        on = on.cleaned() if row.cleaned else on
         if row.kind == "encoder":
-            return list(run_checkpoint(row.checkpoint, on, config.recipe, seeds, places, bundle))
-        return [
-            run_baseline(row, on, config.recipe.thresholds, seed, at) for seed, at in zip(seeds, places, strict=True)
-        ]
+            return list(run_checkpoint(row.checkpoint, on, config.recipe, places, bundle))
+        return [run_baseline(row, on, config.recipe.thresholds, place) for place in places]
 
     cells = {}
     for row in rows:
         print(f"{row.name}" + (f" ({row.checkpoint}), {len(config.seeds)} seeds" if row.checkpoint else ""), flush=True)
-        cells[row.name] = cells_of(row, task, row.folder(folder / "cells"), row.folder(folder / "models"))
+        keeps_model = row.kind == "encoder" and not row.cleaned  # a classifier is given texts as they are
+        bundle = row.folder(folder / "models") if keeps_model else None
+        cells[row.name] = cells_of(row, task, row.folder(folder / "cells"), bundle)
     comparison = comparison_of(task, rows, cells, config)
     comparison["gain_against_labels"] = gain_against_labels(rows, cells, task, config, folder / "labels", cells_of)
     comparison["gain_against_tokens"] = (
         gain_against_tokens(rows, cells, task, folder / "along", cells_of) if config.along else []
     )
-    comparison["made_from"] = {name: str(value) for name, value in inputs.items() if isinstance(value, str)}
-    comparison["made_from"]["labels"] = identify(labels)
+    comparison["made_from"] = dict(inputs)
     write_json(folder / "comparison.json", comparison)
     write_report(comparison, folder)
     return {"rows": len(cells), "seeds": len(config.seeds), "verdict": comparison["verdict"]}
+
+
+def _take_over(earlier: EarlierCells, places: list[Place], bundle: Path | None) -> None:
+    """Fill the places that are empty from an earlier comparison, and say how many."""
+    empty = [place for place in places if load_cell(place.folder) is None]
+    taken = [earlier.take_over(p.key, p.folder, bundle if p == places[0] else None) for p in empty]
+    print(f"  {sum(taken)} of {len(empty)} cells taken over", file=sys.stderr)
 
 
 def _with_precision(recipe: FinetuneConfig, path: Path) -> FinetuneConfig:

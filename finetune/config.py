@@ -1,9 +1,12 @@
 """What one can choose about fine-tuning and comparing."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from corpora.errors import require
+
+RUN_FIELDS = ("reuse",)
+"""Of CompareConfig: where a comparison finds work that is done; the result does not depend on it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class FinetuneConfig:
     balance: float = 0.0
     """Weight of a label's positives: (negatives / positives) to this power; 0 none, 1 even."""
     thresholds: Literal["global", "label"] = "global"
-    """One threshold for all labels, or one for each; tuned on dev for weighted F1."""
+    """One threshold for all labels, or one for each that dev has enough texts of; tuned on dev for weighted F1."""
     head_epochs: int = 50
     """Epochs of the head on the frozen encoder's features, which are computed once."""
     head_learning_rate: float = 1e-3
@@ -76,6 +79,11 @@ class FinetuneConfig:
         require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
         require(0 <= self.dropout < 1, f"dropout {self.dropout}: must be from 0 to below 1")
 
+    @property
+    def part_budgets(self) -> tuple[int, int, int]:
+        """Most tokens of title, body and code; all 0 where a text is read as it stands."""
+        return self.title_tokens, self.body_tokens, self.code_tokens
+
 
 @dataclass(frozen=True)
 class CompareConfig:
@@ -86,21 +94,25 @@ class CompareConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     """One fine-tuning of each checkpoint per seed; they differ in new weights, order and dropout."""
     baseline: str = ""
-    """Name of the row that the others are measured against; the first checkpoint if empty."""
+    """Name of the row that the others are measured against, any of the table; the first checkpoint if empty."""
     tfidf: bool = True
     """Add a row for TF-IDF and logistic regression."""
     word_vectors: bool = True
     """Add a row for averaged fastText vectors learned on the training texts and a small net."""
     cleaned: bool = False
-    """Add each checkpoint a second time, on texts without stop words, digits and punctuation."""
+    """Add each checkpoint a second time, on texts without stop words, digits and punctuation; of these rows no
+    classifier is kept, as it would be given texts as they are."""
     label_sizes: tuple[int, ...] = ()
-    """Training-set sizes at which every row is made again: the gain against the number of labelled texts."""
+    """Smaller training sets on which every row is made again: the gain against the number of labelled texts."""
     along: bool = False
     """Fine-tune the checkpoints that a pretraining kept along its run (exports) too: the gain against tokens read."""
     resamples: int = 1_000
     """Bootstrap resamples of the test questions."""
     title: str = ""
     """Heading of the report."""
+    reuse: str = ""
+    """Folder of an earlier comparison, finished or stopped, whose cells are taken over where checkpoint, recipe, data,
+    training size and seed are the same."""
 
     def __post_init__(self) -> None:
         distinct = len(set(self.seeds)) == len(self.seeds) > 0
@@ -108,7 +120,16 @@ class CompareConfig:
         sizes = self.label_sizes
         require(all(size > 0 for size in sizes), f"label_sizes {sizes}: must be above 0")
         require(len(set(sizes)) == len(sizes), f"label_sizes {sizes}: each once")
-        require(self.resamples > 0, f"resamples {self.resamples}: must be above 0")
+        require(self.resamples > 1, f"resamples {self.resamples}: must be above 1")
+        require(
+            not (self.cleaned and any(self.recipe.part_budgets)),
+            "cleaned: such a text is one line, all title to title_tokens, body_tokens and code_tokens; use either",
+        )
+
+    @property
+    def recorded(self) -> "CompareConfig":
+        """The configuration as a manifest has it: without what the result does not depend on."""
+        return replace(self, **{name: getattr(CompareConfig, name) for name in RUN_FIELDS})
 
 
 @dataclass(frozen=True)
@@ -116,7 +137,8 @@ class PredictConfig:
     """What is labelled, and how it is shown."""
 
     file: str = ""
-    """File of texts instead of one: JSON lines with a 'text', else one text a line; '-' reads standard input."""
+    """File of texts instead of one, one a line; .jsonl, .ndjson and .json hold JSON objects with a 'text'. '-' answers
+    standard input line by line, of either kind."""
     top: int = 5
     """Most labels shown of a text."""
     threshold: float = 0.0

@@ -89,7 +89,8 @@ def calibration_panel(rows: Sequence[Row]) -> list[Plot]:
             )
         axes.set(xlabel="probability given", ylabel="share that is true", xlim=(0, 1), ylim=(0, 1))
 
-    words = [f"{row['name']} {row['calibration']['error']:.4f}" for _, row in known]
+    errors = [(row["name"], row["calibration"]["error"]) for _, row in known]
+    words = [f"{name} unknown" if error is None else f"{name} {error:.3f}" for name, error in errors]
     return [draw_plot(draw, 3.6, f"Calibration; expected calibration error: {'; '.join(words)}.")]
 
 

@@ -26,9 +26,8 @@ def gain_against_labels(
 ) -> list[dict[str, Any]]:
     """Weighted F1 of each row at each of `label_sizes` and, last, on all training texts (`cells`)."""
     total = len(task.splits["train"].texts)
-    sizes = sorted(size for size in config.label_sizes if size < total)
-    found: dict[str, list[dict[str, Any]]] = {row.name: [] for row in rows} if sizes else {}
-    for size in sizes:
+    found: dict[str, list[dict[str, Any]]] = {row.name: [] for row in rows} if config.label_sizes else {}
+    for size in sorted(config.label_sizes):
         part = task.smaller(size)
         for row in rows:
             print(f"{row.name}, {size:,} training texts", flush=True)
@@ -46,11 +45,10 @@ def gain_against_tokens(
     """Weighted F1 of the checkpoints that each row's pretraining kept along its run and, last, of its end (`cells`)."""
     found = []
     for row in rows:
-        source = Path(row.checkpoint)
-        kept = sorted((source / CHECKPOINTS).glob("step-*"), key=_step_of) if row.checkpoint else []
+        kept = kept_along(row.checkpoint) if row.checkpoint else []
         if not kept:
             continue
-        end = json.loads((source / "history.json").read_text("utf-8"))[-1]
+        end = json.loads((Path(row.checkpoint) / "history.json").read_text("utf-8"))[-1]
         points = []
         for checkpoint in kept:
             print(f"{row.name}, {checkpoint.name}", flush=True)
@@ -59,6 +57,11 @@ def gain_against_tokens(
         points.append({"tokens": end["tokens"]} | _weighted_f1(cells[row.name]))
         found.append({"name": row.name, "points": points})
     return found
+
+
+def kept_along(checkpoint: str) -> list[Path]:
+    """What the pretraining of `checkpoint` exported along its run, in its order; nothing for other checkpoints."""
+    return sorted((Path(checkpoint) / CHECKPOINTS).glob("step-*"), key=_step_of)
 
 
 def _weighted_f1(cells: Sequence[Cell]) -> dict[str, Any]:

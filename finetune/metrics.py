@@ -12,6 +12,8 @@ Thresholds = float | np.ndarray
 """One for all labels, or (L,) one for each."""
 
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.01), 2)
+LEAST_POSITIVES = 10
+"""Dev texts that a label needs for a threshold of its own: tuned on fewer, it is chance."""
 
 DEFINITIONS = {
     "weighted_f1": "F1 of each label at the stated threshold, averaged with supports as weights (scikit-learn).",
@@ -97,24 +99,38 @@ def weighted_f1_of_counts(right_L: np.ndarray, wrong_L: np.ndarray, support_L: n
 
 
 def tune_threshold(targets_NL: np.ndarray, scores_NL: np.ndarray) -> tuple[float, float]:
-    """The threshold of the grid with the best weighted F1, the lowest of equals, and that F1. For dev data only."""
+    """The threshold of the grid with the best weighted F1, the middle of equals, and that F1. For dev data only."""
     right_KL, wrong_KL = _counts_by_threshold(targets_NL, scores_NL)
     f1_K = weighted_f1_of_counts(right_KL, wrong_KL, np.broadcast_to(targets_NL.sum(0), right_KL.shape))
-    best = int(f1_K.argmax())
+    best = _middle_of_best(f1_K)
     return float(THRESHOLDS[best]), float(f1_K[best])
 
 
 def tune_thresholds(kind: str, targets_NL: np.ndarray, scores_NL: np.ndarray) -> np.ndarray:
     """(L,) thresholds with the best weighted F1: one for all where `kind` is 'global', else each label's own.
 
-    A label of whose posts dev has none keeps the one for all. For dev data only.
+    A label with fewer than LEAST_POSITIVES dev texts, or with none found at any threshold, keeps the one for all. For
+    dev data only.
     """
     shared = tune_threshold(targets_NL, scores_NL)[0]
     if kind == "global":
         return np.full(targets_NL.shape[1], shared)
     right_KL, wrong_KL = _counts_by_threshold(targets_NL, scores_NL)
-    own_L = THRESHOLDS[(2 * right_KL / np.maximum(2 * right_KL + wrong_KL, 1)).argmax(0)]
-    return np.where(targets_NL.any(0), own_L, shared)
+    f1_KL = 2 * right_KL / np.maximum(2 * right_KL + wrong_KL, 1)
+    own_L = THRESHOLDS[[_middle_of_best(f1_K) for f1_K in f1_KL.T]]
+    known_L = (targets_NL.sum(0, dtype=np.int64) >= LEAST_POSITIVES) & (f1_KL.max(0) > 0)
+    return np.where(known_L, own_L, shared)
+
+
+def _middle_of_best(f1_K: np.ndarray) -> int:
+    """The middle of the longest run of thresholds with the highest F1: at its edge, one other text would change it.
+
+    >>> _middle_of_best(np.array([0.5, 0.9, 0.1, 0.9, 0.9, 0.9]))
+    4
+    """
+    best = np.flatnonzero(f1_K == f1_K.max())
+    longest = max(np.split(best, np.flatnonzero(np.diff(best) > 1) + 1), key=len)
+    return int(longest[(len(longest) - 1) // 2])
 
 
 def _counts_by_threshold(targets_NL: np.ndarray, scores_NL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

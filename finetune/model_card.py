@@ -26,6 +26,10 @@ OURS_ONLY = (
     "Its head reads the mean over tokens, which the classes of transformers do not know: as a classifier it opens with "
     "`stackbert finetune predict` and `serve` only; as an encoder it opens in transformers."
 )
+OURS_BY_PARTS = (
+    "It reads so many tokens of a text's title, of its body and of its code, which the tokenizers of transformers do "
+    "not tell apart: as trained, it labels texts with `stackbert finetune predict` and `serve` only."
+)
 HEADER = """---
 library_name: transformers
 pipeline_tag: text-classification
@@ -51,6 +55,8 @@ def write_model_card(
 ) -> None:
     """Write `README.md`: how to open the classifier, its labels, data with licences, figures on test, and limits."""
     usage = IN_TRANSFORMERS.format(max_length=config.max_length) if config.pooling == "cls" else OURS_ONLY
+    if any(config.part_budgets):
+        usage = OURS_BY_PARTS
     pairs = zip(labels, thresholds_L, strict=True)
     listed = [[escape_markdown(printable(name)), f"{threshold:.2f}"] for name, threshold in pairs]
     figures = [[name, f"{value:.3f}", DEFINITIONS[name]] for name, value in metrics.items()]

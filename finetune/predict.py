@@ -12,6 +12,7 @@ from finetune.bundle import LabelScore, load_bundle
 from finetune.config import PredictConfig
 
 TEXTS_AT_ONCE = 256
+JSON_LINES = (".jsonl", ".ndjson", ".json")
 SHOWN = 80
 """Characters of a text repeated above its labels."""
 
@@ -25,7 +26,8 @@ def predict(model: Path, text: str, config: PredictConfig) -> Iterator[str]:
         raise StackbertError("give either a text or --file")
     texts = _texts_of(config.file) if config.file else iter([sys.stdin.read() if text == "-" else text])
     bundle = load_bundle(model)
-    while chunk := list(itertools.islice(texts, TEXTS_AT_ONCE)):
+    at_once = 1 if config.file == "-" else TEXTS_AT_ONCE  # who writes to standard input may wait for each answer
+    while chunk := list(itertools.islice(texts, at_once)):
         for one, labels in zip(chunk, bundle.predict(chunk), strict=True):
             shown = [label for label in labels[: config.top] if label.score >= config.threshold]
             yield _as_json(one, shown) if config.json else _as_lines(one, shown, titled=bool(config.file))
@@ -37,23 +39,29 @@ def _texts_of(file: str) -> Iterator[str]:
         with stream:
             for number, line in enumerate(stream, 1):
                 if line.strip():
-                    yield _text_of(line.rstrip("\n"), f"{file}: line {number}", file.endswith((".jsonl", ".json")))
+                    yield _text_of(line.rstrip("\n"), file, number)
     except OSError as error:
         raise StackbertError(f"{file}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise StackbertError(f"{file}: not UTF-8 text: {error}") from None
 
 
-def _text_of(line: str, where: str, is_json: bool) -> str:
-    if not is_json:
+def _text_of(line: str, file: str, number: int) -> str:
+    """The text of one line: of standard input, that of a JSON object with one, else the line as it is."""
+    must_be_json = file.endswith(JSON_LINES)
+    if not must_be_json and file != "-":
         return line
     try:
         found = json.loads(line)
     except ValueError as error:
-        raise StackbertError(f"{where}: not JSON: {error}") from None
-    if not isinstance(found, dict) or not isinstance(found.get("text"), str):
-        raise StackbertError(f"{where}: has no 'text' that is a string")
-    return found["text"]
+        if must_be_json:
+            raise StackbertError(f"{file}: line {number}: not JSON: {error}") from None
+        return line
+    if isinstance(found, dict) and isinstance(found.get("text"), str):
+        return found["text"]
+    if must_be_json:
+        raise StackbertError(f"{file}: line {number}: has no 'text' that is a string")
+    return line
 
 
 def _as_json(text: str, labels: list[LabelScore]) -> str:

@@ -14,7 +14,7 @@ def push(model: Path, repository: str, private: bool = False) -> str:
     Raises StackbertError where the folder is no checkpoint with a card, or the hub refuses it.
     """
     from huggingface_hub import HfApi  # slow to import
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, LocalTokenNotFoundError
 
     missing = [name for name in (CARD, "config.json", "model.safetensors") if not (model / name).is_file()]
     if missing:
@@ -35,6 +35,6 @@ def push(model: Path, repository: str, private: bool = False) -> str:
             f"{repository}: the hub refuses: {first}; check the name, and that the token of 'hf auth login' or "
             "HF_TOKEN may write there"
         ) from None
-    except OSError as error:
+    except (HTTPError, OSError) as error:  # the first is that of the library which the installed client sends with
         raise StackbertError(f"{repository}: the hub does not answer: {error}; try again") from None
     return str(done)

@@ -32,22 +32,22 @@ def take_apart(text: str) -> Parts:
     return Parts(title, _FENCED.sub("", rest), code)
 
 
-def read_texts(texts: list[str], reader: TextReader, config: FinetuneConfig) -> tuple[list[list[int]], int]:
-    """Token ids of each text between [CLS] and [SEP], `config.max_length` at most, and how many texts were longer.
+def read_texts(texts: list[str], reader: TextReader, config: FinetuneConfig) -> tuple[list[list[int]], list[int]]:
+    """Token ids of each text between [CLS] and [SEP], `config.max_length` at most, and how many it has uncut.
 
     With a budget for a part, title, body and code are read in this order; without, a text as it stands.
     """
-    budgets: tuple[int, ...] = (config.title_tokens, config.body_tokens, config.code_tokens)
+    budgets: tuple[int, ...] = config.part_budgets
     if any(budgets):
         apart = [take_apart(text) for text in texts]
         columns = [[getattr(parts, name) for parts in apart] for name in ("title", "body", "code")]
     else:
         columns, budgets = [texts], (0,)
     room = config.max_length - 2
-    sequences, cut = [], 0
+    sequences, lengths = [], []
     for parts in zip(*(reader.ids_without_specials(column) for column in columns), strict=True):
         taken = [ids[: most or room] for ids, most in zip(parts, budgets, strict=True)]
         ids = [number for part in taken for number in part][:room]
-        cut += len(ids) < sum(map(len, parts))
         sequences.append([reader.first_id, *ids, reader.last_id])
-    return sequences, cut
+        lengths.append(sum(map(len, parts)) + 2)
+    return sequences, lengths

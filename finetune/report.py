@@ -9,6 +9,7 @@ from corpora.drawing import COLOURS, GLYPHS
 from corpora.page import page_environment
 from corpora.printing import columns, escape_markdown, fit, markdown_lines, plain, printable
 from finetune.gain_plots import build_gain_plots
+from finetune.judgement import LEAST_PROBABILITY
 from finetune.plots import MAX_LABELS, build_plots, labels_by_support, run_places
 from tokenizer.view import SPECIALS, UNKNOWN, words_of
 
@@ -100,11 +101,13 @@ def interval_note(comparison: dict[str, Any]) -> str:
     """What the intervals are, in words."""
     seeds = len(comparison["seeds"])
     own = f"± is a 95 % interval over {seeds} seeds (Student's t); a row made once has none."
+    of_difference = "that holds the chance of the test texts (paired bootstrap) and of the seeds."
     if seeds == 1:
         own = "One seed: a row's own figures have no interval."
+        of_difference = "over test texts (paired bootstrap); the chance of the seed is not in it."
     return (
-        f"{own} Differences are in weighted F1, fine-tuned, to {comparison['baseline']}, with a 95 % interval by "
-        "paired bootstrap over test texts and seeds."
+        f"{own} Differences are in weighted F1, fine-tuned, to {comparison['baseline']}, with a 95 % interval "
+        f"{of_difference}"
     )
 
 
@@ -195,6 +198,7 @@ def _page(comparison: dict[str, Any]) -> str:
         interval_note=interval_note(comparison),
         max_labels=MAX_LABELS,
         max_tokens=MAX_TOKENS,
+        least_probability=LEAST_PROBABILITY,
         specials=SPECIALS,
         unknown=UNKNOWN,
         nothing=NOTHING,

@@ -105,8 +105,9 @@ def verdict(rows: list[dict[str, Any]], baseline: str) -> str:
     """Whether any checkpoint is better than the baseline, in weighted F1 after fine-tuning; and a row without one."""
     said = [_verdict_on_encoders(rows, baseline)]
     for row in rows:
-        if row["kind"] != "encoder" and row["against_baseline"]["verdict"] == "better":
-            points = f"{100 * row['against_baseline']['difference']:+.1f} points"
+        against = row["against_baseline"]
+        if row["kind"] != "encoder" and against and against["verdict"] == "better":
+            points = f"{100 * against['difference']:+.1f} points"
             said.append(f"{row['name']} is better than {baseline} ({points}).")
     return " ".join(said)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from corpora.errors import StackbertError
+from corpora.errors import StackbertError, require
 from finetune.baselines import BaselineResult, fit_tfidf, fit_word_vectors
 from finetune.config import CompareConfig
 
@@ -36,7 +36,10 @@ class Row:
 
 
 def rows_of(checkpoints: Mapping[str, str], config: CompareConfig) -> list[Row]:
-    """All rows in the order of the table; raises StackbertError for names that would share a folder."""
+    """All rows in the order of the table.
+
+    Raises StackbertError for names that would share a folder, and for a baseline that is none of them.
+    """
     rows = [Row(LINEAR, "linear")] if config.tfidf else []
     rows += [Row(VECTORS, "vectors")] if config.word_vectors else []
     for name, checkpoint in checkpoints.items():
@@ -48,6 +51,8 @@ def rows_of(checkpoints: Mapping[str, str], config: CompareConfig) -> list[Row]:
         other = places.setdefault(slug(row.name), row.name)
         if other != row.name or sum(row.name == each.name for each in rows) > 1:
             raise StackbertError(f"rows {other!r} and {row.name!r} differ in punctuation or case only; rename one")
+    names = [row.name for row in rows]
+    require(config.baseline in ("", *names), f"baseline {config.baseline!r} is not among the rows: {', '.join(names)}")
     return rows
 
 

@@ -1,6 +1,6 @@
-"""How sure a difference is: intervals over seeds, and the paired bootstrap over test questions."""
+"""How sure a difference is: intervals over seeds, and over test questions and seeds together."""
 
-# N questions, L labels, R resamples
+# N questions, L labels, R resamples, S seeds
 
 from collections.abc import Sequence
 
@@ -29,36 +29,42 @@ def compare_weighted_f1(
     resamples: int,
     seed: int = 0,
 ) -> dict[str, float | str]:
-    """Difference in weighted F1 (ours - theirs), each side the mean over its seeds, with a 95 % bootstrap interval.
+    """Difference in weighted F1 (ours - theirs), each side the mean over its seeds, with a 95 % interval.
 
-    Each of `ours` and `theirs` is one seed's test probabilities (N, L) and thresholds. Questions are drawn with
-    replacement, the same ones for both sides (Efron and Tibshirani 1993, chapter 13; Koehn 2004); with each draw the
-    seeds are drawn again too, so that the interval holds both sources of chance (that of seeds too little, where there
-    are two or three). 'better' or 'worse' is said only if the interval excludes 0.
+    Each of `ours` and `theirs` is one seed's test probabilities (N, L) and thresholds. The variance has three parts:
+    that of the difference over bootstrap resamples of the questions, the same ones for both sides (Efron and Tibshirani
+    1993, chapter 13; Koehn 2004), and each side's variance over seeds divided by their number, 0 for a side made once.
+    The interval is Student's with Welch and Satterthwaite's degrees of freedom, where the first part has infinitely
+    many. 'better' or 'worse' is said only if the interval excludes 0.
     """
-    generator = np.random.default_rng(seed)
     number = len(targets_NL)
-    weights_RN = generator.multinomial(number, np.full(number, 1 / number), resamples).astype(np.float32)
-    point = _mean_f1(targets_NL, ours, None, None) - _mean_f1(targets_NL, theirs, None, None)
-    drawn = [generator.integers(0, len(side), (resamples, len(side))) for side in (ours, theirs)]
-    differences_R = _mean_f1(targets_NL, ours, weights_RN, drawn[0]) - _mean_f1(
-        targets_NL, theirs, weights_RN, drawn[1]
-    )
-    low, high = np.quantile(differences_R, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    drawn_RN = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), resamples)
+    weights_RN = np.concatenate([np.ones((1, number)), drawn_RN]).astype(np.float32)  # first, the questions as they are
+    ours_SR, theirs_SR = (_weighted_f1(targets_NL, side, weights_RN) for side in (ours, theirs))
+    point, *differences_R = ours_SR.mean(0) - theirs_SR.mean(0)
+    parts = [(float(np.var(differences_R, ddof=1)), np.inf)]
+    parts += [
+        (float(np.var(f1_S, ddof=1)) / len(f1_S), len(f1_S) - 1)
+        for f1_S in (ours_SR[:, 0], theirs_SR[:, 0])
+        if len(f1_S) > 1
+    ]
+    variance = sum(part for part, _ in parts)
+    uncertain = sum(part**2 / freedom for part, freedom in parts)
+    freedom = variance**2 / uncertain if uncertain else np.inf
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(variance))
+    low, high = float(point) - half, float(point) + half
     verdict = "better" if low > 0 else "worse" if high < 0 else "no difference"
-    return {"difference": float(point), "low": float(low), "high": float(high), "verdict": verdict}
+    return {"difference": float(point), "low": low, "high": high, "verdict": verdict}
 
 
-def _mean_f1(targets_NL, side, weights_RN: np.ndarray | None, seeds_RS: np.ndarray | None):
-    """Mean over seeds of weighted F1, of the data as it is or, (R,), of each resample."""
+def _weighted_f1(
+    targets_NL: np.ndarray, side: Sequence[tuple[np.ndarray, Thresholds]], weights_RN: np.ndarray
+) -> np.ndarray:
+    """(S, R): weighted F1 of each seed with each weighting of the questions."""
+    support_RL = weights_RN @ targets_NL.astype(np.float32)
     scores = []
-    weights = np.ones((1, len(targets_NL)), np.float32) if weights_RN is None else weights_RN
-    support_RL = weights @ targets_NL.astype(np.float32)
     for probabilities_NL, thresholds in side:
-        right_NL, wrong_NL = decision_counts(targets_NL, probabilities_NL, thresholds)
-        right_RL, wrong_RL = (weights @ part.astype(np.float32) for part in (right_NL, wrong_NL))
+        decided = decision_counts(targets_NL, probabilities_NL, thresholds)
+        right_RL, wrong_RL = (weights_RN @ part_NL.astype(np.float32) for part_NL in decided)
         scores.append(weighted_f1_of_counts(right_RL, wrong_RL, support_RL))
-    scores_SR = np.stack(scores)
-    if seeds_RS is None:
-        return scores_SR.mean(0)[0]
-    return np.take_along_axis(scores_SR.T, seeds_RS, 1).mean(1)
+    return np.stack(scores)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -16,7 +16,7 @@ from pretrain.bases import is_random, resolve_base
 from pretrain.config import PretrainConfig
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
-ADAPTED, CODE_AWARE = "adapted", "adapted, code-aware vocabulary"
+GENERIC, OWN = "generic-vocabulary", "code-aware-vocabulary"
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,13 @@ def run_study(study: Study) -> Manifest:
     """Run every stage whose output is not there yet; ends with the comparison's table."""
     from corpora.build import build_corpus
     from corpora.labels import build_labels
-    from finetune.compare import compare
+    from finetune.compare import compare, load_task
     from pretrain.training import pretrain
     from tokenizer.rows import encode_rows
     from tokenizer.vocabulary import train_tokenizer
 
     out, base = Path(study.out), study.pretrain.base
-    rows = _generic_rows(study)
+    rows, ours = _generic_rows(study), _own_rows(study)
     corpora = {name: out / "corpora" / name for name in study.corpora}
     for name, config in study.corpora.items():
         _announce(f"corpus '{name}'", corpora[name])
@@ -72,18 +72,18 @@ def run_study(study: Study) -> Manifest:
     labels, vocabulary = out / "labels", out / "tokenizer"
     _announce("labelled set, and the text that is kept apart from it", labels)
     build_labels(list(corpora.values()), labels, study.labels)
+    load_task(labels, study.compare)  # what it refuses is said now and not after hours of pretraining
     _announce("code-aware vocabulary", vocabulary)
     extended = resolve_base(study.tokenizer.extend) if study.tokenizer.extend else None
     train_tokenizer(labels, vocabulary, study.tokenizer, extended)
-    # a base without weights has no vocabulary of its own to be adapted with
-    tokenizers = {} if is_random(base) else {"generic-vocabulary": (ADAPTED, resolve_base(base))}
-    for place, (name, tokenizer) in {**tokenizers, "code-aware-vocabulary": (CODE_AWARE, vocabulary)}.items():
+    for place, name in ours.items():
+        tokenizer = vocabulary if place == OWN else resolve_base(base)
         packed, adapted = out / "rows" / place, out / "pretrained" / place
         _announce(f"packed rows, {place}", packed)
         encode_rows(labels, tokenizer, packed, study.encode)
         _announce(f"continued pretraining, {place}", adapted)
         pretrain(packed, tokenizer, adapted, study.pretrain)
-        rows[f"{base} {name}"] = str(adapted)
+        rows[name] = str(adapted)
     _announce("comparison", out / "comparison")
     return compare(labels, rows, out / "comparison", study.compare)
 
@@ -92,14 +92,20 @@ def _generic_rows(study: Study) -> dict[str, str]:
     """The rows compared as they are; what is wrong with them is said now and not after hours of pretraining."""
     from finetune.compare import check_rows
 
-    base, ours = study.pretrain.base, [f"{study.pretrain.base} {name}" for name in (ADAPTED, CODE_AWARE)]
+    base, ours = study.pretrain.base, list(_own_rows(study).values())
     taken = sorted(set(study.checkpoints) & {base, *ours})
     require(not taken, f"checkpoints: {', '.join(taken)} names a row of the study itself; choose another name")
     rows = dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
-    baseline = study.compare.baseline
-    require(baseline in {"", *rows, *ours}, f"compare.baseline {baseline!r} is not among the rows: {[*rows, *ours]}")
-    if rows:
-        check_rows(rows, replace(study.compare, baseline=""))
+    check_rows(rows, study.compare, ours, study.pretrain.exports)
+    return rows
+
+
+def _own_rows(study: Study) -> dict[str, str]:
+    """The names of the rows that the study pretrains, by the folders of their vocabularies."""
+    base = study.pretrain.base
+    rows = {GENERIC: f"{base} adapted", OWN: f"{base} adapted, code-aware vocabulary"}
+    if is_random(base):  # without weights, it has no vocabulary of its own to be adapted with
+        del rows[GENERIC]
     return rows
 
 

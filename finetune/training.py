@@ -34,8 +34,8 @@ class EncodedSplit:
     """A split as one classifier reads it."""
 
     sequences: list[list[int]]
-    cut: int
-    """Texts that were longer."""
+    lengths: list[int]
+    """Tokens of each text before it was cut."""
     targets_NL: np.ndarray
     features_NP: np.ndarray
     """Of the frozen encoder, before any fine-tuning."""
@@ -56,8 +56,8 @@ class Phase:
 
 def encode_split(classifier: Classifier, split: Split) -> EncodedSplit:
     """Token ids and frozen features of a split; done once for all seeds."""
-    sequences, cut = read_texts(split.texts, classifier.reader, classifier.config)
-    return EncodedSplit(sequences, cut, split.targets, classifier.features(sequences))
+    sequences, lengths = read_texts(split.texts, classifier.reader, classifier.config)
+    return EncodedSplit(sequences, lengths, split.targets, classifier.features(sequences))
 
 
 def train_head(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, test: EncodedSplit, seed: int) -> Phase:
@@ -122,7 +122,10 @@ class WholeTraining:
         self._step = tf.function(self._train_step, jit_compile=whole_step_compiled(), autograph=False)
 
     def run(self, seed: int) -> Phase:
-        """Fine-tune with one seed; the weights of the epoch with the lowest dev loss stay in the classifier."""
+        """Fine-tune with one seed; the weights of the epoch with the lowest dev loss stay in the classifier.
+
+        Raises StackbertError naming epoch and step where the loss is no longer a number.
+        """
         start = time.monotonic()
         config = self._classifier.config
         self._optimizer.reset()
@@ -130,10 +133,12 @@ class WholeTraining:
         best = _Best(self._variables)
         records: list[EpochRecord] = []
         for epoch in range(1, config.epochs + 1):
-            arguments = _epoch_arguments(self._classifier, self._train, seed, epoch)
-            losses = [float(self._step(*batch, key_2)) for batch in arguments]
-            if not math.isfinite(losses[-1]):
-                raise StackbertError(f"epoch {epoch}: the loss is {losses[-1]}; lower the recipe's learning_rate")
+            losses: list[float] = []
+            for batch in _epoch_arguments(self._classifier, self._train, seed, epoch):
+                losses.append(float(self._step(*batch, key_2)))
+                if not math.isfinite(losses[-1]):
+                    where = f"epoch {epoch}, step {len(losses)}"
+                    raise StackbertError(f"{where}: the loss is {losses[-1]}; lower the recipe's learning_rate")
             dev_NL = self._classifier.probabilities(self._dev.sequences)
             records.append(_record(epoch, float(np.mean(losses)), self._loss_of, self._dev.targets_NL, dev_NL))
             _print_epoch(records[-1], config.epochs, time.monotonic() - start)

@@ -8,6 +8,11 @@ from pretrain.config import BenchConfig, PretrainConfig
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 
+def test_cleaned_rows_and_budgets_for_parts_exclude_each_other():
+    with pytest.raises(StackbertError, match="cleaned: such a text is one line, all title to title_tokens"):
+        CompareConfig(cleaned=True, recipe=FinetuneConfig(body_tokens=5))
+
+
 @pytest.mark.parametrize(
     ("config", "setting", "value"),
     [

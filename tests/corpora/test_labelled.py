@@ -44,6 +44,11 @@ def test_a_bad_row_is_named(tmp_path: Path, labels: list[Any], message: str) -> 
         load_labelled(labelled(tmp_path, labels), "train")
 
 
+def test_split_without_a_text_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StackbertError, match=r"train\.parquet: the train split holds no text"):
+        load_labelled(labelled(tmp_path, []), "train")
+
+
 def test_with_misc_a_row_without_labels_is_misc(tmp_path: Path) -> None:
     split = load_labelled(labelled(tmp_path, [["java"], []], ["java", "misc"]), "train")
     assert split.targets.tolist() == [[1, 0], [0, 1]]

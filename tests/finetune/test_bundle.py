@@ -49,6 +49,16 @@ def test_loaded_classifier_predicts_what_the_saved_one_did(classifier, saved):
         assert [by_name[name].chosen for name in LABELS] == (scores >= THRESHOLDS).tolist()
 
 
+def test_classifier_trained_in_bfloat16_is_loaded_in_float32(classifier, copied):
+    settings = json.loads((copied / "classifier.json").read_text("utf-8"))
+    settings["config"]["precision"] = "bfloat16"
+    (copied / "classifier.json").write_text(json.dumps(settings))
+    loaded = load_bundle(copied).classifier
+    assert loaded.config.precision == "float32"
+    expected = classifier.probabilities(classifier.sequences(TEXTS))
+    np.testing.assert_allclose(loaded.probabilities(loaded.sequences(TEXTS)), expected, rtol=1e-6)
+
+
 def test_text_alone_and_among_others_gets_the_same_labels(saved):
     bundle = load_bundle(saved)
     alone, among = bundle.predict(TEXTS[:1])[0], bundle.predict(TEXTS)[0]

@@ -1,10 +1,13 @@
 """A whole comparison of tiny checkpoints."""
 
 import json
+import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from tokenizers import ByteLevelBPETokenizer
 
@@ -12,8 +15,9 @@ from corpora.errors import StackbertError
 from finetune import cells
 from finetune.bundle import load_bundle
 from finetune.compare import compare
-from finetune.config import CompareConfig
+from finetune.config import CompareConfig, FinetuneConfig
 from finetune.metrics import DEFINITIONS
+from finetune.model_card import write_model_card
 from finetune.results import verdict, warnings_of
 from finetune.rows import CLEANED, LINEAR, VECTORS
 from pretrain.checkpoint import save_checkpoint
@@ -90,6 +94,13 @@ def test_kept_model_has_a_card(finished):
         assert part in card
 
 
+def test_card_of_a_classifier_that_reads_parts_sends_nobody_to_transformers(tmp_path):
+    write_model_card(tmp_path, "base", FinetuneConfig(code_tokens=9), ("a",), np.array([0.5]), {}, {})
+    card = (tmp_path / "README.md").read_text("utf-8")
+    assert "stackbert finetune predict" in card
+    assert "AutoModelForSequenceClassification" not in card
+
+
 def test_finished_comparison_is_not_made_again(finished, labelled, rows, config, monkeypatch):
     monkeypatch.setattr("finetune.compare.run_checkpoint", None)
     compare(labelled, rows, finished, config)
@@ -102,6 +113,24 @@ def test_same_checkpoint_under_two_names_makes_no_difference(labelled, tiny_base
     assert comparison["rows"][1]["against_baseline"]["difference"] == 0
     assert comparison["rows"][1]["against_baseline"]["verdict"] == "no difference"
     assert "No gain is shown" in comparison["verdict"]
+
+
+def test_cells_of_an_earlier_comparison_are_taken_over(finished, labelled, rows, config, tmp_path, monkeypatch, capsys):
+    made: list[str] = []
+    keep = cells._kept
+    monkeypatch.setattr(cells, "_kept", lambda folder, *rest: made.append(folder.name) or keep(folder, *rest))
+    another = replace(config, title="Other", seeds=(0, 1, 2), **WITHOUT_BASELINES)
+    compare(labelled, {"renamed": rows["generic"]}, tmp_path / "out", replace(another, reuse=str(finished)))
+    assert made == ["seed-2"]
+    assert "2 of 3 cells taken over" in capsys.readouterr().err
+    for before, now in (
+        ("cells/generic/seed-0", "cells/renamed/seed-0"),
+        ("cells/generic/seed-1", "cells/renamed/seed-1"),
+    ):
+        assert (tmp_path / "out" / now / "test.npy").read_bytes() == (finished / before / "test.npy").read_bytes()
+    assert load_bundle(tmp_path / "out" / "models" / "renamed").labels == list(LABELS)
+    compare(labelled, {"renamed": rows["generic"]}, tmp_path / "out", another)  # the same comparison, wherever from
+    assert made == ["seed-2"]
 
 
 class KilledError(Exception):
@@ -144,8 +173,39 @@ def test_interrupted_comparison_goes_on_with_the_missing_cells(
 
 
 def test_baseline_that_is_no_row_is_an_error(labelled, rows, config, tmp_path):
-    with pytest.raises(StackbertError, match="baseline 'base' is not among the rows: generic, adapted"):
+    with pytest.raises(StackbertError, match=rf"baseline 'base' is not among the rows: {re.escape(LINEAR)}, .*adapted"):
         compare(labelled, rows, tmp_path / "out", replace(config, baseline="base"))
+
+
+def of_one_label(labelled: Path, folder: Path) -> Path:
+    """The labelled set with its first label only."""
+    shutil.copytree(labelled, folder, ignore=shutil.ignore_patterns("manifest.json"))
+    for path in folder.glob("*.parquet"):
+        table = pd.read_parquet(path)
+        table[[LABELS[0] in row for row in table["labels"]]].assign(labels=lambda t: [[LABELS[0]]] * len(t)).to_parquet(
+            path
+        )
+    (folder / "labels.json").write_text(json.dumps([{"name": LABELS[0]}]))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"label_sizes": (60, 240, 500)}, r"label_sizes \[240, 500\]: must be below 240, the training texts there are"),
+        ({"along": True}, "along: no checkpoint has others kept along its run; pretrain one with --exports"),
+    ],
+)
+def test_gains_that_cannot_be_measured_are_refused(changed, message, labelled, rows, config, tmp_path):
+    with pytest.raises(StackbertError, match=message):
+        compare(labelled, rows, tmp_path / "out", replace(config, **changed))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_set_of_one_label_is_refused(labelled, rows, config, tmp_path):
+    with pytest.raises(StackbertError, match="holds one label; give two or more"):
+        compare(of_one_label(labelled, tmp_path / "one"), rows, tmp_path / "out", config)
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
 @pytest.mark.parametrize("names", [("c++", "c#"), ("Adapted", "adapted"), ("base", "TF-IDF, logistic regression")])
@@ -177,12 +237,29 @@ def test_length_beyond_the_positions_is_refused(labelled, rows, config, tmp_path
         compare(labelled, rows, tmp_path / "out", changed)
 
 
-def test_features_are_computed_once_for_all_seeds(labelled, tiny_base, config, tmp_path, monkeypatch):
-    calls: list[int] = []
+def test_features_are_computed_once_for_all_seeds_and_their_compilation_is_not_timed(
+    labelled, tiny_base, config, tmp_path, monkeypatch
+):
+    compiled: list[bool] = []
     encode = cells.encode_split
-    monkeypatch.setattr(cells, "encode_split", lambda *args: calls.append(1) or encode(*args))
-    compare(labelled, {"one": str(tiny_base)}, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
-    assert len(calls) == 3  # train, dev and test
+    monkeypatch.setattr(
+        cells, "encode_split", lambda *args: compiled.append(bool(args[0]._pooled_of_rows)) or encode(*args)
+    )
+    short = replace(config, **WITHOUT_BASELINES, recipe=replace(config.recipe, max_length=5))
+    compare(labelled, {"one": str(tiny_base)}, tmp_path / "out", short)
+    assert compiled == [True] * 3  # train, dev and test
+    (row,) = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))["rows"]
+    assert row["share_cut"] == 1
+    assert row["tokens_per_text"] > 5
+
+
+def test_loss_that_is_not_a_number_names_checkpoint_and_seed(labelled, tiny_base, config, tmp_path, monkeypatch):
+    def broken(self, seed):
+        raise StackbertError("epoch 1, step 2: the loss is nan")
+
+    monkeypatch.setattr(cells.WholeTraining, "run", broken)
+    with pytest.raises(StackbertError, match=re.escape(f"{tiny_base}, seed 0: epoch 1, step 2: the loss is nan")):
+        compare(labelled, {"one": str(tiny_base)}, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
 
 
 def row(name: str, kind: str, difference: float | None, word: str = "") -> dict:
@@ -211,9 +288,20 @@ def test_verdict_says_when_tf_idf_is_ahead():
     assert "TF-IDF is better than base (+5.0 points)" in verdict(rows, "base")
 
 
+def test_row_without_an_encoder_can_be_the_baseline():
+    rows = [
+        row("TF-IDF", "linear", None),
+        row("vectors", "vectors", 0.01, "better"),
+        row("ours", "encoder", 0.1, "better"),
+    ]
+    assert verdict(rows, "TF-IDF").startswith("ours is better than TF-IDF: +10.0 points")
+    assert verdict(rows, "TF-IDF").endswith("vectors is better than TF-IDF (+1.0 points).")
+
+
 def test_rows_on_cleaned_texts_and_at_fewer_labels(labelled, rows, config, tmp_path):
     row = {"generic": rows["generic"]}
-    compare(labelled, row, tmp_path / "out", replace(config, cleaned=True, label_sizes=(60, 120, 240), tfidf=False))
+    settings = replace(config, cleaned=True, label_sizes=(120, 60), tfidf=False, baseline=VECTORS)
+    compare(labelled, row, tmp_path / "out", settings)
     comparison = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))
     names = [VECTORS, "generic", "generic" + CLEANED]
     assert [row["name"] for row in comparison["rows"]] == names
@@ -221,6 +309,8 @@ def test_rows_on_cleaned_texts_and_at_fewer_labels(labelled, rows, config, tmp_p
     for gain, row in zip(comparison["gain_against_labels"], comparison["rows"], strict=True):
         assert [point["texts"] for point in gain["points"]] == [60, 120, 240]
         assert gain["points"][-1]["weighted_f1"] == row["metrics"]["weighted_f1"]
+    assert [row["against_baseline"] is None for row in comparison["rows"]] == [True, False, False]
+    assert [path.name for path in (tmp_path / "out" / "models").iterdir()] == ["generic"]  # read no cleaned text later
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "What more labels, or more pretraining, bring" in page
 

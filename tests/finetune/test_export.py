@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from corpora.errors import StackbertError
-from finetune.bundle import save_bundle
+from finetune.bundle import load_bundle, save_bundle
 from finetune.export import MODEL_FILE, export_onnx
 from tests.finetune.questions import LABELS
 from tests.finetune.test_sequence_classification import TEXTS, THRESHOLDS_L, classifier_of
@@ -16,16 +16,26 @@ from tests.finetune.test_sequence_classification import TEXTS, THRESHOLDS_L, cla
 
 @pytest.mark.torch
 @pytest.mark.parametrize(
-    ("family", "pooling", "hidden_layer"),
-    [("bert", "cls", False), ("distilbert", "cls+mean", True), ("roberta", "mean", False)],
+    ("family", "pooling", "hidden_layer", "precision"),
+    [
+        ("bert", "cls", False, "float32"),
+        ("bert", "cls", False, "bfloat16"),
+        ("distilbert", "cls+mean", True, "float32"),
+        ("roberta", "mean", False, "float32"),
+    ],
 )
-def test_onnxruntime_gives_the_same_probabilities(family, pooling, hidden_layer, small_rows, recipe, tmp_path):
+def test_onnxruntime_gives_the_same_probabilities(
+    family, pooling, hidden_layer, precision, small_rows, recipe, tmp_path
+):
     onnxruntime = pytest.importorskip("onnxruntime")
     from transformers import AutoTokenizer
 
-    ours = classifier_of(family, hidden_layer, small_rows / "tokenizer", replace(recipe, pooling=pooling))
+    ours = classifier_of(
+        family, hidden_layer, small_rows / "tokenizer", replace(recipe, pooling=pooling, precision=precision)
+    )
     save_bundle(ours, small_rows / "tokenizer", LABELS, THRESHOLDS_L, tmp_path / "model")
     export_onnx(tmp_path / "model", tmp_path / "out")
+    ours = load_bundle(tmp_path / "model").classifier
     session = onnxruntime.InferenceSession(tmp_path / "out" / MODEL_FILE, providers=["CPUExecutionProvider"])
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
     for texts in (TEXTS, TEXTS[1:2]):

@@ -25,7 +25,14 @@ def test_overconfidence_is_its_distance():
         {"predicted": 0.0, "true": 0.0, "decisions": 2},
         {"predicted": 1.0, "true": 0.5, "decisions": 2},
     ]
-    assert found["error"] == pytest.approx(0.25)
+    assert found["error"] == pytest.approx(0.5)
+
+
+def test_many_labels_that_are_rightly_near_0_do_not_hide_a_calibration_error():
+    targets, scores = np.zeros((10, 100), np.uint8), np.full((10, 100), 0.01)
+    scores[:, 0] = 0.85
+    assert calibration(targets, [scores])["error"] == pytest.approx(0.85)
+    assert calibration(targets[:, 1:], [scores[:, 1:]])["error"] is None
 
 
 def test_most_surprising_texts_come_first_with_what_was_predicted():
@@ -38,4 +45,5 @@ def test_most_surprising_texts_come_first_with_what_was_predicted():
         ("3", "shy", ["b"]),
         ("1", "right", ["a"]),
     ]
-    assert [[each["label"] for each in error["predicted"]] for error in found] == [["b"], ["b"], ["a"]]
+    assert [[each["label"] for each in error["predicted"]] for error in found] == [["b"], [], ["a"]]
+    assert found[1]["highest"] == {"label": "b", "score": pytest.approx(0.4)}

@@ -44,13 +44,30 @@ def test_standard_input(model, monkeypatch):
     assert lines == ["one\n* 0.622  mysql\n", "two\n* 0.622  mysql\n"]
 
 
+def test_standard_input_is_answered_line_by_line_and_may_hold_json(model, monkeypatch):
+    lines = ['{"text": "one\\ntwo"}', '{"text": 1}', "[3]", "plain"]
+    taken: list[str] = []
+
+    class Typed(io.StringIO):
+        def __next__(self) -> str:
+            taken.append(line := super().__next__())
+            return line
+
+    monkeypatch.setattr("sys.stdin", Typed("\n".join(lines)))
+    answers = predict(model, "", PredictConfig(file="-", json=True))
+    assert json.loads(next(answers))["text"] == "one\ntwo"
+    assert len(taken) == 1
+    assert [json.loads(answer)["text"] for answer in answers] == lines[1:]
+
+
 def test_files(model, tmp_path):
     (tmp_path / "texts.txt").write_text("one\x1b[31m\ntwo\n")
     lines = list(predict(model, "", PredictConfig(file=str(tmp_path / "texts.txt"), top=1)))
     assert [line.splitlines()[0] for line in lines] == ["one[31m", "two"]
-    (tmp_path / "texts.jsonl").write_text('{"text": "one\\ntwo"}\n{"text": "three"}\n')
-    config = PredictConfig(file=str(tmp_path / "texts.jsonl"), json=True)
-    assert [json.loads(line)["text"] for line in predict(model, "", config)] == ["one\ntwo", "three"]
+    for name in ("texts.jsonl", "texts.ndjson"):
+        (tmp_path / name).write_text('{"text": "one\\ntwo"}\n{"text": "three"}\n')
+        config = PredictConfig(file=str(tmp_path / name), json=True)
+        assert [json.loads(line)["text"] for line in predict(model, "", config)] == ["one\ntwo", "three"]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,14 @@ def test_refusals_are_said_in_words(model):
         assert not hub.uploaded
 
 
+def test_hub_that_does_not_answer_is_said_in_words(model):
+    with running_hub() as hub:
+        closed = hub.address
+    done = pushed(model, closed, TOKEN)
+    assert done.returncode == 1
+    assert done.stderr.strip().startswith("stackbert: owner/tags: the hub does not answer:")
+
+
 def test_folder_that_is_no_checkpoint_is_refused(tmp_path):
     with pytest.raises(StackbertError, match=r"no README\.md, config\.json, model\.safetensors"):
         push(tmp_path, "owner/name")

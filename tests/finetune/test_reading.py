@@ -26,7 +26,7 @@ def test_without_budgets_a_text_is_read_from_its_start(reader):
     whole = ids(reader, TEXT)
     assert read_texts([TEXT, "mysql"], reader, config) == (
         [[reader.first_id, *whole[:4], reader.last_id], [reader.first_id, *ids(reader, "mysql"), reader.last_id]],
-        1,
+        [len(whole) + 2, 3],
     )
 
 
@@ -34,14 +34,15 @@ def test_each_part_gets_its_budget_in_order(reader):
     parts = take_apart(TEXT)
     title, body, code = (ids(reader, part) for part in (parts.title, parts.body, parts.code))
     config = FinetuneConfig(max_length=100, title_tokens=1, body_tokens=2, code_tokens=3)
-    sequences, cut = read_texts([TEXT], reader, config)
+    uncut = len(title) + len(body) + len(code) + 2
+    sequences, lengths = read_texts([TEXT], reader, config)
     assert sequences == [[reader.first_id, *title[:1], *body[:2], *code[:3], reader.last_id]]
-    assert cut == 1
-    sequences, cut = read_texts([TEXT], reader, replace(config, title_tokens=0, body_tokens=1, code_tokens=0))
+    assert lengths == [uncut]
+    sequences, lengths = read_texts([TEXT], reader, replace(config, title_tokens=0, body_tokens=1, code_tokens=0))
     assert sequences == [[reader.first_id, *title, *body[:1], *code, reader.last_id]]
-    assert cut == 1
+    assert lengths == [uncut]
     roomy = replace(config, title_tokens=50, body_tokens=50, code_tokens=50)
-    assert read_texts([TEXT], reader, roomy)[1] == 0
+    assert len(read_texts([TEXT], reader, roomy)[0][0]) == uncut
     assert len(read_texts([TEXT], reader, replace(roomy, max_length=5))[0][0]) == 5
 
 

@@ -52,6 +52,7 @@ def encoder_row(name: str, weighted_f1: float, against: dict[str, Any] | None) -
         "calibration": {"points": [{"predicted": 0.05, "true": 0.04, "decisions": 90}], "error": 0.012},
         "errors": [
             {"id": "7", "text": "why", "labels": ["c++"], "predicted": [{"label": "python", "score": 0.9}]},
+            {"id": "8", "text": "how", "labels": ["c++"], "predicted": [], "highest": {"label": "r", "score": 0.2}},
         ],
         "per_label": [
             {"label": "python", "support": 1203, "precision": 0.8, "recall": 0.7, "f1": 0.75},
@@ -118,6 +119,7 @@ def with_text(text: str) -> dict[str, Any]:
         row["per_label"][0]["label"] = text
         row["errors"] = [
             {"id": text, "text": text, "labels": [text], "predicted": [{"label": text, "score": 0.9}]},
+            {"id": text, "text": text, "labels": [], "predicted": [], "highest": {"label": text, "score": 0.2}},
         ]
     comparison["warnings"] = [text]
     comparison["gain_against_labels"][0]["name"] = text
@@ -237,7 +239,23 @@ def test_markdown_table() -> None:
     assert len(lines) == 5
 
 
+def test_page_says_what_its_figures_are(tmp_path: Path) -> None:
+    comparison = made_up()
+    comparison["rows"][1]["calibration"]["error"] = None
+    text = " ".join(Structure(page_of(comparison, tmp_path)).text.split())
+    for said in (
+        "Predicted: python 0.90.",
+        "Predicted: none (highest: r 0.20).",
+        "over decisions given 0.1 or more",
+        "dev stays whole; one subset of each size serves all seeds",
+        "Peak memory: the most that the process held",
+        "the chance of the test texts (paired bootstrap) and of the seeds",
+    ):
+        assert said in text
+
+
 def test_one_seed_is_said_to_have_no_interval(tmp_path: Path) -> None:
     comparison = made_up() | {"seeds": [1]}
     assert "One seed" in report.table_text(comparison)
+    assert "the chance of the seed is not in it" in " ".join(report.table_text(comparison).split())
     assert "none with one seed" in page_of(comparison, tmp_path)

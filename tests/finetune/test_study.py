@@ -11,7 +11,7 @@ import pytest
 from corpora.config import CorpusConfig, LabelConfig
 from corpora.errors import StackbertError
 from finetune.config import CompareConfig, FinetuneConfig
-from finetune.study import Study, load_study
+from finetune.study import Study, _generic_rows, load_study, run_study
 from pretrain.config import PretrainConfig
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
@@ -71,6 +71,28 @@ def test_every_setting_can_be_given(section, field, tmp_path):
 def test_studies_that_come_with_the_project_load(name):
     study = load_study(STUDIES / name)
     assert study.corpora and study.compare.title
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("[compare]\nbaseline = 'random-tiny adapted'\n", "baseline 'random-tiny adapted' is not among the rows: "),
+        ("[checkpoints]\n'random-tiny: adapted (code-aware vocabulary)' = 'x'\n", "differ in punctuation or case only"),
+        ("[compare]\nalong = true\n", "along: no checkpoint has others kept along its run"),
+    ],
+)
+def test_rows_that_cannot_be_compared_are_refused_before_any_stage(settings, message, tmp_path):
+    study = load(tmp_path, f"out = '{tmp_path}/out'\n[pretrain]\nbase = 'random-tiny'\n{settings}")
+    with pytest.raises(StackbertError, match=message):
+        run_study(study)
+    assert not (tmp_path / "out").exists()
+
+
+def test_any_row_of_the_table_can_be_a_studys_baseline(tmp_path):
+    own = "random-tiny adapted, code-aware vocabulary"
+    for baseline in (own, f"{own}, cleaned text", "TF-IDF + logistic regression", "averaged word vectors"):
+        text = f"[pretrain]\nbase = 'random-tiny'\n[compare]\ncleaned = true\nbaseline = '{baseline}'\n"
+        assert _generic_rows(load(tmp_path, text)) == {}
 
 
 def test_there_are_studies():

@@ -127,7 +127,7 @@ def test_patience_stops_the_whole_model_early(tiny_base, recipe, splits):
 def test_loss_that_is_not_a_number_is_an_error(classifier, splits, whole):
     broken = {name: np.full_like(weight, np.nan) for name, weight in classifier.checkpoint.weights.items()}
     classifier.encoder.assign(broken)
-    with pytest.raises(StackbertError, match="epoch 1: the loss is nan; lower the recipe's learning_rate"):
+    with pytest.raises(StackbertError, match="epoch 1, step 1: the loss is nan; lower the recipe's learning_rate"):
         whole.run(0)
 
 

@@ -1,0 +1,58 @@
+"""The cells of an earlier comparison, taken over where all that they depend on is the same."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from corpora.artifact import write_json
+from corpora.errors import require
+from finetune.config import FinetuneConfig
+
+
+def cell_key(subject: str, recipe: FinetuneConfig, labels: str, cleaned: bool, train_texts: int, seed: int) -> str:
+    """sha256 of what a cell depends on.
+
+    `subject` is the identity of the checkpoint, or the name of a row without one; `labels` is that of the labelled set.
+    """
+    parts = [subject, dataclasses.asdict(recipe), labels, cleaned, train_texts, seed]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+class EarlierCells:
+    """What an earlier comparison left in its output folder, or beside it where it was stopped.
+
+    Raises StackbertError where no finished cell is found.
+    """
+
+    def __init__(self, folder: Path):
+        self._cells: dict[str, Path] = {}
+        self._models: dict[str, Path] = {}
+        for root in (folder, folder.with_name(folder.name + ".partial")):
+            for path in sorted(root.rglob("cell.json")):
+                summary = json.loads(path.read_text("utf-8"))
+                if "key" in summary:
+                    self._cells[summary["key"]] = path.parent
+                    model = root / "models" / path.parent.parent.name
+                    if summary["bundle"] and model.is_dir():
+                        self._models[summary["key"]] = model
+        require(
+            bool(self._cells), f"{folder}: holds no finished cell to reuse; name the output of an earlier comparison"
+        )
+
+    def take_over(self, key: str, folder: Path, bundle: Path | None) -> bool:
+        """Copy the cell with that key to `folder` and, where `bundle` is given, its classifier there, if both are here.
+
+        Returns whether they are. The summary comes last, as where a cell is made.
+        """
+        if key not in self._cells or (bundle is not None and key not in self._models):
+            return False
+        if bundle is not None:
+            shutil.rmtree(bundle, ignore_errors=True)  # what a stopped comparison may have left half written
+            shutil.copytree(self._models[key], bundle)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._cells[key] / "test.npy", folder / "test.npy")
+        summary = json.loads((self._cells[key] / "cell.json").read_text("utf-8"))
+        write_json(folder / "cell.json", summary | {"bundle": bundle is not None})
+        return True
