@@ -38,9 +38,9 @@ def start(rows: Path, out: Path, settings: dict) -> subprocess.Popen:
     return subprocess.Popen(list(map(str, command)), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def finish(process: subprocess.Popen) -> tuple[int, str]:
+def finish(process: subprocess.Popen, seconds: float = 600) -> tuple[int, str]:
     """Exit code, and what was said on standard error."""
-    said = process.communicate(timeout=600)[1].decode()
+    said = process.communicate(timeout=seconds)[1].decode()
     return process.returncode, said
 
 
@@ -65,7 +65,7 @@ def test_kills_at_random_instants_leave_the_straight_run(small_rows, tmp_path):
         if out.exists():
             break
         killed += 1
-    code, said = finish(start(small_rows, out, settings))
+    code, said = finish(start(small_rows, out, settings), seconds=60 * KILLS)
     assert code == 0, said
     print(f"killed {killed} times with a state saved after each step: the weights are the straight run's")
     assert killed == KILLS
