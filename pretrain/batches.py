@@ -1,6 +1,6 @@
 """Batches of packed rows, addressed by (seed, step, row): any part of any step can be made at once, by anyone."""
 
-# B rows of a batch, T tokens
+# B rows of a batch, T tokens, E epochs
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ class TrainingBatches:
             number = own.start + place % len(own)
             return self.at_step(place // len(own), number * part_rows, part_rows)
 
-        return places.map(part, num_parallel_calls=1, deterministic=True).prefetch(2)
+        return places.map(part, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
 
     def at_step(self, step: tf.Tensor, first_row: int | tf.Tensor = 0, num_rows: int | None = None) -> MaskedBatch:
         """The masked batch of one step, or `num_rows` of its rows from `first_row` on."""
@@ -51,33 +51,35 @@ class TrainingBatches:
         epoch_B = place_B // total
         key_2 = stream(self._seed, "order")[:2]
 
-        def shuffled(place_and_epoch):
-            place, epoch = place_and_epoch
-            seed_2 = tf.random.experimental.stateless_fold_in(key_2, tf.cast(epoch, tf.int32), alg=GENERATOR)
-            return tf.random.experimental.index_shuffle(place, seed_2, total - 1)
+        def shuffled(later: int) -> tf.Tensor:
+            epoch = tf.cast(epoch_B[0] + later, tf.int32)
+            seed_2 = tf.random.experimental.stateless_fold_in(key_2, epoch, alg=GENERATOR)
+            return tf.random.experimental.index_shuffle(place_B % total, seed_2, total - 1)
 
-        return tf.map_fn(shuffled, (place_B % total, epoch_B), fn_output_signature=tf.int64)
+        most_epochs = num_rows // total + 2  # that the rows can be of
+        each_EB = tf.stack([shuffled(later) for later in range(most_epochs)])
+        return tf.gather(tf.transpose(each_EB), epoch_B - epoch_B[0], batch_dims=1)
 
     def _load(self, numbers_B: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return load_batch(self._rows, numbers_B)
 
 
-def held_out_batches(rows: PackedRows, masker: Masker, batch_rows: int, most_rows: int, seed: int) -> list[MaskedBatch]:
-    """The batches that the held-out loss is measured on, always with the same masks: rows from all over the split.
+def held_out_batches(rows: PackedRows, masker: Masker, batch_rows: int, most_rows: int) -> list[MaskedBatch]:
+    """The batches that the held-out loss is measured on: rows from all over the split, in all runs with the same masks.
 
     With `most_rows` at least the number of rows, vocabularies are measured on the same text.
     """
     chosen = np.unique(np.linspace(0, len(rows.ids) - 1, min(len(rows.ids), most_rows)).round().astype(np.int64))
     total = len(chosen)
     batches = []
-    for number, start in enumerate(range(0, total, batch_rows)):
+    for start in range(0, total, batch_rows):
         # the last batch is filled up with padding: nothing to guess there, and no new shape to compile
         numbers = chosen[start : start + batch_rows]
         ids_BT, segments_BT = load_batch(rows, numbers)
         fill = ((0, batch_rows - len(numbers)), (0, 0))
         ids_BT = np.pad(ids_BT, fill, constant_values=rows.padding_id)
         segments_BT = np.pad(segments_BT, fill)
-        stream_S = stream(seed, "held-out mask", number)
+        stream_S = stream(0, "held-out mask", first_row=start)
         batches.append(masker.mask(tf.constant(ids_BT), tf.constant(segments_BT), stream_S))
     return batches
 

@@ -6,7 +6,9 @@ import itertools
 import math
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
@@ -17,12 +19,13 @@ from pretrain.batches import TrainingBatches
 from pretrain.config import BenchConfig, PretrainConfig
 from pretrain.device import choose_dtype
 from pretrain.encoder import Encoder
-from pretrain.masking import Masker
+from pretrain.masking import MaskedBatch, Masker
 from pretrain.models import MASK_ID, SPECIAL_IDS, made_up_rows, named_model
+from pretrain.replicas import find_replicas
 from pretrain.step import MlmStep
+from pretrain.timing import WARM_UP_CALLS
 from tokenizer.rows import load_rows
 
-WARM_UP_STEPS = 2  # tracing, and XLA's compilations
 PRECISIONS = (tf.float32, tf.bfloat16)
 LARGE = (4_096, 1_024, 1_024)  # a product that a small model's own cannot outdo
 REPEATS = 5  # of each product; the best counts, as a ceiling should
@@ -32,7 +35,8 @@ REPEATS = 5  # of each product; the best counts, as a ceiling should
 class BenchResult:
     """What a step takes."""
 
-    device: str
+    devices: tuple[str, ...]
+    """Those that share a step."""
     precision: str
     step_seconds: float
     """Median of the timed steps, batch preparation included."""
@@ -44,18 +48,19 @@ class BenchResult:
     step_flop: float
     """Floating point operations of the step's matrix products, forward and backward."""
     ceiling_flops: dict[str, float]
-    """Operations a second of the machine's best product, by precision; of a large one and the step's own."""
+    """Operations a second of a device's best product, by precision; of a large one and the step's own."""
 
     @property
     def ceiling_share(self) -> float:
-        """Rate of the step's products over the machine's ceiling in the same precision."""
-        return self.step_flop / self.step_seconds / self.ceiling_flops[self.precision]
+        """Rate of the step's products over the devices' ceiling in the same precision."""
+        return self.step_flop / self.step_seconds / len(self.devices) / self.ceiling_flops[self.precision]
 
     def __str__(self) -> str:
         text = f"{self.text_bytes_per_second / 1e3:,.1f} kB of text/s, " if self.text_bytes_per_second else ""
         ceilings = ", ".join(f"{name} {flops / 1e9:,.0f}" for name, flops in self.ceiling_flops.items())
+        more = f" and {len(self.devices) - 1} more" if len(self.devices) > 1 else ""
         return (
-            f"{self.device}, {self.precision}: {self.step_seconds * 1e3:,.0f} ms a step, "
+            f"{self.devices[0]}{more}, {self.precision}: {self.step_seconds * 1e3:,.0f} ms a step, "
             f"{self.tokens_per_second:,.0f} tokens/s, {text}padding {self.padding_share:.1%}\n"
             f"{self.step_flop / 1e9:,.0f} GFLOP of matrix products a step: {self.ceiling_share:.0%} of the machine's "
             f"ceiling (GFLOP/s of its best product: {ceilings})"
@@ -74,22 +79,29 @@ def run_bench(config: BenchConfig, rows: Path | None = None) -> BenchResult:
     packed = found or made_up_rows(config, architecture.vocab_size)
     if packed.ids.max() >= architecture.vocab_size:
         raise StackbertError(f"{rows}: ids up to {packed.ids.max()}, but the model has {architecture.vocab_size} rows")
-    dtype = choose_dtype(config.precision)
+    replicas = find_replicas(config.device)
+    replicas.check(config.batch_rows)
+    dtype = choose_dtype(config.precision, replicas.compiles_accelerated)
     masker = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate)
     training = PretrainConfig(batch_rows=config.batch_rows, mask_rate=config.mask_rate)
-    step = MlmStep(Encoder(architecture, weights, dtype), training, total_steps=WARM_UP_STEPS + config.steps)
+    total = (WARM_UP_CALLS + config.steps) * replicas.steps_at_once(0)
+    with replicas.scope():
+        step = MlmStep(Encoder(architecture, weights, dtype), training, total, replicas=replicas)
     row_length = config.row_length
     places = config.batch_rows * masker.num_places(row_length)
-    products = _Products(architecture, config.batch_rows, row_length, places)
-    seconds, padding = _timed_steps(step, TrainingBatches(packed, masker, config.batch_rows, seed=0), config, products)
+    products = _Products(architecture, config.batch_rows, row_length, places, replicas.devices[0])
+    batches = replicas.distributed(
+        partial(TrainingBatches(packed, masker, config.batch_rows, seed=0).dataset, 0, total)
+    )
+    seconds, tokens = _timed_calls(step, batches, config, products)
     median = statistics.median(seconds)
     text_bytes = packed.text_bytes / len(packed.ids) * config.batch_rows / median if rows else None
     return BenchResult(
-        device=tf.config.list_logical_devices()[-1].name,
+        devices=replicas.devices,
         precision=dtype.name,
         step_seconds=median,
         tokens_per_second=config.batch_rows * row_length / median,
-        padding_share=statistics.fmean(padding),
+        padding_share=1 - statistics.fmean(tokens) / config.batch_rows / row_length,
         text_bytes_per_second=text_bytes,
         step_flop=products.step_flop,
         ceiling_flops=products.best,
@@ -99,7 +111,7 @@ def run_bench(config: BenchConfig, rows: Path | None = None) -> BenchResult:
 class _Products:
     """The matrix products of a step, and the quickest rate at which the machine does any of them."""
 
-    def __init__(self, architecture: Architecture, rows: int, row_length: int, places: int):
+    def __init__(self, architecture: Architecture, rows: int, row_length: int, places: int, device: str):
         a, tokens = architecture, rows * row_length
         body = [
             (tokens, a.hidden_dim, 3 * a.hidden_dim),
@@ -117,32 +129,32 @@ class _Products:
         self.best = {dtype.name: 0.0 for dtype in PRECISIONS}
         self._shapes = itertools.cycle([LARGE, *body, *head])
         self._product = tf.function(tf.matmul)
+        self._device = device
 
     def time(self) -> None:
         """Time the next of the shapes in each precision."""
         m, k, n = next(self._shapes)
-        for dtype in PRECISIONS:
-            operands = tf.ones((m, k), dtype), tf.ones((k, n), dtype)
-            self._product(*operands)
-            for _ in range(REPEATS):
-                start = time.perf_counter()
-                self._product(*operands)[0, 0].numpy()  # waits for it where the device works on its own
-                seconds = time.perf_counter() - start
-                self.best[dtype.name] = max(self.best[dtype.name], 2 * m * k * n / seconds)
+        with tf.device(self._device):
+            for dtype in PRECISIONS:
+                operands = tf.ones((m, k), dtype), tf.ones((k, n), dtype)
+                self._product(*operands)
+                for _ in range(REPEATS):
+                    start = time.perf_counter()
+                    self._product(*operands)[0, 0].numpy()  # waits for it where the device works on its own
+                    seconds = time.perf_counter() - start
+                    self.best[dtype.name] = max(self.best[dtype.name], 2 * m * k * n / seconds)
 
 
-def _timed_steps(
-    step: MlmStep, batches: TrainingBatches, config: BenchConfig, products: _Products
+def _timed_calls(
+    step: MlmStep, batches: Iterator[MaskedBatch], config: BenchConfig, products: _Products
 ) -> tuple[list[float], list[float]]:
-    """Seconds and padding share of each timed step; a step's time includes waiting for its batch."""
-    total = WARM_UP_STEPS + config.steps
-    seconds, padding, stream = [], [], batches.from_step(0, total)
-    for number in range(total):
+    """Of each timed call, seconds a step, which include waiting for its batch, and tokens that are not padding."""
+    seconds, tokens, at_once = [], [], step.replicas.steps_at_once(0)
+    for call in range(WARM_UP_CALLS + config.steps):
         start = time.perf_counter()
-        batch = next(stream)
-        figures = step.train(batch, number)
-        if number >= WARM_UP_STEPS:
-            seconds.append(time.perf_counter() - start)
-            padding.append(1 - figures.tokens / math.prod(batch.ids_BT.shape))
+        figures = step.take(batches, call * at_once, at_once)
+        if call >= WARM_UP_CALLS:
+            seconds.append((time.perf_counter() - start) / at_once)
+            tokens.append(statistics.fmean(one.tokens for one in figures))
             products.time()
-    return seconds, padding
+    return seconds, tokens

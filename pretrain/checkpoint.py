@@ -36,6 +36,7 @@ CLASS_NAMES = {
     "roberta": "RobertaForMaskedLM",
     "camembert": "CamembertForMaskedLM",
 }
+COPIED_BIASES = {"cls.predictions.decoder.bias": "cls.predictions.bias", "lm_head.decoder.bias": "lm_head.bias"}
 OLD_NORM_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
 Weights = dict[str, np.ndarray]
@@ -197,6 +198,9 @@ def _canonical(stored: Weights, architecture: Architecture) -> Weights:
         if not name.startswith((prefix, *heads)):
             name = prefix + name
         tensors[name] = tensor
+    for copy, read in COPIED_BIASES.items():
+        if copy in tensors:
+            tensors.setdefault(read, tensors[copy])
     return tensors
 
 
@@ -205,7 +209,7 @@ def _ours(tensors: Weights, architecture: Architecture, folder: Path) -> tuple[W
     expected = {theirs for group in names.values() for theirs in group}
     head = {theirs for ours, group in names.items() if ours.startswith("mlm/") for theirs in group}
     missing = expected - tensors.keys()
-    has_head = not missing & head
+    has_head = bool(head & tensors.keys())
     unexpected = [n for n in tensors.keys() - expected if not any(part in n for part in PASSED_OVER)]
     faults = [f"missing {name}" for name in sorted(missing - (set() if has_head else head))]
     faults += [f"unexpected {name}" for name in sorted(unexpected)]

@@ -140,7 +140,9 @@ class BenchConfig(ModelConfig):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto takes bfloat16 where it is quicker."""
     steps: int = 10
-    """Steps timed, after the first two; the median is given."""
+    """Calls timed, after the first two, of one step on a CPU and of 50 elsewhere; the median is given."""
+    device: Device = "auto"
+    """What to run on; auto as in 'pretrain run'."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -161,6 +163,13 @@ class PreflightConfig(ModelConfig):
     """Also find the largest batch that fits, by compiling a few more."""
     compiler_python: str = ""
     """Python that has jax and libtpu, where it is not this one: /path/to/venv/bin/python."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            not (self.find_batch and self.rows_at_once),
+            "find_batch: with rows_at_once any batch fits that a turn of it does; take one of the two",
+        )
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,11 @@ class Meter:
         self._step = self._reported = first
         self._since = time.monotonic()
         self._figures: list[StepFigures] = []
+        self._left_out = 0
 
-    def add(self, step: int, figures: Sequence[StepFigures]) -> None:
-        """Take note of steps up to number `step`."""
-        self._step = step
+    def add(self, step: int, figures: Sequence[StepFigures], left_out: int) -> None:
+        """Take note of steps up to number `step`; the updates of `left_out` since the run's beginning were left out."""
+        self._step, self._left_out = step, left_out
         self._figures += figures
 
     def report_if_due(self) -> None:
@@ -39,15 +40,17 @@ class Meter:
         rate = (self._step - self._reported) * self._batch_tokens / max(now - self._since, 1e-9)
         left = (self._total - self._step) * self._batch_tokens / max(rate, 1e-9)
         means = StepFigures(*np.mean(self._figures, axis=0).tolist())
-        padding = 1 - means.tokens / self._batch_tokens
+        padding, masked = 1 - means.tokens / self._batch_tokens, means.guessed / max(means.tokens, 1)
+        left_out = f"  {self._left_out:,} updates left out" if self._left_out else ""
         print(
             f"step {self._step:,}/{self._total:,}  loss {means.loss:.3f}  {rate:,.0f} tokens/s  "
-            f"padding {padding:.1%}  masked {means.guessed / max(means.tokens, 1):.1%}  {_duration(left)} left",
+            f"padding {padding:.1%}  masked {masked:.1%}{left_out}  {_duration(left)} left",
             file=sys.stderr,
         )
         last = self._figures[-1]
         curves = {"loss": last.loss, "accuracy": last.accuracy, "gradient_norm": last.gradient_norm}
-        for name, value in (curves | {"tokens_per_second": rate, "padding": padding}).items():
+        curves |= {"learning_rate": last.learning_rate, "updates_left_out": self._left_out}
+        for name, value in (curves | {"tokens_per_second": rate, "padding": padding, "masked": masked}).items():
             tf.summary.scalar(name, value, self._step)
         self._reported, self._since = self._step, now
         self._figures.clear()

@@ -13,6 +13,7 @@ from pretrain.config import PreflightConfig, PretrainConfig, PretrainPlanConfig
 from pretrain.preflight import Preflight, check_compiler, check_slice, preflight
 from pretrain.replicas import find_replicas
 from pretrain.run import Run
+from pretrain.step import EMBEDDING_PARTS
 from pretrain.training import check_tokenizer
 
 GIB = 2**30
@@ -44,18 +45,18 @@ class Plan:
     steps: int
     epochs: float
     disk: int
-    """Bytes of states and checkpoints."""
+    """Bytes of the text's packed rows, states and checkpoints."""
     estimates: tuple[Estimate, ...]
 
     def __str__(self) -> str:
         head = (
             f"{self.tokens:,} tokens: {self.steps:,} steps, {self.epochs:,.2f} epochs; "
-            f"{self.disk / GIB:,.1f} GiB of disk for states and checkpoints"
+            f"{self.disk / GIB:,.1f} GiB of disk for packed rows, states and checkpoints"
         )
         lines = [f"{'where':<16}{'tokens/s':>14}{'hours':>10}{'memory, GiB':>14}{'money':>12}"]
         for one in self.estimates:
             money = "" if one.money is None or not one.fits else f"{one.money:,.2f}"
-            hours = f"{one.hours:,.2f}" if one.fits else "too large"
+            hours = f"{one.hours:,.{3 if one.hours < 1 else 2}f}" if one.fits else "too large"
             rate = f"{one.tokens_per_second:,.0f}" if one.fits else ""
             lines.append(f"{one.place:<16}{rate:>14}{hours:>10}{one.memory / GIB:>14,.2f}{money:>12}")
         return "\n".join([head, *lines])
@@ -76,7 +77,9 @@ def plan_pretraining(rows: Path, tokenizer: Path, config: PretrainConfig, plan: 
     begun = time.monotonic()
     # steps that train everything, as nearly all are
     endless = replace(config, tokens=2**62, steps=0, epochs=0.0, embeddings_first=0.0)
-    run = Run(rows, tokenizer, None, endless, find_replicas(config.device))
+    replicas = find_replicas(config.device)
+    require(replicas.workers == 1, "a plan measures one machine: unset TF_CONFIG, and reckon the others' part of it")
+    run = Run(rows, tokenizer, None, endless, replicas)
     loading = time.monotonic() - begun
     times = run.take_times(plan.seconds)
     row_length = run.batch_tokens // config.batch_rows
@@ -91,8 +94,15 @@ def plan_pretraining(rows: Path, tokenizer: Path, config: PretrainConfig, plan: 
     money = plan.price_here * seconds / 3600 if plan.price_here else None
     here = Estimate("this machine", run.batch_tokens / times.step, seconds / 3600, memory, True, money)
     slices = [_on_slice(name, run, row_length, steps, config, plan) for name in plan.topologies]
-    disk = run.num_weights * FLOAT_BYTES * (STATES * COPIES + 1 + config.exports)
-    return Plan(steps * run.batch_tokens, steps, steps / epoch_steps, disk, (here, *slices))
+    return Plan(steps * run.batch_tokens, steps, steps / epoch_steps, _disk(run, config, plan), (here, *slices))
+
+
+def _disk(run: Run, config: PretrainConfig, plan: PretrainPlanConfig) -> int:
+    weights = run.num_weights * (STATES * COPIES + 1 + config.exports)
+    if config.embeddings_first and run.has_new_vocabulary:
+        first = sum(array.size for name, array in run.start.weights.items() if name.startswith(EMBEDDING_PARTS))
+        weights += first * STATES * (COPIES - 1)  # the moments of an optimizer of their own
+    return FLOAT_BYTES * weights + round(_epoch_tokens(run, plan) * run.train_rows.ids.itemsize)
 
 
 def _epoch_tokens(run: Run, plan: PretrainPlanConfig) -> float:

@@ -20,7 +20,7 @@ from pretrain.config import PreflightConfig, PretrainConfig
 from pretrain.encoder import Encoder
 from pretrain.masking import MaskedBatch, Masker
 from pretrain.models import MASK_ID, SPECIAL_IDS, Model, named_model
-from pretrain.step import MlmStep
+from pretrain.step import MlmStep, turns_of
 
 GIB = 2**30
 UNSUPPORTED = re.compile(r"(\w+) \(No registered '\w+' OpKernel")
@@ -114,6 +114,7 @@ def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
     check_slice(config.topology, config.batch_rows)
     check_compiler(config.compiler_python)
     rows = config.batch_rows // chip_count(config.topology)
+    turns = turns_of(rows, config.rows_at_once)  # the compiler's cost is of one of them
     text, weights = step_program(config, rows, model or named_model(config))
     found = _compile(text, config)
     memory, fits = _memory(found, chip_of(config.topology))
@@ -125,8 +126,8 @@ def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
         weights,
         memory,
         fits,
-        found.get("flops", 0.0),
-        found.get("bytes_accessed", 0.0),
+        turns * found.get("flops", 0.0),
+        turns * found.get("bytes_accessed", 0.0),
         found.get("seconds", 0.0),
     )
 

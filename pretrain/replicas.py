@@ -33,6 +33,7 @@ class Replicas:
 
     def __init__(self, strategy: tf.distribute.Strategy | None = None, on_gpu: bool | None = None):
         self._on_gpu = bool(tf.config.list_physical_devices("GPU")) if on_gpu is None else on_gpu
+        self._is_default = strategy is None
         self.strategy = strategy or tf.distribute.get_strategy()
         self.count: int = self.strategy.num_replicas_in_sync
         resolver = self.strategy.cluster_resolver
@@ -42,6 +43,13 @@ class Replicas:
         self.workers = len(_workers()) if is_worker else 1
         self._share_value: Callable[[], Any] | None = None
         self.is_tpu = isinstance(self.strategy, tf.distribute.TPUStrategy)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of this process's devices that share a batch."""
+        if self._is_default:
+            return (tf.config.list_logical_devices("GPU" if self._on_gpu else "CPU")[0].name,)
+        return tuple(self.strategy.extended.worker_devices)
 
     @property
     def compiles_accelerated(self) -> bool:
@@ -173,6 +181,7 @@ def find_replicas(device: Device) -> Replicas:
     StackbertError where the named device is not there.
     """
     if len(_workers()) > 1:
+        require(device == "auto", f"device {device}: {WORKERS_VARIABLE} names several machines, for device auto")
         return Replicas(_multi_worker())
     if device == "tpu" or (device == "auto" and _has_tpu()):
         return Replicas(_tpu())

@@ -28,7 +28,7 @@ from pretrain.meter import Meter
 from pretrain.origin import starting_checkpoint, tokenizer_of_base
 from pretrain.replicas import GONE, Replicas, said_gone
 from pretrain.state import STOPPED_EXIT_CODE, RunState, Stopped
-from pretrain.step import MlmStep, StepFigures
+from pretrain.step import MlmStep, StepFigures, turns_of
 from pretrain.timing import WARM_UP_CALLS, step_seconds
 from tokenizer.reader import load_reader
 from tokenizer.rows import load_rows, tokenizer_of_rows
@@ -61,6 +61,7 @@ class Run:
         self._rows, self._tokenizer, self._folder, self._config = rows, tokenizer, folder, config
         self._replicas = replicas
         replicas.check(config.batch_rows)
+        turns_of(config.batch_rows // replicas.count, config.rows_at_once)  # raises where there are none
         self.train_rows, self._held_out_rows = load_rows(rows, "train"), load_rows(rows, "held_out")
         self._reader = load_reader(tokenizer)
         self.start, self._notes = starting_checkpoint(config, self._reader, self.train_rows)
@@ -77,13 +78,13 @@ class Run:
         self.total_steps = self._chosen("steps", lambda: self._budget(encoder))
         with replicas.scope():
             self._step = MlmStep(encoder, config, self.total_steps, self._embedding_steps(), replicas)
-        self._held_out = held_out_batches(
-            self._held_out_rows, masker, config.batch_rows, config.held_out_rows, config.seed
-        )
+        self._held_out = held_out_batches(self._held_out_rows, masker, config.batch_rows, config.held_out_rows)
         self._state.track(encoder=encoder, **self._step.optimizers)
         self._notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
         if replicas.count > 1:
             self._notes.append(f"{replicas.count} devices share each batch")
+        if config.embeddings_first and not self.has_new_vocabulary:
+            self._notes.append("embeddings_first has no effect: the base keeps its vocabulary")
         self._export_at = spread(config.exports, self.total_steps)
         self._lost = 0  # of the latest steps, those whose gradient was not a number
 
@@ -119,6 +120,11 @@ class Run:
     def num_weights(self) -> int:
         """Parameters."""
         return sum(array.size for array in self.start.weights.values())
+
+    @property
+    def has_new_vocabulary(self) -> bool:
+        """Whether the base is carried over to another vocabulary than its own."""
+        return tokenizer_of_rows(self._rows) != tokenizer_of_base(self._config.base)
 
     def take_times(self, seconds: float) -> RunTimes:
         """Evaluate, and train for so many seconds, at least two steps; changes the weights and writes nothing."""
@@ -169,8 +175,7 @@ class Run:
 
     def _embedding_steps(self) -> int:
         """Steps that train the word table and the head alone: none where the base keeps its vocabulary."""
-        is_new = tokenizer_of_rows(self._rows) != tokenizer_of_base(self._config.base)
-        return round(self.total_steps * self._config.embeddings_first) if is_new else 0
+        return round(self.total_steps * self._config.embeddings_first) if self.has_new_vocabulary else 0
 
     def _resume(self) -> None:
         if self._state.restore() and self._folder:
@@ -197,13 +202,15 @@ class Run:
             count = min(self._steps_at_once(), self._step.window_end(step, total) - step, min(stops) - step)
             figures = self._train(batches, step, count)
             step += count
-            meter.add(step, figures)
+            meter.add(step, figures, self._step.left_out)
             if step in evaluate_at:
                 self._evaluate(step)
             if step in self._export_at and self._folder:
                 self._export_along(export_folder(self._folder, step))
             meter.report_if_due()
-            if figures[-1].stopping and step < total:
+            # of several workers all must stop alike, and have told each other with the step
+            asked = self._replicas.workers == 1 and self._state.asked_to_stop
+            if (figures[-1].stopping or asked) and step < total:
                 self._state.save(step)
                 raise Stopped(STOPPED_EXIT_CODE)
             if step < total:

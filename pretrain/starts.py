@@ -14,6 +14,7 @@ from pretrain.device import choose_dtype
 from pretrain.encoder import Encoder
 from pretrain.masking import masker_of
 from pretrain.origin import starting_checkpoint
+from pretrain.replicas import find_replicas
 from pretrain.step import MlmStep
 from pretrain.training import check_tokenizer
 from tokenizer.reader import load_reader
@@ -42,13 +43,16 @@ def measure_starts(rows: Path, tokenizer: Path, config: PretrainConfig) -> Itera
     check_tokenizer(rows, tokenizer)
     reader, train, held_out = load_reader(tokenizer), load_rows(rows, "train"), load_rows(rows, "held_out")
     masker = masker_of(reader, config)
-    batches = held_out_batches(held_out, masker, config.batch_rows, config.held_out_rows, config.seed)
-    dtype = choose_dtype(config.precision)
+    batches = held_out_batches(held_out, masker, config.batch_rows, config.held_out_rows)
+    replicas = find_replicas(config.device)
+    replicas.check(config.batch_rows)
+    dtype = choose_dtype(config.precision, replicas.compiles_accelerated)
     step = None
     for transfer in INITIALISERS:
         start, notes = starting_checkpoint(replace(config, transfer=transfer), reader, train)
         if step is None:
-            step = MlmStep(Encoder(start.architecture, start.weights, dtype), config, total_steps=1)
+            with replicas.scope():
+                step = MlmStep(Encoder(start.architecture, start.weights, dtype), config, 1, replicas=replicas)
         step.encoder.assign(start.weights)
         sums = np.sum([step.evaluate(batch) for batch in batches], axis=0)
         loss = float(sums[0] / sums[2])

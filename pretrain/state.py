@@ -62,8 +62,8 @@ class RunState:
         return True
 
     def save(self, step: int) -> None:
-        """Write the state now."""
-        if self._folder is None:
+        """Write the state now, unless it is written: what the newest one is read from is never overwritten."""
+        if self._folder is None or (self._manager.latest_checkpoint or "").endswith(f"-{step}"):
             return
         self._memo.value.assign(json.dumps(self.memo))
         self._manager.save(checkpoint_number=step, options=self._options)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from corpora.errors import require
 from pretrain.config import PretrainConfig
 from pretrain.encoder import Encoder
 from pretrain.masking import MaskedBatch
@@ -33,6 +34,7 @@ class StepFigures(NamedTuple):
     """Tokens that are not padding."""
     stopping: float
     """Workers that were asked to stop."""
+    learning_rate: float
 
 
 class MlmStep:
@@ -179,7 +181,7 @@ class _Phase:
         )
         divisor = tf.maximum(guessed, 1.0)
         norm = self.optimizer.apply(gradients, rate, divisor)
-        return tf.stack([loss / divisor, correct / divisor, norm, guessed, tokens, stopping])
+        return tf.stack([loss / divisor, correct / divisor, norm, guessed, tokens, stopping, rate])
 
     def _accumulated(self, batch: MaskedBatch) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Gradients and sums over a replica's part, taken in as many turns as its memory needs."""
@@ -201,18 +203,37 @@ def summed_in_turns(
 ) -> list[tf.Tensor]:
     """Sums over a batch's rows of the tensors that `function` gives, whose shapes are `shapes`.
 
-    The rows are taken in equal turns of `rows_at_once` at most; 0: all at once.
+    The rows are taken in as many turns as `turns_of` says.
     """
     rows = batch.ids_BT.shape[0]
-    if not rows_at_once or rows_at_once >= rows:
+    turns = turns_of(rows, rows_at_once)
+    if turns == 1:
         return function(batch)
-    at_once = max(count for count in range(1, rows_at_once + 1) if rows % count == 0)
-    cut = MaskedBatch(*(tf.reshape(part, (rows // at_once, at_once, *part.shape[1:])) for part in batch))
+    cut = MaskedBatch(*(tf.reshape(part, (turns, rows // turns, *part.shape[1:])) for part in batch))
 
     def turn(number: tf.Tensor, sums: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         more = function(MaskedBatch(*(part[number] for part in cut)))
         return number + 1, [a + b for a, b in zip(sums, more, strict=True)]
 
     start = (0, [tf.zeros(shape) for shape in shapes])
-    _, sums = tf.while_loop(lambda number, _: number < rows // at_once, turn, start, parallel_iterations=1)
+    _, sums = tf.while_loop(lambda number, _: number < turns, turn, start, parallel_iterations=1)
     return list(sums)
+
+
+def turns_of(rows: int, rows_at_once: int) -> int:
+    """The least number of equal turns in which a device takes its rows, `rows_at_once` at most; 0: one turn.
+
+    Raises StackbertError where the rows do not divide into turns of half that size or more.
+
+    >>> turns_of(64, 24)
+    4
+    """
+    if not rows_at_once or rows_at_once >= rows:
+        return 1
+    at_once = max(count for count in range(1, rows_at_once + 1) if rows % count == 0)
+    require(
+        2 * at_once >= rows_at_once,
+        f"rows_at_once {rows_at_once}: the {rows} rows of a device divide into turns of {at_once} only; take "
+        f"batch_rows that gives each device a multiple of {rows_at_once}",
+    )
+    return rows // at_once

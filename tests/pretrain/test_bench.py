@@ -1,5 +1,7 @@
 """Timing of a training step."""
 
+from dataclasses import replace
+
 import pytest
 
 from corpora.errors import StackbertError
@@ -19,6 +21,12 @@ def test_made_up_rows_are_timed_without_padding():
     lower = 64 * 32 * (3 * 32 + 32 + 2 * 128) + 2 * 64 * 16 * 32
     upper = 64 * 32 * 2 * 32 + 12 * 32 * (32 + 32 + 2 * 128) + 2 * 12 * 16 * 32
     assert result.step_flop == 3 * 2 * (lower + upper + 12 * 32 * (32 + 100))  # backward is twice forward
+
+
+def test_device_is_the_one_that_was_asked_for():
+    result = run_bench(replace(TINY, device="cpu"))
+    assert [name.rpartition("/")[2] for name in result.devices] == ["device:CPU:0"]
+    assert "/device:CPU:0, float32" in str(result)
 
 
 def test_packed_rows_tell_bytes_of_text(small_rows):

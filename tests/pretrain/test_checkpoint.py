@@ -178,6 +178,19 @@ def test_heads_of_other_tasks_and_copies_are_passed_over(bert):
     assert load_checkpoint(bert).has_mlm_head
 
 
+def test_copied_bias_of_the_head_is_read(bert):
+    read, copy = "cls.predictions.bias", "cls.predictions.decoder.bias"
+    rewrite(bert, lambda tensors: {copy if name == read else name: tensor for name, tensor in tensors.items()})
+    assert load_checkpoint(bert).has_mlm_head
+    assert_same(bert, "bert")
+
+
+def test_head_that_is_there_in_part_is_an_error(bert):
+    rewrite(bert, lambda tensors: {name: t for name, t in tensors.items() if name != "cls.predictions.bias"})
+    with pytest.raises(CheckpointError, match=r"missing cls\.predictions\.bias"):
+        load_checkpoint(bert)
+
+
 def test_made_head_is_said_and_starts_from_the_frequencies_of_tokens(small_rows, tiny_base, tmp_path):
     for path in tiny_base.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())

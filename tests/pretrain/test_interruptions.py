@@ -20,6 +20,7 @@ from pretrain.batches import TrainingBatches
 from pretrain.config import RUN_FIELDS, PretrainConfig
 from pretrain.masking import MaskedBatch, Masker
 from pretrain.run import MOST_LOST, TrainingError
+from pretrain.state import STOPPED_EXIT_CODE, Stopped
 from pretrain.step import MlmStep
 from pretrain.training import pretrain
 from tests.disks import resize
@@ -124,7 +125,7 @@ def test_full_disk_is_said_and_nothing_is_lost(small_rows, straight, disk):
 WAIT = """
 import sys, time
 from pretrain.state import RunState
-state = RunState(None, "", 0.0)
+state = RunState(None, 0.0)
 with state.stopping_cleanly():
     print("ready", flush=True)
     while not state.asked_to_stop:
@@ -141,6 +142,24 @@ def test_second_sigterm_ends_at_once():
             assert process.stdout.readline().strip() == word
             process.send_signal(signal.SIGTERM)
         assert process.wait(10) == -signal.SIGTERM
+
+
+def test_sigterm_within_a_step_is_obeyed_at_its_end(straight, small_rows, tmp_path, monkeypatch):
+    def train(self, batch, step, stopping=False):
+        if step == 11:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return honest(self, batch, step, stopping)
+
+    honest, out = MlmStep.train, tmp_path / "run"
+    run = partial(pretrain, small_rows / "rows", small_rows / "tokenizer", out, config(save_seconds=1e9))
+    with monkeypatch.context() as patch:
+        patch.setattr(MlmStep, "train", train)
+        with pytest.raises(Stopped) as stopped:
+            run()
+    assert stopped.value.code == STOPPED_EXIT_CODE
+    assert '"ckpt-12"' in newest_state(out), "the step that was under way, and no other"
+    run()
+    assert fingerprint(out) == fingerprint(straight)
 
 
 def test_loss_that_is_not_a_number_leaves_the_state_before_it(straight, small_rows, tmp_path, monkeypatch):

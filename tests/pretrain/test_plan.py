@@ -8,6 +8,7 @@ import pytest
 from corpora.errors import StackbertError
 from pretrain.config import PretrainConfig, PretrainPlanConfig
 from pretrain.plan import GIB, Estimate, Plan, plan_pretraining
+from tokenizer.reader import load_reader
 from tokenizer.rows import load_rows
 
 CONFIG = PretrainConfig(base="random-tiny", steps=50, batch_rows=4, precision="float32", held_out_rows=8)
@@ -42,6 +43,20 @@ def test_epochs_are_of_the_whole_text_where_the_rows_are_a_sample(small_rows):
     assert whole.epochs == pytest.approx(2, rel=1e-3)
 
 
+def test_disk_holds_the_moments_of_an_embeddings_phase(small_rows):
+    plain, first = (planned(small_rows, replace(CONFIG, embeddings_first=share)) for share in (0.0, 0.1))
+    vocab_size = load_reader(small_rows / "tokenizer").vocab_size
+    head = 128 * 128 + 128 + 2 * 128 + vocab_size
+    assert first.disk - plain.disk == 3 * 2 * 4 * (vocab_size * 128 + head)
+
+
+def test_one_machine_is_planned_for(small_rows, monkeypatch):
+    several = type("Several", (), {"workers": 2})()
+    monkeypatch.setattr("pretrain.plan.find_replicas", lambda device: several)
+    with pytest.raises(StackbertError, match="measures one machine: unset TF_CONFIG"):
+        planned(small_rows)
+
+
 def test_minutes_are_no_budget_to_plan(small_rows):
     with pytest.raises(StackbertError, match="give its budget in tokens"):
         planned(small_rows, replace(CONFIG, steps=0, minutes=3.0))
@@ -58,7 +73,7 @@ def test_table_names_what_is_too_large():
     fitting = Estimate("v5e:2x2", 1_000.0, 2.0, GIB, True, 12.5)
     large = Estimate("v6e:1x1", 0.0, 0.0, 40 * GIB, False, None)
     lines = str(Plan(1_000, 10, 0.5, GIB, (fitting, large))).splitlines()
-    assert lines[0] == "1,000 tokens: 10 steps, 0.50 epochs; 1.0 GiB of disk for states and checkpoints"
+    assert lines[0] == "1,000 tokens: 10 steps, 0.50 epochs; 1.0 GiB of disk for packed rows, states and checkpoints"
     assert lines[2].split() == ["v5e:2x2", "1,000", "2.00", "1.00", "12.50"]
     assert lines[3].split() == ["v6e:1x1", "too", "large", "40.00"]
 

@@ -10,6 +10,7 @@ from corpora.errors import StackbertError
 from pretrain.config import PreflightConfig
 from pretrain.models import named_model
 from pretrain.preflight import GIB, Preflight, largest_batch, preflight, stablehlo, step_program
+from pretrain.step import turns_of
 from pretrain.tpu_compiler import readable
 
 PYTHON = os.environ.get("STACKBERT_TPU_PYTHON", "")
@@ -76,6 +77,13 @@ def test_unknown_slices_and_batches_that_cannot_be_cut_are_refused():
         preflight(replace(SMALL, batch_rows=6))
 
 
+def test_turns_that_bound_no_batch_are_refused():
+    with pytest.raises(StackbertError, match="take one of the two"):
+        replace(SMALL, rows_at_once=2, find_batch=True)
+    with pytest.raises(StackbertError, match="the 34 rows of a device divide into turns of 2 only"):
+        turns_of(34, 16)
+
+
 def test_missing_compiler_says_how_to_get_one(tmp_path):
     with pytest.raises(StackbertError, match="cannot be started"):
         preflight(replace(SMALL, compiler_python=str(tmp_path / "python")))
@@ -96,6 +104,14 @@ def test_step_of_six_layers_fits(topology):
     # where a token is guessed
     assert 2.7e11 < found.flops < 3.2e11
     assert 0.2 * GIB < found.memory < 8 * GIB
+
+
+@pytest.mark.parametrize("at_once", [pytest.param(2, marks=needs_compiler)])
+def test_step_in_turns_costs_what_all_at_once_does(at_once):
+    whole = preflight(replace(SMALL, batch_rows=64, compiler_python=PYTHON))
+    turns = preflight(replace(SMALL, batch_rows=64, rows_at_once=at_once, compiler_python=PYTHON))
+    print(whole, turns, sep="\n")
+    assert 1 <= turns.flops / whole.flops < 1.6, "the optimizer's part is counted with each turn"
 
 
 @pytest.mark.parametrize("rows", [pytest.param(65_536, marks=needs_compiler)])

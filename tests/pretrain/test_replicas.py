@@ -159,6 +159,13 @@ def test_device_that_is_not_there_is_named():
         find_replicas("gpu")
 
 
+def test_kind_of_device_is_not_chosen_for_several_machines(monkeypatch):
+    cluster = {"cluster": {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}, "task": {"type": "worker", "index": 0}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    with pytest.raises(StackbertError, match="TF_CONFIG names several machines, for device auto"):
+        find_replicas("cpu")
+
+
 def test_state_is_kept_where_asked(alone, small_rows, tmp_path):
     state = tmp_path / "elsewhere" / "state"
     assert finish(start(small_rows, tmp_path / "run", state_folder=str(state))) == [0]
