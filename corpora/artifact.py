@@ -93,7 +93,7 @@ def build_artifact(
                 folder=out,
                 files={name: _describe(staging / name) for name in _file_names(staging)},
                 counts=counts,
-                versions=_versions(),
+                versions=versions(),
                 seconds=round(time.monotonic() - start, 3),
                 **request,
             )
@@ -278,11 +278,12 @@ def _or(names: Iterable[str]) -> str:
     return " or ".join(f"'{name}'" for name in names)
 
 
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that results can depend on."""
+    found = {"python": platform.python_version()}
     for name in RECORDED_VERSIONS:
         try:
-            versions[name] = metadata.version(name)
+            found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return versions
+    return found

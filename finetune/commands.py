@@ -5,11 +5,12 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
+from corpora.errors import require
 from finetune.config import CompareConfig, PredictConfig
 
 
 def compare(
-    labels: Positional[Path], checkpoints: dict[str, str], config: OmitArgPrefixes[CompareConfig], out: Path
+    labels: Positional[Path], checkpoints: list[tuple[str, str]], config: OmitArgPrefixes[CompareConfig], out: Path
 ) -> None:
     """Fine-tune checkpoints in two phases over the same data and seeds, and compare them.
 
@@ -20,7 +21,10 @@ def compare(
     """
     from finetune.compare import compare as fine_tune_and_compare
 
-    fine_tune_and_compare(labels, checkpoints, out, config)
+    names = [name for name, _ in checkpoints]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    require(not twice, f"checkpoints: {', '.join(twice)} names more than one; give each a name of its own")
+    fine_tune_and_compare(labels, dict(checkpoints), out, config)
 
 
 def predict(model: Positional[Path], config: OmitArgPrefixes[PredictConfig], text: Positional[str] = "") -> None:

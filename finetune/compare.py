@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from corpora.artifact import MANIFEST, Manifest, build_artifact, identify, require_artifact, write_json
+from corpora.artifact import MANIFEST, Manifest, build_artifact, identify, require_artifact, versions, write_json
 from corpora.errors import require
 from corpora.labelled import label_names, license_counts, load_labelled
 from finetune.cells import SPLITS, Cell, Place, Task, load_cell, load_for, run_baseline, run_checkpoint
@@ -108,7 +108,9 @@ def _compare(
     comparison["gain_against_tokens"] = (
         gain_against_tokens(rows, cells, task, folder / "along", cells_of) if config.along else []
     )
-    comparison["made_from"] = dict(inputs)
+    settings = ("baseline", "tfidf", "word_vectors", "cleaned", "label_sizes", "along", "resamples")
+    comparison["settings"] = {name: getattr(config, name) for name in settings}
+    comparison["made_from"], comparison["versions"] = dict(inputs), versions()
     write_json(folder / "comparison.json", comparison)
     write_report(comparison, folder)
     return {"rows": len(cells), "seeds": len(config.seeds), "verdict": comparison["verdict"]}

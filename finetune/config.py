@@ -78,6 +78,12 @@ class FinetuneConfig:
         require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")
         require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
         require(0 <= self.dropout < 1, f"dropout {self.dropout}: must be from 0 to below 1")
+        kept = sum(self.part_budgets)
+        require(
+            kept <= self.max_length - 2,
+            f"title_tokens, body_tokens, code_tokens: together {kept}, but max_length {self.max_length} has room for "
+            f"{self.max_length - 2}; raise it, or lower them",
+        )
 
     @property
     def part_budgets(self) -> tuple[int, int, int]:

@@ -69,5 +69,5 @@ def _as_json(text: str, labels: list[LabelScore]) -> str:
 
 
 def _as_lines(text: str, labels: list[LabelScore], titled: bool) -> str:
-    lines = [f"{'*' if label.chosen else ' '} {label.score:.3f}  {label.name}" for label in labels]
+    lines = [f"{'*' if label.chosen else ' '} {label.score:.3f}  {printable(label.name)}" for label in labels]
     return "\n".join([printable(" ".join(text.split())[:SHOWN]), *lines, ""] if titled else lines)

@@ -5,6 +5,8 @@ from pathlib import Path
 from corpora.errors import StackbertError
 
 CARD = "README.md"
+KEPT_HERE = ("checkpoints/*", "tensorboard/*")
+"""Of a pretraining's output, what others have no use for."""
 
 
 def push(model: Path, repository: str, private: bool = False) -> str:
@@ -24,7 +26,12 @@ def push(model: Path, repository: str, private: bool = False) -> str:
     api = HfApi(library_name="stackbert")
     try:
         api.create_repo(repository, private=private, exist_ok=True)
-        done = api.upload_folder(repo_id=repository, folder_path=model, commit_message="Upload with Stackbert")
+        done = api.upload_folder(
+            repo_id=repository,
+            folder_path=model,
+            commit_message="Upload with Stackbert",
+            ignore_patterns=list(KEPT_HERE),
+        )
     except HFValidationError as error:
         raise StackbertError(f"{repository}: not a name of the hub's, which are as owner/name: {error}") from None
     except LocalTokenNotFoundError:

@@ -35,7 +35,8 @@ def take_apart(text: str) -> Parts:
 def read_texts(texts: list[str], reader: TextReader, config: FinetuneConfig) -> tuple[list[list[int]], list[int]]:
     """Token ids of each text between [CLS] and [SEP], `config.max_length` at most, and how many it has uncut.
 
-    With a budget for a part, title, body and code are read in this order; without, a text as it stands.
+    With a budget for a part, title, body and code are read in this order; without, a text as it stands. Parts without
+    one share what those with one leave.
     """
     budgets: tuple[int, ...] = config.part_budgets
     if any(budgets):
@@ -46,8 +47,12 @@ def read_texts(texts: list[str], reader: TextReader, config: FinetuneConfig) -> 
     room = config.max_length - 2
     sequences, lengths = [], []
     for parts in zip(*(reader.ids_without_specials(column) for column in columns), strict=True):
-        taken = [ids[: most or room] for ids, most in zip(parts, budgets, strict=True)]
-        ids = [number for part in taken for number in part][:room]
+        free = room - sum(min(len(ids), most) for ids, most in zip(parts, budgets, strict=True))
+        ids = []
+        for part, most in zip(parts, budgets, strict=True):
+            taken = part[: most or free]
+            free -= 0 if most else len(taken)
+            ids += taken
         sequences.append([reader.first_id, *ids, reader.last_id])
         lengths.append(sum(map(len, parts)) + 2)
     return sequences, lengths

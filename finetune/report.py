@@ -11,6 +11,7 @@ from corpora.printing import columns, escape_markdown, fit, markdown_lines, plai
 from finetune.gain_plots import build_gain_plots
 from finetune.judgement import LEAST_PROBABILITY
 from finetune.plots import MAX_LABELS, build_plots, labels_by_support, run_places
+from finetune.results import EXAMPLES_SOUGHT
 from tokenizer.view import SPECIALS, UNKNOWN, words_of
 
 TERMINAL_COLUMNS = 110
@@ -156,7 +157,9 @@ def _markdown(comparison: dict[str, Any]) -> str:
     definitions = comparison["definitions"]
     defined = [name for name in names if name in definitions]
     listed = [f"- {escape_markdown(name)}: {escape_markdown(definitions[name])}" for name in defined]
-    facts = {**comparison["recipe"], "seeds": comparison["seeds"], **comparison["made_from"]}
+    made = ("settings", "made_from", "versions")
+    facts = {**comparison["recipe"], "seeds": comparison["seeds"]}
+    facts |= {name: value for part in made for name, value in comparison[part].items()}
     return "\n".join(
         [
             f"# {escape_markdown(comparison['title'])}\n",
@@ -198,6 +201,7 @@ def _page(comparison: dict[str, Any]) -> str:
         interval_note=interval_note(comparison),
         max_labels=MAX_LABELS,
         max_tokens=MAX_TOKENS,
+        examples_sought=EXAMPLES_SOUGHT,
         least_probability=LEAST_PROBABILITY,
         specials=SPECIALS,
         unknown=UNKNOWN,

@@ -21,6 +21,8 @@ from pretrain.bases import resolve_base
 from tokenizer.reader import load_reader
 
 EXAMPLES = 4
+EXAMPLES_SOUGHT = 500
+"""Test texts among which those are sought that the vocabularies split most differently."""
 MANY_WITHOUT_LABEL = 0.25
 """Share of texts without a label from which on the verdict warns of it."""
 COSTS = ("parameters", "disk", "memory", "vocab_size", "tokens_per_text", "share_cut", "texts_per_second")
@@ -57,8 +59,11 @@ def comparison_of(
 
 
 def warnings_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a reader must know beside the verdict: rows that leave many texts, or labels, without any prediction."""
+    """What a reader must know beside the verdict: rows cut short, or that leave many texts or labels without a word."""
     found = []
+    rising = [entry["name"] for entry in entries if entry["cut_short"]]
+    if rising:
+        found.append(f"Still gaining on dev in the last epoch, so that more may change the table: {', '.join(rising)}.")
     for entry in entries:
         share = entry["metrics"]["without_label"]["mean"]
         if share >= MANY_WITHOUT_LABEL:
@@ -91,6 +96,7 @@ def _entry(row: Row, cells: Mapping[str, list[Cell]], task: Task, config: Compar
         "metrics": metrics,
         "thresholds": [sorted(set(cell.summary["thresholds"])) for cell in own],
         "per_label": _mean_per_label(targets_NL, own, task.labels),
+        "cut_short": any(_is_cut_short(curve["whole"], config.recipe.epochs) for curve in curves if curve),
         "curves": [{"seed": seed, **curve} for seed, curve in zip(config.seeds, curves, strict=False) if curve],
         "seconds": {
             key: float(np.mean([cell.summary["seconds"][key] for cell in own])) for key in own[0].summary["seconds"]
@@ -99,6 +105,11 @@ def _entry(row: Row, cells: Mapping[str, list[Cell]], task: Task, config: Compar
         "calibration": calibration(targets_NL, [cell.test_NL for cell in own]),
         "errors": worst_errors(task.splits["test"], own[0].test_NL, own[0].thresholds_L, task.labels),
     }
+
+
+def _is_cut_short(epochs: Sequence[Mapping[str, float]], most: int) -> bool:
+    """Whether the epochs of the whole model ended, at the most there are, with the lowest dev loss."""
+    return len(epochs) == most and min(epochs, key=lambda epoch: epoch["dev_loss"]) is epochs[-1]
 
 
 def verdict(rows: list[dict[str, Any]], baseline: str) -> str:
@@ -119,12 +130,16 @@ def _verdict_on_encoders(rows: list[dict[str, Any]], baseline: str) -> str:
     better = [row for row in others if row["against_baseline"]["verdict"] == "better"]
     best = max(better or others, key=lambda row: row["against_baseline"]["difference"])
     found = best["against_baseline"]
-    difference, low, high = (f"{100 * found[key]:+.1f}" for key in ("difference", "low", "high"))
+    ends = [100 * found[key] for key in ("difference", "low", "high")]
+    digits = 2 if any(0 < abs(end) < 0.05 for end in ends) else 1
+    difference, low, high = (f"{end:+.{digits}f}" for end in ends)
     points = f"{difference} points of weighted F1, 95 % interval {low} to {high}"
+    if len(others) > 2:
+        points += f", the best of {len(others)}, for which the interval is not widened"
     if found["verdict"] == "better":
         return f"{best['name']} is better than {baseline}: {points}."
     if found["verdict"] == "worse":
-        return f"Nothing is better than {baseline}; the nearest, {best['name']}, is worse: {points}."
+        return f"No other checkpoint is better than {baseline}; the nearest, {best['name']}, is worse: {points}."
     return f"No gain is shown over {baseline}: the best of the others, {best['name']}, makes no difference ({points})."
 
 
@@ -137,15 +152,20 @@ def _mean_per_label(targets_NL: np.ndarray, cells: list[Cell], names: tuple[str,
 
 
 def _examples(task: Task, checkpoints: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The first test texts as each vocabulary splits them."""
-    texts = [" ".join(text.split())[:160] for text in task.splits["test"].texts[:EXAMPLES]]
-    readers = {name: load_reader(resolve_base(source)) for name, source in checkpoints.items()}
+    """Test texts as each vocabulary splits them: the first, and of many those whose token counts differ most."""
+    texts = [" ".join(text.split())[:160] for text in task.splits["test"].texts[:EXAMPLES_SOUGHT]]
+    splits = {}
+    for name, source in checkpoints.items():
+        tokenizer = load_reader(resolve_base(source)).tokenizer
+        splits[name] = [found.tokens for found in tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+    def spread_of(number: int) -> int:
+        lengths = [len(tokens[number]) for tokens in splits.values()]
+        return max(lengths, default=0) - min(lengths, default=0)
+
+    first, others = range(len(texts))[: EXAMPLES // 2], range(len(texts))[EXAMPLES // 2 :]
+    chosen = [*first, *sorted(others, key=spread_of, reverse=True)[: EXAMPLES - len(first)]]
     return [
-        {
-            "text": text,
-            "tokens": {
-                name: reader.tokenizer.encode(text, add_special_tokens=False).tokens for name, reader in readers.items()
-            },
-        }
-        for text in texts
+        {"text": texts[number], "tokens": {name: tokens[number] for name, tokens in splits.items()}}
+        for number in chosen
     ]

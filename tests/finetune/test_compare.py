@@ -12,7 +12,8 @@ import pytest
 from tokenizers import ByteLevelBPETokenizer
 
 from corpora.errors import StackbertError
-from finetune import cells
+from corpora.labelled import load_labelled
+from finetune import cells, commands
 from finetune.bundle import load_bundle
 from finetune.compare import compare
 from finetune.config import CompareConfig, FinetuneConfig
@@ -20,6 +21,7 @@ from finetune.metrics import DEFINITIONS
 from finetune.model_card import write_model_card
 from finetune.results import verdict, warnings_of
 from finetune.rows import CLEANED, LINEAR, VECTORS
+from finetune.significance import compare_weighted_f1
 from pretrain.checkpoint import save_checkpoint
 from pretrain.config import PretrainConfig
 from pretrain.training import pretrain
@@ -113,6 +115,25 @@ def test_same_checkpoint_under_two_names_makes_no_difference(labelled, tiny_base
     assert comparison["rows"][1]["against_baseline"]["difference"] == 0
     assert comparison["rows"][1]["against_baseline"]["verdict"] == "no difference"
     assert "No gain is shown" in comparison["verdict"]
+
+
+def test_other_seeds_of_the_same_checkpoint_make_no_difference(labelled, tiny_base, config, tmp_path):
+    """Not by construction, as with the same seeds: two sets of trainings that differ by chance alone."""
+    sides = []
+    for number, seeds in enumerate(((0, 1, 2), (3, 4, 5))):
+        out = tmp_path / str(number)
+        compare(labelled, {"one": str(tiny_base)}, out, replace(config, seeds=seeds, **WITHOUT_BASELINES))
+        found = [cells.load_cell(out / "cells" / "one" / f"seed-{seed}") for seed in seeds]
+        sides.append([(cell.test_NL, cell.thresholds_L) for cell in found])
+    targets_NL = load_labelled(labelled, "test").targets
+    against = compare_weighted_f1(targets_NL, *sides, resamples=200)
+    assert against["difference"] != 0
+    assert against["verdict"] == "no difference"
+
+
+def test_names_of_two_checkpoints_differ(labelled, tmp_path):
+    with pytest.raises(StackbertError, match="checkpoints: one names more than one"):
+        commands.compare(labelled, [("one", "minilm"), ("one", "bert")], CompareConfig(), tmp_path / "out")
 
 
 def test_cells_of_an_earlier_comparison_are_taken_over(finished, labelled, rows, config, tmp_path, monkeypatch, capsys):
@@ -288,6 +309,21 @@ def test_verdict_says_when_tf_idf_is_ahead():
     assert "TF-IDF is better than base (+5.0 points)" in verdict(rows, "base")
 
 
+def test_verdict_on_the_best_of_many_says_so():
+    names = ("one", "two", "three")
+    rows = [row("base", "encoder", None), *(row(name, "encoder", -0.02, "worse") for name in names)]
+    assert verdict(rows, "base").startswith("No other checkpoint is better than base; the nearest, one, is worse")
+    assert "the best of 3, for which the interval is not widened" in verdict(rows, "base")
+    assert "the best of" not in verdict(rows[:3], "base")
+
+
+def test_verdict_shows_no_false_zero():
+    sure = row("sure", "encoder", 0.0103, "better")
+    assert "+1.03 points of weighted F1, 95 % interval +0.03 to +2.03" in verdict(
+        [row("base", "encoder", None), sure], "base"
+    )
+
+
 def test_row_without_an_encoder_can_be_the_baseline():
     rows = [
         row("TF-IDF", "linear", None),
@@ -340,14 +376,16 @@ def test_checkpoints_kept_along_a_pretraining_are_points_of_its_gain(labelled, t
 def test_row_that_labels_nothing_is_warned_of():
     entry = {
         "name": "shy",
+        "cut_short": True,
         "metrics": {"without_label": {"mean": 0.6}},
         "per_label": [{"label": "a", "support": 3, "recall": 0.0}, {"label": "b", "support": 0, "recall": 0.0}],
     }
     assert warnings_of([entry]) == [
+        "Still gaining on dev in the last epoch, so that more may change the table: shy.",
         "shy gives no label at all to 60 % of the test texts.",
         "shy is never right about 1 of the labels: a.",
     ]
-    bold = entry | {"metrics": {"without_label": {"mean": 0.1}}, "per_label": []}
+    bold = entry | {"cut_short": False, "metrics": {"without_label": {"mean": 0.1}}, "per_label": []}
     assert warnings_of([bold]) == []
 
 

@@ -36,6 +36,12 @@ def test_one_text(model):
     assert found["labels"] == [{"name": "mysql", "score": pytest.approx(0.6225, abs=1e-4), "chosen": True}]
 
 
+def test_labels_are_shown_without_control_characters(tiny_base, recipe, tmp_path):
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), 2, recipe)
+    save_bundle(classifier, tiny_base, ("a", "\x1b]0;owned\x07"), np.full(2, 0.5), tmp_path / "model")
+    assert not any("\x1b" in line or "\x07" in line for line in predict(tmp_path / "model", "text", PredictConfig()))
+
+
 def test_standard_input(model, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("one\ntext\n"))
     assert len(list(predict(model, "-", PredictConfig()))) == 1

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from corpora.errors import StackbertError
 from finetune.config import FinetuneConfig
 from finetune.plain_text import without_stop_words
 from finetune.reading import read_texts, take_apart
@@ -41,9 +42,21 @@ def test_each_part_gets_its_budget_in_order(reader):
     sequences, lengths = read_texts([TEXT], reader, replace(config, title_tokens=0, body_tokens=1, code_tokens=0))
     assert sequences == [[reader.first_id, *title, *body[:1], *code, reader.last_id]]
     assert lengths == [uncut]
-    roomy = replace(config, title_tokens=50, body_tokens=50, code_tokens=50)
+    roomy = replace(config, title_tokens=30, body_tokens=30, code_tokens=30)
     assert len(read_texts([TEXT], reader, roomy)[0][0]) == uncut
-    assert len(read_texts([TEXT], reader, replace(roomy, max_length=5))[0][0]) == 5
+
+
+def test_parts_without_a_budget_share_what_the_others_leave(reader):
+    parts = take_apart(TEXT)
+    title, body, code = (ids(reader, part) for part in (parts.title, parts.body, parts.code))
+    room = len(title) + 4
+    config = FinetuneConfig(max_length=room + 2, code_tokens=3)
+    sequences, _ = read_texts([TEXT], reader, config)
+    assert sequences == [[reader.first_id, *title, *body[:1], *code[:3], reader.last_id]]
+    sequences, _ = read_texts([TEXT], reader, replace(config, max_length=5))
+    assert sequences == [[reader.first_id, *code[:3], reader.last_id]]
+    with pytest.raises(StackbertError, match="together 4, but max_length 5 has room for 3"):
+        replace(config, max_length=5, title_tokens=1)
 
 
 @pytest.mark.parametrize(

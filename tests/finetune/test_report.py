@@ -103,6 +103,8 @@ def made_up() -> dict[str, Any]:
             {"name": "adapted", "points": [{"tokens": n, "weighted_f1": estimate(0.78)} for n in (10**6, 4 * 10**6)]}
         ],
         "made_from": {"labels": "3f2a"},
+        "settings": {"baseline": "generic", "resamples": 1000, "label_sizes": [500]},
+        "versions": {"python": "3.11.9"},
     }
 
 
@@ -110,6 +112,7 @@ def with_text(text: str) -> dict[str, Any]:
     """The same comparison with `text` wherever text can come from outside."""
     comparison = made_up()
     comparison |= {"title": text, "verdict": text, "baseline": text, "recipe": {text: text}, "made_from": {text: text}}
+    comparison |= {"settings": {text: text}, "versions": {text: text}}
     comparison["data"]["labels"][0] = text
     comparison["definitions"] = {text: text}
     generic = comparison["rows"][1]

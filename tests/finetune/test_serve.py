@@ -63,6 +63,7 @@ def test_json_says_what_predict_says(address):
         (b"", "Expecting value"),
         (b"\xff", "invalid"),
         (b"[]", 'send {"text"'),
+        (b"[" * 200_000, "recursion"),
         (b'{"text": 1}', 'send {"text"'),
         (b'{"text": "a", "top": 0}', "top 0: must be a whole number above 0"),
         (b'{"text": "a", "top": "x"}', "top 'x': must be"),
