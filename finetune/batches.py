@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tokenizer.packing import RowPacker, segments_of
+from tokenizer.packing import RowPacker
 from tokenizer.reader import TextReader
 
 LEAST_TOKENS = 8
@@ -46,6 +46,7 @@ def batch_of_rows(
     """One batch of `rows`, filled up to `num_rows` with padding, and the numbers of its texts in the batch's order."""
     numbers = np.array([number for row in rows for number in row], np.int64)
     ids_RT = np.full((num_rows, row_length), reader.padding_id, np.int32)
+    segments_RT = np.zeros((num_rows, row_length), np.int32)
     owners_RT = np.full((num_rows, row_length), -1, np.int32)
     firsts_RS = np.zeros((num_rows, slots_in_row(row_length)), np.int32)
     slots: list[int] = []
@@ -54,11 +55,11 @@ def batch_of_rows(
         for slot, number in enumerate(texts):
             end = start + len(sequences[number])
             ids_RT[row, start:end] = sequences[number]
+            segments_RT[row, start:end] = slot + 1  # not read off the ids: a text may hold a first token's own
             owners_RT[row, start:end] = len(slots)
             firsts_RS[row, slot] = start
             slots.append(row * firsts_RS.shape[1] + slot)
             start = end
-    segments_RT = segments_of(ids_RT, reader.first_id, reader.padding_id)
     return TextBatch(ids_RT, segments_RT, firsts_RS, np.array(slots, np.int32), owners_RT), numbers
 
 

@@ -1,5 +1,6 @@
 """Several checkpoints, one recipe, the same data and seeds: the table, and what it says."""
 
+import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,13 +13,15 @@ from corpora.errors import require
 from corpora.labelled import label_names, license_counts, load_labelled
 from finetune.cells import SPLITS, Cell, Place, Task, load_cell, load_for, run_baseline, run_checkpoint
 from finetune.config import CompareConfig, FinetuneConfig
-from finetune.earlier_cells import EarlierCells, cell_key
+from finetune.earlier_cells import EarlierCells, cell_key, earlier_file
 from finetune.gains import gain_against_labels, gain_against_tokens, kept_along
 from finetune.report import table_text, write_report
 from finetune.results import comparison_of
 from finetune.rows import Row, rows_of
 from pretrain.bases import resolve_base
 from pretrain.device import choose_dtype
+
+PRECISION = "precision.json"
 
 
 def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: CompareConfig) -> Manifest:
@@ -73,6 +76,13 @@ def load_task(labels: Path, config: CompareConfig) -> Task:
         len(task.labels) > 1,
         f"{labels}: holds one label; give two or more, as val_acc and the ranks of labels say nothing of one",
     )
+    for one, other in itertools.combinations(SPLITS, 2):
+        shared = sorted({*splits[one].ids} & {*splits[other].ids} - {None})
+        require(
+            not shared,
+            f"{labels}: {len(shared):,} ids of {one} are in {other} too, {shared[:1]} the first: give each text to one "
+            "split, as figures on texts that were seen before say nothing",
+        )
     total = len(splits["train"].texts)
     too_large = [size for size in config.label_sizes if size >= total]
     require(not too_large, f"label_sizes {too_large}: must be below {total:,}, the training texts there are")
@@ -82,7 +92,7 @@ def load_task(labels: Path, config: CompareConfig) -> Task:
 def _compare(
     task: Task, checkpoints: Mapping[str, str], folder: Path, config: CompareConfig, inputs: Mapping[str, str]
 ) -> dict[str, Any]:
-    config = replace(config, recipe=_with_precision(config.recipe, folder / "precision.json"))
+    config = replace(config, recipe=_with_precision(config.recipe, folder / PRECISION, config.reuse))
     earlier = EarlierCells(Path(config.reuse)) if config.reuse else None
     rows = rows_of(checkpoints, config)
 
@@ -123,8 +133,12 @@ def _take_over(earlier: EarlierCells, places: list[Place], bundle: Path | None) 
     print(f"  {sum(taken)} of {len(empty)} cells taken over", file=sys.stderr)
 
 
-def _with_precision(recipe: FinetuneConfig, path: Path) -> FinetuneConfig:
-    """The recipe with 'auto' decided: once for all rows, and kept in `path` for a comparison that goes on."""
+def _with_precision(recipe: FinetuneConfig, path: Path, reuse: str) -> FinetuneConfig:
+    """The recipe with 'auto' decided: once for all rows, and kept in `path` for a comparison that goes on.
+
+    As an earlier comparison decided it whose cells are to be reused: of another precision, none could be.
+    """
     if not path.is_file():
-        write_json(path, choose_dtype(recipe.precision).name)
+        earlier = earlier_file(Path(reuse), PRECISION) if reuse and recipe.precision == "auto" else None
+        write_json(path, json.loads(earlier.read_text("utf-8")) if earlier else choose_dtype(recipe.precision).name)
     return replace(recipe, precision=json.loads(path.read_text("utf-8")))

@@ -20,6 +20,12 @@ def cell_key(subject: str, recipe: FinetuneConfig, labels: str, cleaned: bool, t
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def earlier_file(folder: Path, name: str) -> Path | None:
+    """A file of an earlier comparison, finished or stopped; None where it has none."""
+    places = (root / name for root in _roots(folder))
+    return next((place for place in places if place.is_file()), None)
+
+
 class EarlierCells:
     """What an earlier comparison left in its output folder, or beside it where it was stopped.
 
@@ -29,7 +35,7 @@ class EarlierCells:
     def __init__(self, folder: Path):
         self._cells: dict[str, Path] = {}
         self._models: dict[str, Path] = {}
-        for root in (folder, folder.with_name(folder.name + ".partial")):
+        for root in _roots(folder):
             for path in sorted(root.rglob("cell.json")):
                 summary = json.loads(path.read_text("utf-8"))
                 if "key" in summary:
@@ -56,3 +62,7 @@ class EarlierCells:
         summary = json.loads((self._cells[key] / "cell.json").read_text("utf-8"))
         write_json(folder / "cell.json", summary | {"bundle": bundle is not None})
         return True
+
+
+def _roots(folder: Path) -> tuple[Path, Path]:
+    return folder, folder.with_name(folder.name + ".partial")

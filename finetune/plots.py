@@ -64,7 +64,7 @@ def intervals_panel(rows: Sequence[Row], phase: str, baseline: str) -> list[Plot
 
 
 def curves_panel(rows: Sequence[Row], phase: str) -> list[Plot]:
-    """Weighted F1 on the dev texts against epoch, one line a row, mean over its seeds."""
+    """Weighted F1 on the dev texts against epoch: a line a row, mean over its seeds, and a thin one for each seed."""
     found = [(place, row["name"], mean_curve(row["curves"], phase)) for place, row in enumerate(rows)]
     found = [item for item in found if item[2]]
     if not found:
@@ -73,6 +73,8 @@ def curves_panel(rows: Sequence[Row], phase: str) -> list[Plot]:
     def draw(axes: Axes) -> None:
         for place, _, points in found:
             _line(axes, place, points)
+            for curve in rows[place]["curves"]:
+                _seed_line(axes, place, curve[phase])
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set(title=PHASES[phase], xlabel="epoch", ylabel="weighted F1 on the dev texts")
 
@@ -162,6 +164,17 @@ def _line(axes: Axes, place: int, points: Sequence[tuple[float, float]]) -> None
         markersize=5,
         linewidth=1.6,
     )
+
+
+def _seed_line(axes: Axes, place: int, epochs: Sequence[dict[str, float]]) -> None:
+    """One seed's epochs, with a ring at the one that was kept."""
+    if not epochs:
+        return
+    colour = COLOURS[place % len(COLOURS)]
+    kept = min(epochs, key=lambda epoch: epoch["dev_loss"])
+    points = [(epoch["epoch"], epoch["dev_weighted_f1"]) for epoch in epochs]
+    axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.6)
+    axes.plot(kept["epoch"], kept["dev_weighted_f1"], "o", color=colour, markerfacecolor="none", markersize=9)
 
 
 def _dots(axes: Axes, labels: Sequence[tuple[str, int]], scores: Sequence[dict[str, float]]) -> None:

@@ -38,7 +38,7 @@ def comparison_of(
     return {
         "title": config.title or "Comparison of encoders",
         "verdict": verdict(entries, config.baseline),
-        "warnings": warnings_of(entries),
+        "warnings": [*warnings_of(entries), *_seen_before(task)],
         "data": {
             "labels": task.labels,
             **{name: len(split.texts) for name, split in task.splits.items()},
@@ -72,6 +72,13 @@ def warnings_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
         if never:
             found.append(f"{entry['name']} is never right about {len(never)} of the labels: {', '.join(never[:8])}.")
     return found
+
+
+def _seen_before(task: Task) -> list[str]:
+    """A warning of test texts that were there to learn or to tune from."""
+    seen = {text for name in ("train", "dev") for text in task.splits[name].texts}
+    count = sum(text in seen for text in task.splits["test"].texts)
+    return [f"{count:,} of the test texts are, word for word, among the training or dev texts."] if count else []
 
 
 def _entry(row: Row, cells: Mapping[str, list[Cell]], task: Task, config: CompareConfig) -> dict[str, Any]:

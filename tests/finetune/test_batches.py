@@ -54,6 +54,14 @@ def test_inference_reads_every_text_once_in_rows_of_one_shape(reader):
         check_rows(batch, numbers, texts)
 
 
+def test_special_tokens_typed_in_a_text_neither_end_it_nor_hide(reader):
+    """A vocabulary can hold them as pieces of text, as CamemBERT's does."""
+    texts = [[2, 7, 2, 0, 8, 3], [2, 9, 3]]
+    ((batch, numbers),) = inference_batches(texts, reader, ROW_LENGTH, rows_per_batch=1)
+    lengths = [len(texts[number]) for number in numbers]
+    assert np.bincount(batch.segments_RT[0])[1:].tolist() == lengths
+
+
 def test_an_epoch_reads_every_text_once_in_batches_of_the_asked_size(reader):
     texts = sequences()
     batches = list(training_batches(texts, reader, ROW_LENGTH, 16, (0, 1)))

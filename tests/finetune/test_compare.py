@@ -15,7 +15,7 @@ from corpora.errors import StackbertError
 from corpora.labelled import load_labelled
 from finetune import cells, commands
 from finetune.bundle import load_bundle
-from finetune.compare import compare
+from finetune.compare import _with_precision, compare
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.metrics import DEFINITIONS
 from finetune.model_card import write_model_card
@@ -129,6 +129,29 @@ def test_other_seeds_of_the_same_checkpoint_make_no_difference(labelled, tiny_ba
     against = compare_weighted_f1(targets_NL, *sides, resamples=200)
     assert against["difference"] != 0
     assert against["verdict"] == "no difference"
+
+
+def test_texts_of_two_splits_are_refused_or_warned_of(labelled, tiny_base, config, tmp_path):
+    made = tmp_path / "labels"
+    shutil.copytree(labelled, made)
+    (made / "manifest.json").unlink(missing_ok=True)
+    train = pd.read_parquet(made / "train.parquet")
+    train.to_parquet(made / "test.parquet")
+    with pytest.raises(StackbertError, match=r"ids of train are in test too"):
+        compare(made, {"one": str(tiny_base)}, tmp_path / "out", config)
+    train.assign(id=[f"copy {number}" for number in range(len(train))]).to_parquet(made / "test.parquet")
+    compare(made, {"one": str(tiny_base)}, tmp_path / "out", replace(config, seeds=(0,), **WITHOUT_BASELINES))
+    warnings = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))["warnings"]
+    assert f"{len(train)} of the test texts are, word for word, among the training or dev texts." in warnings
+
+
+def test_precision_of_the_earlier_comparison_is_kept_with_its_cells(tmp_path):
+    (tmp_path / "earlier").mkdir()
+    (tmp_path / "earlier" / "precision.json").write_text('"bfloat16"')
+    decided = _with_precision(FinetuneConfig(), tmp_path / "precision.json", str(tmp_path / "earlier"))
+    assert decided.precision == "bfloat16"
+    asked = _with_precision(FinetuneConfig(precision="float32"), tmp_path / "asked.json", str(tmp_path / "earlier"))
+    assert asked.precision == "float32"
 
 
 def test_names_of_two_checkpoints_differ(labelled, tmp_path):

@@ -177,6 +177,18 @@ def test_loss_that_is_not_a_number_leaves_the_state_before_it(straight, small_ro
     assert fingerprint(out) == fingerprint(straight)
 
 
+def test_of_steps_taken_in_one_call_the_window_is_named(small_rows, tmp_path, monkeypatch):
+    def train_many(self, batches, step, count, stopping=False):
+        figures = honest(self, batches, step, count, stopping)
+        return [one._replace(loss=float("nan")) if number == 11 else one for number, one in enumerate(figures, step)]
+
+    honest = MlmStep.train_many
+    monkeypatch.setattr(MlmStep, "train_many", train_many)
+    settings = config(steps_at_once=5, evaluations=0)
+    with pytest.raises(TrainingError, match=r"step 12 \(of steps 11 to 15, taken in one call\): loss nan"):
+        pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", settings)
+
+
 @pytest.mark.parametrize("lost", [MOST_LOST - 1, MOST_LOST])
 def test_some_gradients_that_are_not_numbers_are_borne(lost, small_rows, tmp_path, monkeypatch):
     def train(self, batch, step, stopping=False):
