@@ -10,9 +10,8 @@ from tokenizers import decoders
 
 from pretrain.config import REPLACED_BY_MASK, REPLACED_BY_RANDOM, PretrainConfig
 from pretrain.randomness import split, uniform, uniform_integers
-from tokenizer.reader import TextReader
+from tokenizer.reader import BYTE_SPACE, SPACE, TextReader
 
-SPACE, BYTE_SPACE = "\u2581", "\u0120"  # SentencePiece's and byte-level BPE's marks of a space before a word
 CONTINUES, BEGINS, STANDS_ALONE = 0, 1, 2
 """Tokens in a word: one more of it, its first, or all of it."""
 
@@ -142,10 +141,10 @@ def word_parts(reader: TextReader) -> np.ndarray:
     if reader.begins_word is not None:
         return np.where(reader.begins_word, BEGINS, CONTINUES)
     tokens = reader.tokens()
-    if any(token.startswith(BYTE_SPACE) for token in tokens):
+    if reader.space_mark == BYTE_SPACE:
         read = decoders.ByteLevel()  # a part of a letter's bytes is read as U+FFFD
         tokens = [read.decode([token]).replace(" ", SPACE, 1) for token in tokens]
-    elif not any(token.startswith(SPACE) for token in tokens):
+    elif not reader.space_mark:
         return np.full(len(tokens), BEGINS)
     is_word = np.array([token == SPACE or any(map(_is_word_letter, token)) for token in tokens])
     begins = np.array([token.startswith(SPACE) for token in tokens])

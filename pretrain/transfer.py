@@ -9,10 +9,9 @@ import numpy as np
 from corpora.errors import StackbertError
 from pretrain.checkpoint import Checkpoint, with_vocabulary
 from pretrain.similarity import sparsemax
-from tokenizer.reader import ROLES, TextReader
+from tokenizer.reader import ROLES, SPACE, TextReader
 
 CONTINUATION = "##"
-WORD_START = "\u2581"
 INITIAL_DEVIATION = 0.02  # BERT's
 MOST_SIMILAR = 64  # candidates of a weighted mean; sparsemax gives most of them nothing
 SHARPNESS = 0.1  # likenesses are cosines; divided by this, some five tokens share a mean
@@ -114,13 +113,12 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
     roles = dict(zip(new.special_ids, old.special_ids, strict=True))
     old_ids = old.tokenizer.get_vocab()
     tokens = new.tokens()
-    if any(token.startswith(WORD_START) for token in tokens):  # SentencePiece's marks, said in WordPiece's
-        tokens = [token[1:] if token.startswith(WORD_START) else CONTINUATION + token for token in tokens]
+    if new.space_mark == SPACE:  # said in WordPiece's way
+        tokens = [token[1:] if token.startswith(SPACE) else CONTINUATION + token for token in tokens]
     starts = [
         number for number, token in enumerate(tokens) if number not in roles and not token.startswith(CONTINUATION)
     ]
-    continues = any(token.startswith(CONTINUATION) for token in old_ids)
-    is_marked = any(token.startswith(WORD_START) for token in old_ids)
+    continues, is_marked = old.begins_word is not None, old.space_mark == SPACE
     texts = [tokens[n] if continues or not tokens[n][:1].isalnum() else " " + tokens[n] for n in starts]
     read = dict(zip(starts, old.ids_without_specials(texts), strict=True))
     result = []

@@ -23,6 +23,7 @@ TOKENIZER_FILES = (
     "special_tokens_map.json",
 )
 ROLES = ("pad", "unk", "cls", "sep", "mask")
+SPACE, BYTE_SPACE = "\u2581", "\u0120"  # SentencePiece's and byte-level BPE's marks of a space before a word
 TEXTS_AT_ONCE = 1_000  # a few megabytes of text and of its ids
 
 
@@ -63,6 +64,18 @@ class TextReader:
         if not isinstance(model, WordPiece) or not model.continuing_subword_prefix:
             return None
         return np.array([not token.startswith(model.continuing_subword_prefix) for token in self.tokens()])
+
+    @cached_property
+    def space_mark(self) -> str:
+        """What stands, in tokens, for a space before a word: SentencePiece's or byte-level BPE's mark; '' for neither.
+
+        It begins a tenth of the tokens or more: any vocabulary can hold the letter itself.
+        """
+        tokens = [] if self.begins_word is not None else self.tokens()
+        for mark in (SPACE, BYTE_SPACE):
+            if 10 * sum(token.startswith(mark) for token in tokens) > len(tokens):
+                return mark
+        return ""
 
     def ids_without_specials(self, texts: list[str]) -> Iterator[list[int]]:
         """Token ids of each text, uncut; '[MASK]' written in a text is read as any other text."""

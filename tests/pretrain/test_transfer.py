@@ -202,6 +202,22 @@ def test_camembert_spells_a_word_with_its_mark_and_what_continues_one_without(tm
     np.testing.assert_allclose(states[1], states[0], atol=1e-6)
 
 
+def test_mark_of_a_space_among_the_letters_changes_nothing(old, tmp_path):
+    """A vocabulary learned from text about tokenizers holds it, as a letter of its own."""
+    with_mark = reader([*NEW, "\u2581"], tmp_path / "marked")
+    assert old_pieces(old, with_mark)[: len(NEW)] == old_pieces(old, reader(NEW, tmp_path / "plain"))
+    with_byte_mark = reader([*NEW, "\u0120"], tmp_path / "byte")
+    assert (with_mark.space_mark, with_byte_mark.space_mark) == ("", "")
+
+
+def test_signs_of_wordpiece_among_roberta_s_tokens_change_nothing(tmp_path):
+    plain, signs = roberta_reader(tmp_path / "old"), roberta_reader(tmp_path / "signs")
+    signs.tokenizer.add_tokens(["##", "####"])
+    new = reader(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "my", "##in", "in"], tmp_path / "new")
+    assert old_pieces(signs, new) == old_pieces(plain, new)
+    assert plain.space_mark == "\u0120"
+
+
 @pytest.mark.parametrize("padding", [0, 1, 4])
 def test_roberta_keeps_each_position_whatever_the_id_of_padding(padding, tmp_path):
     specials = ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
