@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from corpora.artifact import MANIFEST, Manifest, build_artifact, identify, require_artifact, versions, write_json
-from corpora.errors import require
+from corpora.errors import StackbertError, require
 from corpora.labelled import label_names, license_counts, load_labelled
 from finetune.cells import SPLITS, Cell, Place, Task, load_cell, load_for, run_baseline, run_checkpoint
-from finetune.config import CompareConfig, FinetuneConfig
+from finetune.config import RUN_FIELDS, CompareConfig, FinetuneConfig
 from finetune.earlier_cells import EarlierCells, cell_key, earlier_file
 from finetune.gains import gain_against_labels, gain_against_tokens, kept_along
 from finetune.report import table_text, write_report
@@ -22,6 +22,8 @@ from pretrain.bases import resolve_base
 from pretrain.device import choose_dtype
 
 PRECISION = "precision.json"
+SAID_APART = ("recipe", "seeds", "title", *RUN_FIELDS)
+"""Of CompareConfig: what is no setting, or stands by itself in a comparison."""
 
 
 def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: CompareConfig) -> Manifest:
@@ -77,12 +79,11 @@ def load_task(labels: Path, config: CompareConfig) -> Task:
         f"{labels}: holds one label; give two or more, as val_acc and the ranks of labels say nothing of one",
     )
     for one, other in itertools.combinations(SPLITS, 2):
-        shared = sorted({*splits[one].ids} & {*splits[other].ids} - {None})
-        require(
-            not shared,
-            f"{labels}: {len(shared):,} ids of {one} are in {other} too, {shared[:1]} the first: give each text to one "
-            "split, as figures on texts that were seen before say nothing",
-        )
+        if shared := {*splits[one].ids} & {*splits[other].ids} - {None}:
+            raise StackbertError(
+                f"{labels}: {len(shared):,} ids of {one} are in {other} too, such as {min(shared)}: give each text to "
+                "one split, as figures on texts that were seen before say nothing"
+            )
     total = len(splits["train"].texts)
     too_large = [size for size in config.label_sizes if size >= total]
     require(not too_large, f"label_sizes {too_large}: must be below {total:,}, the training texts there are")
@@ -118,8 +119,7 @@ def _compare(
     comparison["gain_against_tokens"] = (
         gain_against_tokens(rows, cells, task, folder / "along", cells_of) if config.along else []
     )
-    settings = ("baseline", "tfidf", "word_vectors", "cleaned", "label_sizes", "along", "resamples")
-    comparison["settings"] = {name: getattr(config, name) for name in settings}
+    comparison["settings"] = {name: value for name, value in vars(config).items() if name not in SAID_APART}
     comparison["made_from"], comparison["versions"] = dict(inputs), versions()
     write_json(folder / "comparison.json", comparison)
     write_report(comparison, folder)

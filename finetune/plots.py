@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from corpora.drawing import COLOURS, MARKERS, Plot, draw_plot
+from finetune.results import kept_epoch
 from pretrain.curves import curves_plot
 
 Row = dict[str, Any]
@@ -171,7 +172,7 @@ def _seed_line(axes: Axes, place: int, epochs: Sequence[dict[str, float]]) -> No
     if not epochs:
         return
     colour = COLOURS[place % len(COLOURS)]
-    kept = min(epochs, key=lambda epoch: epoch["dev_loss"])
+    kept = kept_epoch(epochs)
     points = [(epoch["epoch"], epoch["dev_weighted_f1"]) for epoch in epochs]
     axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.6)
     axes.plot(kept["epoch"], kept["dev_weighted_f1"], "o", color=colour, markerfacecolor="none", markersize=9)

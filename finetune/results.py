@@ -38,7 +38,7 @@ def comparison_of(
     return {
         "title": config.title or "Comparison of encoders",
         "verdict": verdict(entries, config.baseline),
-        "warnings": [*warnings_of(entries), *_seen_before(task)],
+        "warnings": [*warnings_of(entries, config.recipe.epochs), *_seen_before(task)],
         "data": {
             "labels": task.labels,
             **{name: len(split.texts) for name, split in task.splits.items()},
@@ -58,10 +58,18 @@ def comparison_of(
     }
 
 
-def warnings_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a reader must know beside the verdict: rows cut short, or that leave many texts or labels without a word."""
+def warnings_of(entries: Sequence[Mapping[str, Any]], most_epochs: int) -> list[str]:
+    """What a reader must know beside the verdict.
+
+    Rows of which the last of the `most_epochs` was the best for some seed, and those that leave many texts, or labels,
+    without any prediction.
+    """
     found = []
-    rising = [entry["name"] for entry in entries if entry["cut_short"]]
+    rising = [
+        entry["name"]
+        for entry in entries
+        if any(kept_epoch(curve["whole"])["epoch"] == most_epochs for curve in entry["curves"])
+    ]
     if rising:
         found.append(f"Still gaining on dev in the last epoch, so that more may change the table: {', '.join(rising)}.")
     for entry in entries:
@@ -103,7 +111,6 @@ def _entry(row: Row, cells: Mapping[str, list[Cell]], task: Task, config: Compar
         "metrics": metrics,
         "thresholds": [sorted(set(cell.summary["thresholds"])) for cell in own],
         "per_label": _mean_per_label(targets_NL, own, task.labels),
-        "cut_short": any(_is_cut_short(curve["whole"], config.recipe.epochs) for curve in curves if curve),
         "curves": [{"seed": seed, **curve} for seed, curve in zip(config.seeds, curves, strict=False) if curve],
         "seconds": {
             key: float(np.mean([cell.summary["seconds"][key] for cell in own])) for key in own[0].summary["seconds"]
@@ -114,9 +121,9 @@ def _entry(row: Row, cells: Mapping[str, list[Cell]], task: Task, config: Compar
     }
 
 
-def _is_cut_short(epochs: Sequence[Mapping[str, float]], most: int) -> bool:
-    """Whether the epochs of the whole model ended, at the most there are, with the lowest dev loss."""
-    return len(epochs) == most and min(epochs, key=lambda epoch: epoch["dev_loss"]) is epochs[-1]
+def kept_epoch(epochs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The epoch whose weights a phase kept: the first with the lowest loss on dev."""
+    return min(epochs, key=lambda epoch: epoch["dev_loss"])
 
 
 def verdict(rows: list[dict[str, Any]], baseline: str) -> str:

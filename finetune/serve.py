@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(HTTPStatus.OK, self.answers.of(*_asked(body)))
             else:
                 self._json(HTTPStatus.NOT_FOUND, {"error": PLACES})
-        except (ValueError, RecursionError) as error:  # those of JSON and of UTF-8 among them
+        except (ValueError, RecursionError) as error:  # of JSON, which may nest too deep, and of UTF-8 among them
             self.close_connection = True  # what is left of the body is not read
             self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
 

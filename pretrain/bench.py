@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from corpora.errors import StackbertError
+from corpora.errors import StackbertError, require
 from pretrain.architecture import Architecture
 from pretrain.batches import TrainingBatches
 from pretrain.config import BenchConfig, PretrainConfig
@@ -80,6 +80,7 @@ def run_bench(config: BenchConfig, rows: Path | None = None) -> BenchResult:
     if packed.ids.max() >= architecture.vocab_size:
         raise StackbertError(f"{rows}: ids up to {packed.ids.max()}, but the model has {architecture.vocab_size} rows")
     replicas = find_replicas(config.device)
+    require(replicas.workers == 1, "the bench measures one machine: unset TF_CONFIG")
     replicas.check(config.batch_rows)
     dtype = choose_dtype(config.precision, replicas.compiles_accelerated)
     masker = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate)

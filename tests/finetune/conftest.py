@@ -1,11 +1,14 @@
 """A labelled set and a recipe small enough for the tests."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from finetune.config import FinetuneConfig
+from finetune.config import CompareConfig, FinetuneConfig
+from pretrain.checkpoint import save_checkpoint
 from tests.finetune.questions import write_labelled
+from tests.pretrain.tiny import tiny_checkpoint
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +29,17 @@ def recipe() -> FinetuneConfig:
         batch_size=16,
         precision="float32",
     )
+
+
+@pytest.fixture(scope="session")
+def config(recipe) -> CompareConfig:
+    """A comparison of two seeds, one epoch each."""
+    return CompareConfig(recipe=replace(recipe, epochs=1, head_epochs=2), seeds=(0, 1), resamples=100, title="Tiny")
+
+
+@pytest.fixture(scope="session")
+def rows(tiny_base, small_rows, tmp_path_factory) -> dict[str, str]:
+    """Two checkpoints of different families by the names of their rows."""
+    other = tmp_path_factory.mktemp("other")
+    save_checkpoint(tiny_checkpoint("distilbert", vocab_size=120), small_rows / "tokenizer", other)
+    return {"generic": str(tiny_base), "adapted": str(other)}

@@ -9,6 +9,7 @@ import pandas as pd
 from corpora.artifact import build_artifact
 from corpora.labelled import Split, load_labelled
 
+WITHOUT_BASELINES = {"tfidf": False, "word_vectors": False}
 LABELS = ("mysql", "numpy", "node.js")
 NOISE = "connect from to a list in or sort the rows of table with and print them".split()
 SIZES = {"train": 240, "dev": 48, "test": 60}

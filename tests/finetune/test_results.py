@@ -54,17 +54,22 @@ def test_row_without_an_encoder_can_be_the_baseline():
     assert verdict(rows, "TF-IDF").endswith("vectors is better than TF-IDF (+1.0 points).")
 
 
-def test_row_that_labels_nothing_is_warned_of():
+def epochs(*dev_losses: float) -> list[dict[str, float]]:
+    return [{"epoch": number, "dev_loss": loss} for number, loss in enumerate(dev_losses, 1)]
+
+
+def test_rows_cut_short_or_without_labels_are_warned_of():
     entry = {
         "name": "shy",
-        "cut_short": True,
+        "curves": [{"whole": epochs(0.3, 0.2)}, {"whole": epochs(0.2, 0.3)}],
         "metrics": {"without_label": {"mean": 0.6}},
         "per_label": [{"label": "a", "support": 3, "recall": 0.0}, {"label": "b", "support": 0, "recall": 0.0}],
     }
-    assert warnings_of([entry]) == [
+    assert warnings_of([entry], 2) == [
         "Still gaining on dev in the last epoch, so that more may change the table: shy.",
         "shy gives no label at all to 60 % of the test texts.",
         "shy is never right about 1 of the labels: a.",
     ]
-    bold = entry | {"cut_short": False, "metrics": {"without_label": {"mean": 0.1}}, "per_label": []}
-    assert warnings_of([bold]) == []
+    assert len(warnings_of([entry], 3)) == 2, "it stopped before the most there may be"
+    bold = entry | {"curves": [], "metrics": {"without_label": {"mean": 0.1}}, "per_label": []}
+    assert warnings_of([bold], 2) == []
