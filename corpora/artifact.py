@@ -194,8 +194,11 @@ def _request(stage: str, config: Any, inputs: Mapping[str, Path | str]) -> dict[
 
 
 def _prepare(staging: Path, request: dict[str, Any], resumable: bool) -> None:
-    """Leave `staging` empty but for the request, or, where `resumable`, as the same request left it."""
-    if staging.exists() and not (resumable and (staging / REQUEST).exists()):
+    """Leave `staging` empty but for the request, or, where `resumable`, as the same request left it.
+
+    What holds a request and nothing else was refused before it began, and stands in no other's way.
+    """
+    if staging.exists() and not (resumable and (staging / REQUEST).exists() and len(list(staging.iterdir())) > 1):
         shutil.rmtree(staging)
     if (staging / REQUEST).exists():
         found = json.loads((staging / REQUEST).read_text("utf-8"))

@@ -20,6 +20,7 @@ from corpora.artifact import (
     load_manifest,
     require_artifact,
 )
+from corpora.errors import StackbertError
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,16 @@ def test_a_resumable_stage_goes_on_where_it_stopped_but_only_with_the_same_reque
     with pytest.raises(ArtifactError, match=r"was begun otherwise(.|\n)*config.size: 1 -> 2"):
         build_artifact(tmp_path / "out", "test", Config(size=2), {}, go_on, resumable=True)
     assert build_artifact(tmp_path / "out", "test", Config(), {}, go_on, resumable=True).counts == {"found": "1"}
+
+
+def test_what_was_refused_before_it_began_stands_in_no_one_s_way(tmp_path: Path) -> None:
+    def refuse(folder: Path) -> dict[str, Any]:
+        raise StackbertError("size 1: too small")
+
+    with pytest.raises(StackbertError, match="too small"):
+        build_artifact(tmp_path / "out", "test make", Config(1), {}, refuse, resumable=True)
+    made = build_artifact(tmp_path / "out", "test make", Config(2), {}, write_text, resumable=True)
+    assert made.counts == {"texts": 1}
 
 
 def test_a_second_process_is_told_who_writes_and_a_stale_lock_is_taken_over(tmp_path: Path) -> None:
