@@ -115,9 +115,10 @@ def _compare(
         bundle = row.folder(folder / "models") if keeps_model else None
         cells[row.name] = cells_of(row, task, row.folder(folder / "cells"), bundle)
     comparison = comparison_of(task, rows, cells, config)
+    identities = {checkpoint: inputs[f"row {name}"] for name, checkpoint in checkpoints.items()}
     comparison["gain_against_labels"] = gain_against_labels(rows, cells, task, config, folder / "labels", cells_of)
     comparison["gain_against_tokens"] = (
-        gain_against_tokens(rows, cells, task, folder / "along", cells_of) if config.along else []
+        gain_against_tokens(rows, cells, task, config, folder / "along", cells_of, identities) if config.along else []
     )
     comparison["settings"] = {name: value for name, value in vars(config).items() if name not in SAID_APART}
     comparison["made_from"], comparison["versions"] = dict(inputs), versions()

@@ -9,55 +9,38 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from corpora.drawing import COLOURS, MARKERS, Plot, compact, draw_plot
 from finetune.plots import Row, run_places
 
+Point = tuple[int, float, dict[str, Any]]
+"""An amount, the figure there, and what holds its interval as `low` and `high`."""
+
 
 def build_gain_plots(comparison: dict[str, Any]) -> dict[str, list[Plot]]:
     """Return the panels of each figure by its name; a figure without data has none."""
     rows = comparison["rows"]
     return {
         "gains": [
-            *gain_panel(rows, comparison["gain_against_labels"], "texts", "labelled training texts", log=True),
-            *gain_panel(rows, comparison["gain_against_tokens"], "tokens", "tokens of pretraining", log=False),
+            *gain_panels(rows, comparison["gain_against_labels"], "texts", "labelled training texts", log=True),
+            *gain_panels(rows, comparison["gain_against_tokens"], "tokens", "tokens of pretraining", log=False),
         ],
         "cost": cost_panels(rows),
         "calibration": calibration_panel(rows),
     }
 
 
-def gain_panel(rows: Sequence[Row], gains: Sequence[dict[str, Any]], amount: str, unit: str, log: bool) -> list[Plot]:
-    """Weighted F1 with its interval against an amount, one line a row: labelled texts, or tokens of pretraining."""
-    places = run_places(rows, gains)
+def gain_panels(rows: Sequence[Row], gains: Sequence[dict[str, Any]], amount: str, unit: str, log: bool) -> list[Plot]:
+    """Weighted F1, and its difference to the baseline, against an amount: labelled texts, or tokens of pretraining."""
     if not gains:
         return []
-
-    def draw(axes: Axes) -> None:
-        if log:
-            axes.set_xscale("log")
-        for place, gain in zip(places, gains, strict=True):
-            points = gain["points"]
-            scores = [point["weighted_f1"] for point in points]
-            reach = [[max(s["mean"] - s["low"], 0) for s in scores], [max(s["high"] - s["mean"], 0) for s in scores]]
-            axes.errorbar(
-                [point[amount] for point in points],
-                [score["mean"] for score in scores],
-                yerr=reach,
-                color=COLOURS[place % len(COLOURS)],
-                marker=MARKERS[place % len(MARKERS)],
-                markersize=5,
-                linewidth=1.6,
-                capsize=3,
-            )
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set(xlabel=unit, ylabel="weighted F1 on the test texts")
-        if log:
-            axes.set_xticks(sorted({point[amount] for gain in gains for point in gain["points"]}))
-
-    words = [
-        f"{gain['name']} "
-        + ", ".join(f"{point['weighted_f1']['mean']:.3f} at {point[amount]:,}" for point in gain["points"])
-        for gain in gains
+    places = run_places(rows, gains)
+    scores, differences = (
+        [[(point[amount], point[key][middle], point[key]) for point in gain["points"] if point[key]] for gain in gains]
+        for key, middle in (("weighted_f1", "mean"), ("against_baseline", "difference"))
+    )
+    panels = {"Weighted F1": scores, "Difference to the baseline": differences}
+    return [
+        _gain_panel(title, unit, [gain["name"] for gain in gains], places, lines, log)
+        for title, lines in panels.items()
+        if any(lines)
     ]
-    return [draw_plot(draw, 3.3, f"Weighted F1 against {unit}: {'; '.join(words)}.")]
 
 
 def cost_panels(rows: Sequence[Row]) -> list[Plot]:
@@ -92,6 +75,48 @@ def calibration_panel(rows: Sequence[Row]) -> list[Plot]:
     errors = [(row["name"], row["calibration"]["error"]) for _, row in known]
     words = [f"{name} unknown" if error is None else f"{name} {error:.3f}" for name, error in errors]
     return [draw_plot(draw, 3.6, f"Calibration; expected calibration error: {'; '.join(words)}.")]
+
+
+def _gain_panel(
+    title: str, unit: str, names: Sequence[str], places: Sequence[int], lines: Sequence[Sequence[Point]], log: bool
+) -> Plot:
+    """One line a row through its points, each with its interval."""
+    amounts = sorted({amount for points in lines for amount, _, _ in points})
+
+    def draw(axes: Axes) -> None:
+        if log:
+            axes.set_xscale("log")
+            axes.set_xticks(amounts)
+        for place, points in zip(places, lines, strict=True):
+            if points:
+                _interval_line(axes, place, points)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set(title=title, xlabel=unit)
+
+    words = [
+        f"{name} " + ", ".join(f"{middle:.3f} at {amount:,}" for amount, middle, _ in points)
+        for name, points in zip(names, lines, strict=True)
+        if points
+    ]
+    return draw_plot(draw, 3.3, f"{title} against {unit}: {'; '.join(words)}.")
+
+
+def _interval_line(axes: Axes, place: int, points: Sequence[Point]) -> None:
+    reach = [
+        [max(middle - interval["low"], 0) for _, middle, interval in points],
+        [max(interval["high"] - middle, 0) for _, middle, interval in points],
+    ]
+    axes.errorbar(
+        [amount for amount, _, _ in points],
+        [middle for _, middle, _ in points],
+        yerr=reach,
+        color=COLOURS[place % len(COLOURS)],
+        marker=MARKERS[place % len(MARKERS)],
+        markersize=5,
+        linewidth=1.6,
+        capsize=3,
+    )
 
 
 def _cost_panel(rows: Sequence[Row], unit: str, amount: Callable[[Row], float | None]) -> list[Plot]:

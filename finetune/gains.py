@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from corpora.artifact import load_manifest
 from finetune.cells import Cell, Task
 from finetune.config import CompareConfig
+from finetune.results import against
 from finetune.rows import Row
 from finetune.significance import summarize
 from pretrain.run import CHECKPOINTS
@@ -24,37 +26,62 @@ def gain_against_labels(
     folder: Path,
     cells_of: CellsOf,
 ) -> list[dict[str, Any]]:
-    """Weighted F1 of each row at each of `label_sizes` and, last, on all training texts (`cells`)."""
-    total = len(task.splits["train"].texts)
-    found: dict[str, list[dict[str, Any]]] = {row.name: [] for row in rows} if config.label_sizes else {}
+    """Each row at each of `label_sizes` and, last, on all training texts (`cells`), beside the baseline there."""
+    if not config.label_sizes:
+        return []
+    made: dict[int, Mapping[str, list[Cell]]] = {}
     for size in sorted(config.label_sizes):
-        part = task.smaller(size)
+        part, of_size = task.smaller(size), {}
         for row in rows:
             print(f"{row.name}, {size:,} training texts", flush=True)
-            made = cells_of(row, part, row.folder(folder / str(size)))
-            found[row.name].append({"texts": size} | _weighted_f1(made))
+            of_size[row.name] = cells_of(row, part, row.folder(folder / str(size)))
+        made[size] = of_size
+    made[len(task.splits["train"].texts)] = cells
     return [
-        {"name": name, "points": [*points, {"texts": total} | _weighted_f1(cells[name])]}
-        for name, points in found.items()
+        {
+            "name": row.name,
+            "points": [
+                {"texts": size} | _point(of_size[row.name], of_size[config.baseline], task, config)
+                for size, of_size in made.items()
+            ],
+        }
+        for row in rows
     ]
 
 
 def gain_against_tokens(
-    rows: Sequence[Row], cells: Mapping[str, list[Cell]], task: Task, folder: Path, cells_of: CellsOf
+    rows: Sequence[Row],
+    cells: Mapping[str, list[Cell]],
+    task: Task,
+    config: CompareConfig,
+    folder: Path,
+    cells_of: CellsOf,
+    identities: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Weighted F1 of the checkpoints that each row's pretraining kept along its run and, last, of its end (`cells`)."""
+    """The checkpoints that each row's pretraining kept along its run and, last, its end (`cells`), beside the baseline.
+
+    First, at no tokens, stands the base as it is, where it is one of the rows: `identities` of checkpoints tell which
+    one the pretraining's manifest names.
+    """
     found = []
     for row in rows:
         kept = kept_along(row.checkpoint) if row.checkpoint else []
         if not kept:
             continue
         end = json.loads((Path(row.checkpoint) / "history.json").read_text("utf-8"))[-1]
-        points = []
+        made: dict[int, list[Cell]] = {}
+        base = load_manifest(Path(row.checkpoint)).inputs.get("base")
+        for other in rows:
+            if base and identities.get(other.checkpoint) == base and other.cleaned == row.cleaned:
+                made[0] = cells[other.name]
         for checkpoint in kept:
             print(f"{row.name}, {checkpoint.name}", flush=True)
-            made = cells_of(replace(row, checkpoint=str(checkpoint)), task, row.folder(folder) / checkpoint.name)
-            points.append({"tokens": end["tokens"] * _step_of(checkpoint) // end["step"]} | _weighted_f1(made))
-        points.append({"tokens": end["tokens"]} | _weighted_f1(cells[row.name]))
+            along = cells_of(replace(row, checkpoint=str(checkpoint)), task, row.folder(folder) / checkpoint.name)
+            made[end["tokens"] * _step_of(checkpoint) // end["step"]] = along
+        made[end["tokens"]] = cells[row.name]
+        points = [
+            {"tokens": tokens} | _point(own, cells[config.baseline], task, config) for tokens, own in made.items()
+        ]
         found.append({"name": row.name, "points": points})
     return found
 
@@ -64,8 +91,11 @@ def kept_along(checkpoint: str) -> list[Path]:
     return sorted((Path(checkpoint) / CHECKPOINTS).glob("step-*"), key=_step_of)
 
 
-def _weighted_f1(cells: Sequence[Cell]) -> dict[str, Any]:
-    return {"weighted_f1": summarize([cell.summary["phases"]["whole"]["weighted_f1"] for cell in cells])}
+def _point(own: list[Cell], baseline: list[Cell], task: Task, config: CompareConfig) -> dict[str, Any]:
+    return {
+        "weighted_f1": summarize([cell.summary["phases"]["whole"]["weighted_f1"] for cell in own]),
+        "against_baseline": against(own, baseline, task, config),
+    }
 
 
 def _step_of(folder: Path) -> int:

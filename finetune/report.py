@@ -169,6 +169,10 @@ def _markdown(comparison: dict[str, Any]) -> str:
             *(f"{escape_markdown(warning)}\n" for warning in comparison["warnings"]),
             f"{len(data['labels'])} labels, {data['labels_per_text']:.2f} a text; {data['train']:,} training, "
             f"{data['dev']:,} dev and {data['test']:,} test texts.\n",
+            *_gain_lines(
+                "Gain against labelled texts", "texts", comparison["gain_against_labels"], comparison["baseline"]
+            ),
+            *_gain_lines("Gain against tokens", "tokens", comparison["gain_against_tokens"], comparison["baseline"]),
             "## All metrics\n",
             markdown_lines(["", *(escape_markdown(row["name"]) for row in rows)], metrics),
             *listed,
@@ -177,6 +181,21 @@ def _markdown(comparison: dict[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _gain_lines(title: str, amount: str, gains: Sequence[dict[str, Any]], baseline: str) -> list[str]:
+    lines = [
+        [
+            escape_markdown(gain["name"]),
+            f"{point[amount]:,}",
+            f"{mean(point['weighted_f1'])} {spread(point['weighted_f1'])}".strip(),
+            difference(point),
+            verdict(gain | point, baseline),
+        ]
+        for gain in gains
+        for point in gain["points"]
+    ]
+    return [f"## {title}\n", markdown_lines(["", amount, "weighted F1", "difference", ""], lines)] if lines else []
 
 
 def _union(mappings: Iterable[Iterable[str]]) -> list[str]:

@@ -95,10 +95,6 @@ def _entry(row: Row, cells: Mapping[str, list[Cell]], task: Task, config: Compar
     heads = [cell.summary["phases"]["head"] for cell in own]
     curves = [cell.summary["curves"] for cell in own]
     cost = own[0].summary["cost"]
-    difference = None
-    if row.name != config.baseline:
-        ours, theirs = ([(cell.test_NL, cell.thresholds_L) for cell in side] for side in (own, cells[config.baseline]))
-        difference = compare_weighted_f1(targets_NL, ours, theirs, config.resamples)
     return {
         "name": row.name,
         "kind": row.kind,
@@ -115,10 +111,18 @@ def _entry(row: Row, cells: Mapping[str, list[Cell]], task: Task, config: Compar
         "seconds": {
             key: float(np.mean([cell.summary["seconds"][key] for cell in own])) for key in own[0].summary["seconds"]
         },
-        "against_baseline": difference,
+        "against_baseline": against(own, cells[config.baseline], task, config),
         "calibration": calibration(targets_NL, [cell.test_NL for cell in own]),
         "errors": worst_errors(task.splits["test"], own[0].test_NL, own[0].thresholds_L, task.labels),
     }
+
+
+def against(own: list[Cell], baseline: list[Cell], task: Task, config: CompareConfig) -> dict[str, float | str] | None:
+    """The difference to the baseline after fine-tuning, with its interval and in words; None of the baseline itself."""
+    if own is baseline:
+        return None
+    ours, theirs = ([(cell.test_NL, cell.thresholds_L) for cell in side] for side in (own, baseline))
+    return compare_weighted_f1(task.splits["test"].targets, ours, theirs, config.resamples)
 
 
 def kept_epoch(epochs: Sequence[dict[str, float]]) -> dict[str, float]:

@@ -216,6 +216,9 @@ def test_rows_on_cleaned_texts_and_at_fewer_labels(labelled, rows, config, tmp_p
     for gain, row in zip(comparison["gain_against_labels"], comparison["rows"], strict=True):
         assert [point["texts"] for point in gain["points"]] == [60, 120, 240]
         assert gain["points"][-1]["weighted_f1"] == row["metrics"]["weighted_f1"]
+        assert gain["points"][-1]["against_baseline"] == row["against_baseline"]
+        found = [point["against_baseline"] for point in gain["points"]]
+        assert all(each is None for each in found) if gain["name"] == VECTORS else all(found)
     assert [row["against_baseline"] is None for row in comparison["rows"]] == [True, False, False]
     assert [path.name for path in (tmp_path / "out" / "models").iterdir()] == ["generic"]  # read no cleaned text later
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
@@ -240,8 +243,10 @@ def test_checkpoints_kept_along_a_pretraining_are_points_of_its_gain(labelled, t
     gain = comparison["gain_against_tokens"][0]
     assert gain["name"] == "adapted"
     tokens = [point["tokens"] for point in gain["points"]]
-    assert tokens == [tokens[-1] // 3, 2 * tokens[-1] // 3, tokens[-1]]
-    assert gain["points"][-1]["weighted_f1"] == comparison["rows"][1]["metrics"]["weighted_f1"]
+    assert tokens == [0, tokens[-1] // 3, 2 * tokens[-1] // 3, tokens[-1]]
+    ends = [point["weighted_f1"] for point in (gain["points"][0], gain["points"][-1])]
+    assert ends == [row["metrics"]["weighted_f1"] for row in comparison["rows"]]
+    assert [point["against_baseline"] is None for point in gain["points"]] == [True, False, False, False]
 
 
 @pytest.mark.browser

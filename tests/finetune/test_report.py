@@ -97,10 +97,23 @@ def made_up() -> dict[str, Any]:
         "definitions": {"weighted_f1": "Averaged with supports as weights.", "micro_f1": "All decisions together."},
         "warnings": ["generic gives no label at all to 30 % of the test texts."],
         "gain_against_labels": [
-            {"name": "generic", "points": [{"texts": n, "weighted_f1": estimate(0.6 + n / 1e5)} for n in (500, 40_000)]}
+            {
+                "name": name,
+                "points": [
+                    {"texts": n, "weighted_f1": estimate(0.6 + n / 1e5), "against_baseline": found}
+                    for n in (500, 40_000)
+                ],
+            }
+            for name, found in (("generic", None), ("adapted", better))
         ],
         "gain_against_tokens": [
-            {"name": "adapted", "points": [{"tokens": n, "weighted_f1": estimate(0.78)} for n in (10**6, 4 * 10**6)]}
+            {
+                "name": "adapted",
+                "points": [
+                    {"tokens": n, "weighted_f1": estimate(0.78), "against_baseline": found}
+                    for n, found in ((0, None), (10**6, better), (4 * 10**6, better))
+                ],
+            }
         ],
         "made_from": {"labels": "3f2a"},
         "settings": {"baseline": "generic", "resamples": 1000, "label_sizes": [500]},
@@ -153,7 +166,7 @@ def test_plots_show_hostile_text_as_text(tmp_path: Path) -> None:
         warnings.simplefilter("error")
         page = Structure(page_of(comparison, tmp_path))
     pictures = [value.partition(",") for _, name, value in page.attributes if name == "src"]
-    assert [kind for kind, _, _ in pictures] == ["data:image/svg+xml;base64"] * 12
+    assert [kind for kind, _, _ in pictures] == ["data:image/svg+xml;base64"] * 14
     for _, _, content in pictures:
         drawing = ElementTree.fromstring(base64.b64decode(content))  # noqa: S314 - what we drew, not what came in
         assert {element.tag.rpartition("}")[2] for element in drawing.iter()} <= SVG_ELEMENTS
@@ -208,6 +221,23 @@ def test_each_plot_says_its_figures_in_words() -> None:
     assert "generic goes from 0.310 at epoch 1 to 0.350 at epoch 5" in figures["curves"][0].alt
     assert "from 2.000 at tokens 0 to 1.600 at tokens 4,000,000" in figures["pretraining"][0].alt
     assert "from 0.750 (python) to 0.850 (c++)" in figures["labels"][0].alt
+
+
+def test_gains_are_drawn_beside_the_baseline_and_each_point_is_listed(tmp_path: Path) -> None:
+    comparison = made_up()
+    panels = gain_plots.build_gain_plots(comparison)["gains"]
+    words = [panel.alt for panel in panels]
+    assert "generic 0.605 at 500, 1.000 at 40,000; adapted 0.605 at 500" in words[0]
+    assert words[1] == (
+        "Difference to the baseline against labelled training texts: adapted 0.012 at 500, 0.012 at 40,000."
+    )
+    assert "adapted 0.780 at 0, 0.780 at 1,000,000" in words[2]
+    page = Structure(page_of(comparison, tmp_path)).text
+    assert "Training texts: every point" in page
+    assert "No tokens: the base as it is." in page
+    markdown = (tmp_path / "comparison.md").read_text("utf-8")
+    assert "| adapted | 500 | 0.605 ±0.004 | +0.0120 [+0.0003, +0.0210] | better |" in markdown
+    assert f"| generic | 40,000 | 1.000 ±0.004 | {report.NOTHING} | baseline |" in markdown
 
 
 def test_labels_are_sorted_by_support() -> None:
