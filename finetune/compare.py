@@ -31,7 +31,7 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
 
     `labels` is a labelled set. `out` receives `comparison.json`, `.md`, `report.html`, one folder a cell, and in
     `models/` the first seed's classifier of each row that reads texts as they are. An interrupted comparison goes on
-    with the missing cells; another one takes them over with `config.reuse`.
+    with the missing cells; others take them over with `config.reuse`.
     """
     if not labels.is_dir() or (labels / MANIFEST).exists():  # a set made by hand has no manifest
         require_artifact(labels, "corpora label")
@@ -94,7 +94,7 @@ def _compare(
     task: Task, checkpoints: Mapping[str, str], folder: Path, config: CompareConfig, inputs: Mapping[str, str]
 ) -> dict[str, Any]:
     config = replace(config, recipe=_with_precision(config.recipe, folder / PRECISION, config.reuse))
-    earlier = EarlierCells(Path(config.reuse)) if config.reuse else None
+    earlier = EarlierCells([Path(each) for each in config.reuse]) if config.reuse else None
     rows = rows_of(checkpoints, config)
 
     def cells_of(row: Row, on: Task, parent: Path, bundle: Path | None = None) -> list[Cell]:
@@ -134,12 +134,12 @@ def _take_over(earlier: EarlierCells, places: list[Place], bundle: Path | None) 
     print(f"  {sum(taken)} of {len(empty)} cells taken over", file=sys.stderr)
 
 
-def _with_precision(recipe: FinetuneConfig, path: Path, reuse: str) -> FinetuneConfig:
+def _with_precision(recipe: FinetuneConfig, path: Path, reuse: Sequence[str]) -> FinetuneConfig:
     """The recipe with 'auto' decided: once for all rows, and kept in `path` for a comparison that goes on.
 
-    As an earlier comparison decided it whose cells are to be reused: of another precision, none could be.
+    As the earlier comparison decided it whose cells are to be reused: of another precision, none could be.
     """
     if not path.is_file():
-        earlier = earlier_file(Path(reuse), PRECISION) if reuse and recipe.precision == "auto" else None
+        earlier = earlier_file([Path(each) for each in reuse], PRECISION) if recipe.precision == "auto" else None
         write_json(path, json.loads(earlier.read_text("utf-8")) if earlier else choose_dtype(recipe.precision).name)
     return replace(recipe, precision=json.loads(path.read_text("utf-8")))

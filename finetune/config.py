@@ -116,9 +116,9 @@ class CompareConfig:
     """Bootstrap resamples of the test questions."""
     title: str = ""
     """Heading of the report."""
-    reuse: str = ""
-    """Folder of an earlier comparison, finished or stopped, whose cells are taken over where checkpoint, recipe, data,
-    training size and seed are the same."""
+    reuse: tuple[str, ...] = ()
+    """Folders of earlier comparisons, finished or stopped, here or brought from other machines, whose cells are taken
+    over where checkpoint, recipe, data, training size and seed are the same."""
 
     def __post_init__(self) -> None:
         distinct = len(set(self.seeds)) == len(self.seeds) > 0

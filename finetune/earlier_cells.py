@@ -1,9 +1,10 @@
-"""The cells of an earlier comparison, taken over where all that they depend on is the same."""
+"""The cells of earlier comparisons, taken over where all that they depend on is the same."""
 
 import dataclasses
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from corpora.artifact import write_json
@@ -20,32 +21,23 @@ def cell_key(subject: str, recipe: FinetuneConfig, labels: str, cleaned: bool, t
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def earlier_file(folder: Path, name: str) -> Path | None:
-    """A file of an earlier comparison, finished or stopped; None where it has none."""
-    places = (root / name for root in _roots(folder))
+def earlier_file(folders: Sequence[Path], name: str) -> Path | None:
+    """A file of the first earlier comparison, finished or stopped, that has it; None where none does."""
+    places = (root / name for folder in folders for root in _roots(folder))
     return next((place for place in places if place.is_file()), None)
 
 
 class EarlierCells:
-    """What an earlier comparison left in its output folder, or beside it where it was stopped.
+    """What earlier comparisons left in their output folders, or beside them where they were stopped.
 
-    Raises StackbertError where no finished cell is found.
+    Raises StackbertError naming the first folder in which no finished cell is found.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folders: Sequence[Path]):
         self._cells: dict[str, Path] = {}
         self._models: dict[str, Path] = {}
-        for root in _roots(folder):
-            for path in sorted(root.rglob("cell.json")):
-                summary = json.loads(path.read_text("utf-8"))
-                if "key" in summary:
-                    self._cells[summary["key"]] = path.parent
-                    model = root / "models" / path.parent.parent.name
-                    if summary["bundle"] and model.is_dir():
-                        self._models[summary["key"]] = model
-        require(
-            bool(self._cells), f"{folder}: holds no finished cell to reuse; name the output of an earlier comparison"
-        )
+        for folder in folders:
+            self._find_in(folder)
 
     def take_over(self, key: str, folder: Path, bundle: Path | None) -> bool:
         """Copy the cell with that key to `folder` and, where `bundle` is given, its classifier there, if both are here.
@@ -62,6 +54,18 @@ class EarlierCells:
         summary = json.loads((self._cells[key] / "cell.json").read_text("utf-8"))
         write_json(folder / "cell.json", summary | {"bundle": bundle is not None})
         return True
+
+    def _find_in(self, folder: Path) -> None:
+        found = [(root, path) for root in _roots(folder) for path in sorted(root.rglob("cell.json"))]
+        require(bool(found), f"{folder}: holds no finished cell to reuse; name the output of an earlier comparison")
+        for root, path in found:
+            summary = json.loads(path.read_text("utf-8"))
+            key, model = summary.get("key"), root / "models" / path.parent.parent.name
+            has_model = summary["bundle"] and model.is_dir()
+            if key not in self._cells or (has_model and key not in self._models):
+                self._cells[key] = path.parent
+                if has_model:
+                    self._models[key] = model
 
 
 def _roots(folder: Path) -> tuple[Path, Path]:

@@ -128,7 +128,7 @@ def test_cells_of_an_earlier_comparison_are_taken_over(finished, labelled, rows,
     keep = cells._kept
     monkeypatch.setattr(cells, "_kept", lambda folder, *rest: made.append(folder.name) or keep(folder, *rest))
     another = replace(config, title="Other", seeds=(0, 1, 2), **WITHOUT_BASELINES)
-    compare(labelled, {"renamed": rows["generic"]}, tmp_path / "out", replace(another, reuse=str(finished)))
+    compare(labelled, {"renamed": rows["generic"]}, tmp_path / "out", replace(another, reuse=(str(finished),)))
     assert made == ["seed-2"]
     assert "2 of 3 cells taken over" in capsys.readouterr().err
     for before, now in (

@@ -10,7 +10,7 @@ import pytest
 from corpora.errors import StackbertError
 from finetune.cells import load_cell
 from finetune.config import FinetuneConfig
-from finetune.earlier_cells import EarlierCells, cell_key
+from finetune.earlier_cells import EarlierCells, cell_key, earlier_file
 
 PARTS = ("checkpoint", FinetuneConfig(), "labels", False, 100, 0)
 
@@ -36,7 +36,7 @@ def test_key_is_another_where_anything_is():
 def test_cells_of_finished_and_stopped_comparisons_are_taken_over(folder, tmp_path):
     made(tmp_path / folder, "base", 0, bundle=True)
     made(tmp_path / folder, "base", 1, bundle=False)
-    earlier, new = EarlierCells(tmp_path / "out"), tmp_path / "new"
+    earlier, new = EarlierCells([tmp_path / "out"]), tmp_path / "new"
     assert earlier.take_over("base 0", new / "0", new / "model")
     assert earlier.take_over("base 1", new / "1", None)
     assert not earlier.take_over("base 2", new / "2", None)
@@ -48,10 +48,21 @@ def test_cells_of_finished_and_stopped_comparisons_are_taken_over(folder, tmp_pa
 
 def test_cell_whose_classifier_was_not_kept_is_made_again_where_one_is_wanted(tmp_path):
     made(tmp_path / "out", "base", 1, bundle=False)
-    assert not EarlierCells(tmp_path / "out").take_over("base 1", tmp_path / "new", tmp_path / "model")
+    assert not EarlierCells([tmp_path / "out"]).take_over("base 1", tmp_path / "new", tmp_path / "model")
     assert not (tmp_path / "new").exists() and not (tmp_path / "model").exists()
 
 
 def test_folder_without_a_cell_is_an_error(tmp_path):
+    made(tmp_path / "other", "base", 0, bundle=False)
     with pytest.raises(StackbertError, match="out: holds no finished cell to reuse"):
-        EarlierCells(tmp_path / "out")
+        EarlierCells([tmp_path / "other", tmp_path / "out"])
+
+
+def test_cells_of_several_comparisons_are_joined(tmp_path):
+    for seed, machine in enumerate(("here", "there")):
+        made(tmp_path / machine, "base", seed, bundle=seed == 0)
+    made(tmp_path / "there", "base", 0, bundle=False)
+    earlier = EarlierCells([tmp_path / "there", tmp_path / "here"])
+    assert earlier.take_over("base 0", tmp_path / "first", tmp_path / "model")  # made twice, once with its classifier
+    assert all(earlier.take_over(f"base {seed}", tmp_path / "new" / str(seed), None) for seed in (0, 1))
+    assert earlier_file([tmp_path / "here", tmp_path / "there"], "cells/base/seed-1/cell.json")
