@@ -103,7 +103,12 @@ def run_baseline(row: Row, task: Task, thresholds: str, place: Place) -> Cell:
         "thresholds": thresholds_L.tolist(),
         "curves": None,
         "seconds": result.seconds,
-        "cost": {"parameters": result.parameters, "vocab_size": result.vocab_size, "memory": peak_bytes()},
+        "cost": {
+            "parameters": result.parameters,
+            "vocab_size": result.vocab_size,
+            "texts_per_second": result.texts_per_second,
+            "memory": peak_bytes(),
+        },
         "key": place.key,
         "bundle": False,
     }

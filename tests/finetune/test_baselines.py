@@ -41,6 +41,7 @@ def test_texts_that_differ_in_a_symbol_are_told_apart():
     assert result.test_NL.shape == (60, 3)
     assert evaluate(test.targets, result.test_NL, threshold)["weighted_f1"] > 0.97
     assert result.parameters == 3 * result.vocab_size > 9
+    assert result.texts_per_second > 0
 
 
 def test_word_vectors_tell_texts_apart_and_are_the_same_each_time():
@@ -51,6 +52,7 @@ def test_word_vectors_tell_texts_apart_and_are_the_same_each_time():
     np.testing.assert_array_equal(result.test_NL, again.test_NL)
     assert not np.array_equal(result.test_NL, other.test_NL)
     assert result.parameters > result.vocab_size * 100
+    assert result.texts_per_second > 0
 
 
 def test_text_without_a_known_word_has_scores_too():
