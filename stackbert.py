@@ -36,6 +36,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
   pretrain transfer    the held-out loss at step 0 of each start for a new vocabulary
   pretrain curves      runs -> their held-out bits a byte against tokens read, as a picture
+  pretrain merge       a base and its adapted checkpoint -> one between the two
   pretrain convert     a checkpoint with pytorch_model.bin alone -> one of safetensors
   pretrain bench       tokens a second of a training step here, and the machine's ceiling
   pretrain plan        what a run will take, here and on TPU slices: hours, disk, memory, money

@@ -221,7 +221,6 @@ def _page(comparison: dict[str, Any]) -> str:
         max_labels=MAX_LABELS,
         max_tokens=MAX_TOKENS,
         examples_sought=EXAMPLES_SOUGHT,
-        tokens_adapted={run["name"]: run["curve"][-1]["tokens"] for run in comparison["pretraining"] if run["curve"]},
         least_probability=LEAST_PROBABILITY,
         specials=SPECIALS,
         unknown=UNKNOWN,

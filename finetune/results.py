@@ -100,6 +100,7 @@ def _entry(row: Row, cells: Mapping[str, list[Cell]], task: Task, config: Compar
         "kind": row.kind,
         "checkpoint": row.checkpoint or None,
         **{key: cost.get(key) for key in COSTS},
+        "adapted_tokens": _adapted_tokens(row.checkpoint),
         "phases": {
             "head": {key: summarize([head[key] for head in heads]) for key in SHOWN} if heads[0] else None,
             "whole": {key: metrics[key] for key in SHOWN},
@@ -115,6 +116,12 @@ def _entry(row: Row, cells: Mapping[str, list[Cell]], task: Task, config: Compar
         "calibration": calibration(targets_NL, [cell.test_NL for cell in own]),
         "errors": worst_errors(task.splits["test"], own[0].test_NL, own[0].thresholds_L, task.labels),
     }
+
+
+def _adapted_tokens(checkpoint: str) -> int | None:
+    """Tokens of pretraining that went into a checkpoint, where its manifest says."""
+    known = checkpoint and (Path(checkpoint) / MANIFEST).is_file()
+    return load_manifest(Path(checkpoint)).counts.get("tokens") if known else None
 
 
 def against(own: list[Cell], baseline: list[Cell], task: Task, config: CompareConfig) -> dict[str, float | str] | None:

@@ -13,10 +13,11 @@ from corpora.errors import StackbertError, require
 from corpora.nearest import nearest_hint
 from finetune.config import CompareConfig, FinetuneConfig
 from pretrain.bases import is_random, resolve_base
-from pretrain.config import PretrainConfig
+from pretrain.config import MergeConfig, PretrainConfig
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 GENERIC, OWN = "generic-vocabulary", "code-aware-vocabulary"
+MERGED = ", merged with the base"
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,18 @@ class Study:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    merged: float = 0.0
+    """Share of the way from the base to each adapted checkpoint at which a further row lies; 0: no such row."""
     compare: CompareConfig = field(default_factory=CompareConfig)
     checkpoints: dict[str, str] = field(default_factory=dict)
     """Further rows: name and folder, or hub id, of checkpoints that are compared as they are."""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.merged < 1, f"merged {self.merged}: must be from 0 to below 1")
+        require(
+            not self.merged or (self.pretrain.transfer != "similar" and not is_random(self.pretrain.base)),
+            "merged: needs a base with weights, and transfer mean or random; leave it out, or change those",
+        )
 
 
 def load_study(path: Path) -> Study:
@@ -59,6 +69,7 @@ def run_study(study: Study) -> Manifest:
     from corpora.build import build_corpus
     from corpora.labels import build_labels
     from finetune.compare import compare, load_task
+    from pretrain.merge import merge_checkpoints
     from pretrain.training import pretrain
     from tokenizer.rows import encode_rows
     from tokenizer.vocabulary import train_tokenizer
@@ -84,6 +95,11 @@ def run_study(study: Study) -> Manifest:
         _announce(f"continued pretraining, {place}", adapted)
         pretrain(packed, tokenizer, adapted, study.pretrain)
         rows[name] = str(adapted)
+        if study.merged:
+            between = out / "merged" / place
+            _announce(f"between {base} and what it became, {place}", between)
+            merge_checkpoints(resolve_base(base), adapted, between, MergeConfig(study.merged))
+            rows[name + MERGED] = str(between)
     _announce("comparison", out / "comparison")
     return compare(labels, rows, out / "comparison", study.compare)
 
@@ -93,6 +109,7 @@ def _generic_rows(study: Study) -> dict[str, str]:
     from finetune.compare import check_rows
 
     base, ours = study.pretrain.base, list(_own_rows(study).values())
+    ours += [name + MERGED for name in ours] if study.merged else []
     taken = sorted(set(study.checkpoints) & {base, *ours})
     require(not taken, f"checkpoints: {', '.join(taken)} names a row of the study itself; choose another name")
     rows = dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}

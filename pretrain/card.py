@@ -1,4 +1,4 @@
-"""The model card that goes with an adapted checkpoint."""
+"""The model cards that go with adapted and merged checkpoints."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -34,5 +34,22 @@ Held-out text, the same masks at each measurement (loss in nats a masked token):
 Configuration:
 
 {settings}""",
+        "utf-8",
+    )
+
+
+def write_merged_card(folder: Path, base: Path, adapted: Path, share: float) -> None:
+    """Write `README.md` of a checkpoint that lies `share` of the way from `base` to `adapted`."""
+    (folder / "README.md").write_text(
+        f"""---
+library_name: transformers
+pipeline_tag: fill-mask
+---
+
+# Encoder between a base and its adaptation
+
+Its weights lie {share:g} of the way from `{base.name}` to `{adapted.name}`, which continued pretraining with Stackbert
+made of it. `manifest.json` beside this file holds the hashes of both.
+""",
         "utf-8",
     )

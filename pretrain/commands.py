@@ -6,7 +6,7 @@ from pathlib import Path
 from tyro.conf import OmitArgPrefixes, Positional
 
 from pretrain.bases import resolve_base
-from pretrain.config import BenchConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
+from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 
 
 def run(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig], out: Path) -> None:
@@ -45,6 +45,19 @@ def curves(runs: dict[str, Path], out: Path) -> None:
     from pretrain.curves import draw_runs
 
     print(draw_runs(runs, out))
+
+
+def merge(base: Positional[str], adapted: Positional[Path], config: OmitArgPrefixes[MergeConfig], out: Path) -> None:
+    """Make a checkpoint between a base and what pretraining made of it; keeps more of what the base was trained for.
+
+    Args:
+        base: Checkpoint that the pretraining began from: 'minilm', a folder or a hub id.
+        adapted: Output of 'pretrain run'.
+        out: Folder to write.
+    """
+    from pretrain.merge import merge_checkpoints
+
+    merge_checkpoints(resolve_base(base), adapted, out, config)
 
 
 def convert(base: Positional[str], out: Path) -> None:
@@ -101,6 +114,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain run": run,
     "pretrain transfer": transfer,
     "pretrain curves": curves,
+    "pretrain merge": merge,
     "pretrain convert": convert,
     "pretrain bench": bench,
     "pretrain plan": plan,

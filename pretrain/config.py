@@ -112,6 +112,17 @@ class PretrainConfig:
 
 
 @dataclass(frozen=True)
+class MergeConfig:
+    """Where between a base and its adapted checkpoint the merged one lies."""
+
+    share: float = 0.5
+    """Of the way from the base to the adapted checkpoint."""
+
+    def __post_init__(self) -> None:
+        require(0 < self.share < 1, f"share {self.share}: must be above 0 and below 1")
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """A model and the batches it is trained on, where no run is meant yet."""
 

@@ -4,7 +4,8 @@ import pytest
 
 from corpora.errors import StackbertError
 from finetune.config import CompareConfig, FinetuneConfig
-from pretrain.config import BenchConfig, PretrainConfig
+from finetune.study import Study
+from pretrain.config import BenchConfig, MergeConfig, PretrainConfig
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 
@@ -32,6 +33,9 @@ def test_cleaned_rows_and_budgets_for_parts_exclude_each_other():
         (PretrainConfig, "decay_share", 0.0),
         (BenchConfig, "steps", 0),
         (BenchConfig, "mask_rate", 1.0),
+        (MergeConfig, "share", 0.0),
+        (MergeConfig, "share", 1.0),
+        (Study, "merged", 1.0),
         (PretrainConfig, "batch_rows", 0),
         (PretrainConfig, "tokens", 0),
         (PretrainConfig, "mask_rate", 2.0),

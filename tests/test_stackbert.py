@@ -14,7 +14,7 @@ import stackbert
 from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from finetune.config import CompareConfig, FinetuneConfig, PredictConfig
 from finetune.study import Study
-from pretrain.config import BenchConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
+from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
 
 CONFIGS = {
@@ -32,6 +32,7 @@ CONFIGS = {
     "pretrain transfer": (PretrainConfig,),
     "pretrain bench": (BenchConfig,),
     "pretrain curves": (),
+    "pretrain merge": (MergeConfig,),
     "pretrain convert": (),
     "pretrain plan": (PretrainConfig, PretrainPlanConfig),
     "pretrain preflight": (PreflightConfig,),

@@ -117,6 +117,8 @@ def test_empty_file_is_the_default_study(tmp_path):
         ("[pretrain]\ntokens = 'many'\n", "pretrain.tokens: Input should be a valid integer"),
         ("[pretrain]\ntransfer = 'man'\n", "pretrain.transfer: Input should be 'mean', 'random' or 'similar'"),
         ("[corpora.x]\nsource = 'table'\n", "corpora.x: Value error, source 'table' needs path"),
+        ("merged = 0.5\n[pretrain]\nbase = 'random-tiny'\n", "merged: needs a base with weights"),
+        ("merged = 0.5\n[pretrain]\ntransfer = 'similar'\n", "merged: needs a base with weights"),
         ("labels = 3\n", "labels: Input should be a dictionary"),
         ("[labels\n", "not valid TOML"),
     ],
