@@ -35,12 +35,12 @@ def gain_panels(rows: Sequence[Row], gains: Sequence[dict[str, Any]], amount: st
         [[(point[amount], point[key][middle], point[key]) for point in gain["points"] if point[key]] for gain in gains]
         for key, middle in (("weighted_f1", "mean"), ("against_baseline", "difference"))
     )
-    panels = {"Weighted F1": scores, "Difference to the baseline": differences}
-    return [
-        _gain_panel(title, unit, [gain["name"] for gain in gains], places, lines, log)
-        for title, lines in panels.items()
-        if any(lines)
-    ]
+    names, amounts = [gain["name"] for gain in gains], [point[amount] for gain in gains for point in gain["points"]]
+    panels = [_gain_panel("Weighted F1", unit, names, places, scores, log)]
+    if any(differences):
+        zero = ([min(amounts), max(amounts)], [0, 0])
+        panels.append(_gain_panel("Difference to the baseline", unit, names, places, differences, log, zero))
+    return panels
 
 
 def cost_panels(rows: Sequence[Row]) -> list[Plot]:
@@ -78,15 +78,23 @@ def calibration_panel(rows: Sequence[Row]) -> list[Plot]:
 
 
 def _gain_panel(
-    title: str, unit: str, names: Sequence[str], places: Sequence[int], lines: Sequence[Sequence[Point]], log: bool
+    title: str,
+    unit: str,
+    names: Sequence[str],
+    places: Sequence[int],
+    lines: Sequence[Sequence[Point]],
+    log: bool,
+    dashed: tuple[list[int], list[int]] | None = None,
 ) -> Plot:
-    """One line a row through its points, each with its interval."""
+    """One line a row through its points, each with its interval; and one dashed, where it is given."""
     amounts = sorted({amount for points in lines for amount, _, _ in points})
 
     def draw(axes: Axes) -> None:
         if log:
             axes.set_xscale("log")
             axes.set_xticks(amounts)
+        if dashed:
+            axes.plot(*dashed, color="#8a8f98", linestyle="--", linewidth=1)
         for place, points in zip(places, lines, strict=True):
             if points:
                 _interval_line(axes, place, points)
