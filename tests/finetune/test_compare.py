@@ -117,9 +117,9 @@ def test_other_seeds_of_the_same_checkpoint_make_no_difference(labelled, tiny_ba
 def test_precision_of_the_earlier_comparison_is_kept_with_its_cells(tmp_path):
     (tmp_path / "earlier").mkdir()
     (tmp_path / "earlier" / "precision.json").write_text('"bfloat16"')
-    decided = _with_precision(FinetuneConfig(), tmp_path / "precision.json", str(tmp_path / "earlier"))
+    decided = _with_precision(FinetuneConfig(), tmp_path / "precision.json", [str(tmp_path / "earlier")])
     assert decided.precision == "bfloat16"
-    asked = _with_precision(FinetuneConfig(precision="float32"), tmp_path / "asked.json", str(tmp_path / "earlier"))
+    asked = _with_precision(FinetuneConfig(precision="float32"), tmp_path / "asked.json", [str(tmp_path / "earlier")])
     assert asked.precision == "float32"
 
 
