@@ -60,7 +60,7 @@ class EarlierCells:
         require(bool(found), f"{folder}: holds no finished cell to reuse; name the output of an earlier comparison")
         for root, path in found:
             summary = json.loads(path.read_text("utf-8"))
-            key, model = summary.get("key"), root / "models" / path.parent.parent.name
+            key, model = summary["key"], root / "models" / path.parent.parent.name
             has_model = summary["bundle"] and model.is_dir()
             if key not in self._cells or (has_model and key not in self._models):
                 self._cells[key] = path.parent

@@ -53,7 +53,7 @@ def _merge(base: Path, adapted: Path, folder: Path, share: float) -> dict[str, i
     }
     save_checkpoint(replace(end, weights=weights), adapted, folder)
     write_merged_card(folder, base, adapted, share)
-    print(f"{share:.0%} of the way from {base} to {adapted}")
+    print(f"{share:g} of the way from {base} to {adapted}")
     return {"weights": sum(array.size for array in weights.values())} | _tokens(adapted)
 
 

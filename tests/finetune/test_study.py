@@ -1,6 +1,7 @@
 """The study file: every setting can be given, and a wrong one is named."""
 
 import dataclasses
+import json
 import typing
 from pathlib import Path
 from types import UnionType
@@ -8,6 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
+from corpora.artifact import load_manifest
 from corpora.config import CorpusConfig, LabelConfig
 from corpora.errors import StackbertError
 from finetune.config import CompareConfig, FinetuneConfig
@@ -86,6 +88,52 @@ def test_rows_that_cannot_be_compared_are_refused_before_any_stage(settings, mes
     with pytest.raises(StackbertError, match=message):
         run_study(study)
     assert not (tmp_path / "out").exists()
+
+
+def test_study_compares_what_lies_between_the_base_and_each_adapted_checkpoint(tiny_base, tmp_path):
+    lines = ["title,tags"]
+    for number in range(300):
+        tag = ("c++", "mysql")[number % 2]
+        lines.append(f"how to sort the rows of table {number} and print list {number * 7} in {tag},{tag}")
+    (tmp_path / "posts.csv").write_text("\n".join(lines), "utf-8")
+    study = load(
+        tmp_path,
+        f"""
+out = '{tmp_path}/out'
+data = '{tmp_path}'
+merged = 0.25
+[corpora.posts]
+source = 'table'
+path = 'posts.csv'
+title_column = 'title'
+tags_column = 'tags'
+[labels]
+num_labels = 2
+[tokenizer]
+vocab_size = 90
+[encode]
+row_length = 16
+[pretrain]
+base = '{tiny_base}'
+steps = 1
+batch_rows = 2
+[compare]
+seeds = [0]
+tfidf = false
+word_vectors = false
+[compare.recipe]
+max_length = 16
+head_epochs = 1
+epochs = 1
+""",
+    )
+    run_study(study)
+    rows = json.loads((tmp_path / "out" / "comparison" / "comparison.json").read_text("utf-8"))["rows"]
+    adapted = [f"{tiny_base} adapted", f"{tiny_base} adapted, code-aware vocabulary"]
+    names = [str(tiny_base), *(f"{name}{end}" for name in adapted for end in ("", ", merged with the base"))]
+    assert [row["name"] for row in rows] == names
+    assert [row["adapted_tokens"] for row in rows] == [None, 32, 32, 32, 32]
+    assert load_manifest(tmp_path / "out" / "merged" / "code-aware-vocabulary").config == {"share": 0.25}
 
 
 def test_any_row_of_the_table_can_be_a_studys_baseline(tmp_path):
