@@ -64,6 +64,10 @@ class PretrainConfig:
     """Share of those that become a random token; the rest stay as they are."""
     whole_words: bool = False
     """Predict all tokens of a word or none (whole-word masking)."""
+    keep: float = 0.0
+    """Weight, beside the loss of guessing, of the distance between the encoder's vectors of a text and those that the
+    base has of it (pretrain/keeping.py); 10 suits a sentence encoder such as MiniLM. Steps take half as long again; 0:
+    the text vectors are left to change."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto takes bfloat16 where it is quicker. Weights stay float32."""
     seed: int = 0
@@ -87,7 +91,7 @@ class PretrainConfig:
     def __post_init__(self) -> None:
         for name in ("tokens", "batch_rows", "learning_rate", "clip_norm", "held_out_rows"):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
-        for name in ("steps", "epochs", "minutes", "rows_at_once", "steps_at_once", "exports", "spike_factor"):
+        for name in ("steps", "epochs", "minutes", "rows_at_once", "steps_at_once", "exports", "spike_factor", "keep"):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name)]
         require(len(budgets) <= 1, f"{' and '.join(budgets)}: give one budget")
@@ -170,6 +174,8 @@ class PreflightConfig(ModelConfig):
     """Rows in a step, over all chips."""
     rows_at_once: int = 0
     """Most rows that a chip takes through the model at once (gradient accumulation); 0: all its part."""
+    keep: bool = False
+    """The step of a run with 'keep': the base reads the batch too, in rows of its own tokens, half as long again."""
     find_batch: bool = False
     """Also find the largest batch that fits, by compiling a few more."""
     compiler_python: str = ""

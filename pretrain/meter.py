@@ -41,14 +41,16 @@ class Meter:
         left = (self._total - self._step) * self._batch_tokens / max(rate, 1e-9)
         means = StepFigures(*np.mean(self._figures, axis=0).tolist())
         padding, masked = 1 - means.tokens / self._batch_tokens, means.guessed / max(means.tokens, 1)
+        kept = f"  from the base {means.distance:.3f}" if means.distance else ""
         left_out = f"  {self._left_out:,} updates left out" if self._left_out else ""
         print(
-            f"step {self._step:,}/{self._total:,}  loss {means.loss:.3f}  {rate:,.0f} tokens/s  "
+            f"step {self._step:,}/{self._total:,}  loss {means.loss:.3f}{kept}  {rate:,.0f} tokens/s  "
             f"padding {padding:.1%}  masked {masked:.1%}{left_out}  {_duration(left)} left",
             file=sys.stderr,
         )
         last = self._figures[-1]
         curves = {"loss": last.loss, "accuracy": last.accuracy, "gradient_norm": last.gradient_norm}
+        curves |= {"distance": last.distance} if last.distance else {}
         curves |= {"learning_rate": last.learning_rate, "updates_left_out": self._left_out}
         for name, value in (curves | {"tokens_per_second": rate, "padding": padding, "masked": masked}).items():
             tf.summary.scalar(name, value, self._step)

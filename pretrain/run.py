@@ -23,12 +23,13 @@ from pretrain.checkpoint import save_checkpoint
 from pretrain.config import PretrainConfig
 from pretrain.device import choose_dtype
 from pretrain.encoder import Encoder
-from pretrain.masking import MaskedBatch, masker_of
+from pretrain.keeping import base_to_keep
+from pretrain.masking import masker_of
 from pretrain.meter import Meter
 from pretrain.origin import starting_checkpoint, tokenizer_of_base
 from pretrain.replicas import GONE, Replicas, said_gone
 from pretrain.state import STOPPED_EXIT_CODE, RunState, Stopped
-from pretrain.step import MlmStep, StepFigures, turns_of
+from pretrain.step import Batch, MlmStep, StepFigures, turns_of
 from pretrain.timing import WARM_UP_CALLS, step_seconds
 from tokenizer.reader import load_reader
 from tokenizer.rows import load_rows, tokenizer_of_rows
@@ -71,14 +72,20 @@ class Run:
         self._history: list[dict[str, float]] = self._state.memo.setdefault("history", [])
         accelerated = replicas.compiles_accelerated
         dtype = DTYPES[self._chosen("precision", lambda: DTYPES.index(choose_dtype(config.precision, accelerated)))]
+        base, reading = None, None
         with replicas.scope():
             encoder = Encoder(self.start.architecture, self.start.weights, dtype)
+            if config.keep:
+                kept, reading = base_to_keep(config.base, self._reader, self.has_new_vocabulary)
+                base = Encoder(kept.architecture, kept.weights, dtype)
+                self._notes.append(f"vectors of whole texts are kept near the base's: weight {config.keep:g}")
         masker = masker_of(self._reader, config)
-        self._batches = TrainingBatches(self.train_rows, masker, config.batch_rows, config.seed)
-        self.total_steps = self._chosen("steps", lambda: self._budget(encoder))
+        self._batches = TrainingBatches(self.train_rows, masker, config.batch_rows, config.seed, reading)
+        self.total_steps = self._chosen("steps", lambda: self._budget(encoder, base))
         with replicas.scope():
-            self._step = MlmStep(encoder, config, self.total_steps, self._embedding_steps(), replicas)
-        self._held_out = held_out_batches(self._held_out_rows, masker, config.batch_rows, config.held_out_rows)
+            self._step = MlmStep(encoder, config, self.total_steps, self._embedding_steps(), replicas, base)
+        held_out = self._held_out_rows
+        self._held_out = held_out_batches(held_out, masker, config.batch_rows, config.held_out_rows, reading)
         self._state.track(encoder=encoder, **self._step.optimizers)
         self._notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
         if replicas.count > 1:
@@ -162,11 +169,11 @@ class Run:
         self._state.memo[name] = known if known >= 0 else self._replicas.agree(choose())
         return int(self._state.memo[name])
 
-    def _budget(self, encoder: Encoder) -> int:
+    def _budget(self, encoder: Encoder, base: Encoder | None) -> int:
         """The number of steps that the configured budget allows."""
         config = self._config
         if config.minutes:
-            seconds = step_seconds(encoder, config, self._replicas, self._batches)
+            seconds = step_seconds(encoder, config, self._replicas, self._batches, base)
             encoder.assign(self.start.weights)
             return max(1, round(config.minutes * 60 / seconds))
         if config.epochs:
@@ -221,7 +228,7 @@ class Run:
     def _steps_at_once(self) -> int:
         return self._replicas.steps_at_once(self._config.steps_at_once)
 
-    def _train(self, batches: Iterator[MaskedBatch], step: int, count: int) -> list[StepFigures]:
+    def _train(self, batches: Iterator[Batch], step: int, count: int) -> list[StepFigures]:
         """Take `count` steps; raises TrainingError where one of them is not a number."""
         asked = self._state.asked_to_stop
         try:
@@ -242,7 +249,7 @@ class Run:
 
     def _evaluate(self, step: int) -> None:
         sums = np.sum([self._step.evaluate(batch) for batch in self._held_out], axis=0)
-        loss, accuracy = (float(part / sums[2]) for part in sums[:2])
+        loss, accuracy, distance = (float(part / sums[-1]) for part in sums[:-1])
         point = {
             "step": step,
             "tokens": step * self.batch_tokens,
@@ -251,8 +258,11 @@ class Run:
             "bits_per_byte": loss / math.log(2) * self._held_out_rows.tokens_per_byte,
         }
         measured = f"loss {loss:.3f}, accuracy {accuracy:.3f}, {point['bits_per_byte']:.3f} bits a byte"
+        if self._config.keep:
+            point["distance"] = distance
+            measured += f", {distance:.3f} from the base"
         self._say(f"held out at step {step:,}: {measured}")
-        for name in ("loss", "accuracy", "bits_per_byte"):
+        for name in [name for name in point if name not in ("step", "tokens")]:
             tf.summary.scalar(f"held_out_{name}", point[name], step)
         self._history.append(point)
         if self._folder:

@@ -55,9 +55,9 @@ def measure_starts(rows: Path, tokenizer: Path, config: PretrainConfig) -> Itera
                 step = MlmStep(Encoder(start.architecture, start.weights, dtype), config, 1, replicas=replicas)
         step.encoder.assign(start.weights)
         sums = np.sum([step.evaluate(batch) for batch in batches], axis=0)
-        loss = float(sums[0] / sums[2])
+        loss = float(sums[0] / sums[-1])
         bits = loss / math.log(2) * held_out.tokens_per_byte
-        yield Start(transfer, loss, float(sums[1] / sums[2]), bits, tuple(notes))
+        yield Start(transfer, loss, float(sums[1] / sums[-1]), bits, tuple(notes))
 
 
 def starts_table(starts: list[Start]) -> str:

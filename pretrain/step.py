@@ -1,6 +1,6 @@
 """One training step of the masked language model, and its held-out loss."""
 
-# B rows, T tokens, H hidden, M = B x P masked positions, K kinds of sums
+# B rows, T tokens, H hidden, P positions a row, M = B x P, K kinds of sums
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,11 +11,13 @@ import tensorflow as tf
 from corpora.errors import require
 from pretrain.config import PretrainConfig
 from pretrain.encoder import Encoder
+from pretrain.keeping import KeptBatch, distances_at
 from pretrain.masking import MaskedBatch
 from pretrain.optimizer import AdamW
 from pretrain.replicas import Replicas
 from pretrain.schedule import scheduled_rate
 
+Batch = MaskedBatch | KeptBatch
 EMBEDDING_PARTS = ("embeddings/word", "mlm/")  # what a new vocabulary leaves untrained: its table, and the head over it
 
 
@@ -26,6 +28,8 @@ class StepFigures(NamedTuple):
     """Mean over the positions to guess, nats."""
     accuracy: float
     """Right share of them."""
+    distance: float
+    """Mean over them of their text's distance to the base's vectors, as `distances_at` has it; 0 of a MaskedBatch."""
     gradient_norm: float
     """Before clipping."""
     guessed: float
@@ -42,6 +46,7 @@ class MlmStep:
 
     With `embedding_steps`, that many steps come first that train the word table and the MLM head alone, with an
     optimizer and a rise and fall of the rate of their own; then everything is trained for the steps that are left.
+    With KeptBatches, which need the frozen `base`, its text vectors are kept.
     """
 
     def __init__(
@@ -51,8 +56,10 @@ class MlmStep:
         total_steps: int,
         embedding_steps: int = 0,
         replicas: Replicas | None = None,
+        base: Encoder | None = None,
     ):
         self.encoder, self.embedding_steps, self._rows_at_once = encoder, embedding_steps, config.rows_at_once
+        self._base, self._keep = base, config.keep
         self.replicas = replicas or Replicas()
         self.variables = list(encoder.weights.values())
         parts = [variable for name, variable in encoder.weights.items() if name.startswith(EMBEDDING_PARTS)]
@@ -81,24 +88,22 @@ class MlmStep:
         """All that training changes."""
         return [*self.variables, *(part for optimizer in self.optimizers.values() for part in optimizer.state)]
 
-    def train(self, batch: MaskedBatch, step: int, stopping: bool = False) -> StepFigures:
+    def train(self, batch: Batch, step: int, stopping: bool = False) -> StepFigures:
         """Take step number `step` (from 0) on a batch, cut for the replicas where there are several."""
         return StepFigures(*self._phase(step).train(batch, tf.constant(float(stopping))).numpy().tolist())
 
-    def train_many(
-        self, batches: Iterator[MaskedBatch], step: int, count: int, stopping: bool = False
-    ) -> list[StepFigures]:
+    def train_many(self, batches: Iterator[Batch], step: int, count: int, stopping: bool = False) -> list[StepFigures]:
         """Take `count` steps from number `step` on in one call; they must not go beyond `window_end(step)`."""
         figures_NK = self._phase(step).train_many(batches, tf.constant(count), tf.constant(float(stopping)))
         return [StepFigures(*row) for row in figures_NK.numpy().tolist()]
 
-    def take(self, batches: Iterator[MaskedBatch], step: int, count: int, stopping: bool = False) -> list[StepFigures]:
+    def take(self, batches: Iterator[Batch], step: int, count: int, stopping: bool = False) -> list[StepFigures]:
         """Take `count` steps from number `step` on, in one call; they must not go beyond `window_end(step)`."""
         if count > 1:
             return self.train_many(batches, step, count, stopping)
         return [self.train(next(batches), step, stopping)]
 
-    def train_part(self, batch: MaskedBatch) -> tf.Tensor:
+    def train_part(self, batch: Batch) -> tf.Tensor:
         """The step that trains everything, as one replica takes it on its part: the graph that a device compiles."""
         return self.everything.replica_step(batch, tf.constant(0.0))
 
@@ -106,26 +111,39 @@ class MlmStep:
         """The step before which the steps from `step` on are all of one kind."""
         return self.embedding_steps if step < self.embedding_steps else total_steps
 
-    def evaluate(self, batch: MaskedBatch) -> tuple[float, float, float]:
-        """Sums over a whole batch's positions to guess: loss in nats, right guesses, positions."""
-        loss, correct, count = self._evaluate(self.replicas.parts(batch)).numpy().tolist()
-        return loss, correct, count
+    def evaluate(self, batch: Batch) -> tuple[float, float, float, float]:
+        """Sums over a whole batch's positions to guess: loss in nats, right guesses, distances, positions."""
+        loss, correct, distance, count = self._evaluate(self.replicas.parts(batch)).numpy().tolist()
+        return loss, correct, distance, count
 
-    def losses(self, batch: MaskedBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def losses(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """The same sums over one replica's part, as tensors."""
-        states_MH = self.encoder.hidden_at(batch.ids_BT, batch.segments_BT, batch.positions_BP)
         weights_M = tf.reshape(batch.weights_BP, [-1])
+        if isinstance(batch, KeptBatch):
+            assert self._base is not None
+            hidden_BTH = self.encoder.hidden(batch.ids_BT, batch.segments_BT)
+            distance = tf.reduce_sum(weights_M * distances_at(hidden_BTH, batch, self._base))
+            states_BPH = tf.gather(hidden_BTH, batch.positions_BP, batch_dims=1)
+            states_MH = tf.reshape(states_BPH, (-1, hidden_BTH.shape[-1]))
+        else:
+            distance = tf.constant(0.0)
+            states_MH = self.encoder.hidden_at(batch.ids_BT, batch.segments_BT, batch.positions_BP)
         loss, correct = self.encoder.mlm_loss(states_MH, tf.reshape(batch.targets_BP, [-1]), weights_M)
-        return loss, correct, tf.reduce_sum(weights_M)
+        return loss, correct, distance, tf.reduce_sum(weights_M)
 
-    def gradients(self, batch: MaskedBatch, variables: Sequence[tf.Variable]) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Gradients of the loss' sum in the order of `variables`, and the sums (K,): loss, right, guessed, tokens."""
+    def gradients(self, batch: Batch, variables: Sequence[tf.Variable]) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Gradients of the loss' sum, in the order of `variables`, and sums (K,).
+
+        The sums are loss, right guesses, distances to the base, guessed, tokens. A text's distance counts as often as
+        its tokens are guessed, so that sums over parts of a batch add up as the loss does.
+        """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            loss, correct, count = self.losses(batch)
-        gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
+            loss, correct, distance, count = self.losses(batch)
+            objective = loss + self._keep * distance
+        gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(objective, variables)]
         tokens = tf.reduce_sum(tf.cast(batch.segments_BT > 0, tf.float32))
-        return gradients, tf.stack([loss, correct, count, tokens])
+        return gradients, tf.stack([loss, correct, distance, count, tokens])
 
     @property
     def _phases(self) -> list["_Phase"]:
@@ -134,11 +152,11 @@ class MlmStep:
     def _phase(self, step: int) -> "_Phase":
         return self.embeddings if self.embeddings and step < self.embedding_steps else self.everything
 
-    def _shared_losses(self, batch: MaskedBatch) -> tf.Tensor:
+    def _shared_losses(self, batch: Batch) -> tf.Tensor:
         return self.replicas.run(self._summed_losses, batch)
 
-    def _summed_losses(self, part: MaskedBatch) -> tf.Tensor:
-        sums = summed_in_turns(lambda rows: [tf.stack(self.losses(rows))], part, self._rows_at_once, [(3,)])
+    def _summed_losses(self, part: Batch) -> tf.Tensor:
+        sums = summed_in_turns(lambda rows: [tf.stack(self.losses(rows))], part, self._rows_at_once, [(4,)])
         return self.replicas.sum(sums)[0]
 
 
@@ -155,10 +173,10 @@ class _Phase:
         if replicas.count > 1 and replicas.compiles_accelerated and not replicas.is_tpu:
             self._gradients = tf.function(self._accumulated, jit_compile=True, autograph=False)
 
-    def _shared(self, batch: MaskedBatch, stopping: tf.Tensor) -> tf.Tensor:
+    def _shared(self, batch: Batch, stopping: tf.Tensor) -> tf.Tensor:
         return self._step.replicas.run(self.replica_step, batch, stopping)
 
-    def _window(self, batches: Iterator[MaskedBatch], count: tf.Tensor, stopping: tf.Tensor) -> tf.Tensor:
+    def _window(self, batches: Iterator[Batch], count: tf.Tensor, stopping: tf.Tensor) -> tf.Tensor:
         figures = tf.TensorArray(tf.float32, count, element_shape=(len(StepFigures._fields),))
 
         def step(number: tf.Tensor, figures: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
@@ -169,35 +187,36 @@ class _Phase:
         _, figures = tf.while_loop(lambda number, _: number < count, step, (0, figures), parallel_iterations=1)
         return figures.stack()
 
-    def replica_step(self, batch: MaskedBatch, stopping: tf.Tensor) -> tf.Tensor:
+    def replica_step(self, batch: Batch, stopping: tf.Tensor) -> tf.Tensor:
         """The step on one replica's part of the batch; returns the StepFigures of the whole."""
         config, steps = self._config, self._num_steps
         gradients, sums_K = self._gradients(batch)
         *gradients, sums_K = self._step.replicas.sum([*gradients, tf.concat([sums_K, [stopping]], 0)])
-        loss, correct, guessed, tokens, stopping = tf.unstack(sums_K)
+        loss, correct, distance, guessed, tokens, stopping = tf.unstack(sums_K)
         warmup_steps = math.ceil(steps * config.warmup_share)
         rate = scheduled_rate(
             config.schedule, self.optimizer.steps, steps, warmup_steps, config.learning_rate, config.decay_share
         )
         divisor = tf.maximum(guessed, 1.0)
         norm = self.optimizer.apply(gradients, rate, divisor)
-        return tf.stack([loss / divisor, correct / divisor, norm, guessed, tokens, stopping, rate])
+        means = [loss / divisor, correct / divisor, distance / divisor]
+        return tf.stack([*means, norm, guessed, tokens, stopping, rate])
 
-    def _accumulated(self, batch: MaskedBatch) -> tuple[list[tf.Tensor], tf.Tensor]:
+    def _accumulated(self, batch: Batch) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Gradients and sums over a replica's part, taken in as many turns as its memory needs."""
 
-        def sums(rows: MaskedBatch) -> list[tf.Tensor]:
+        def sums(rows: Batch) -> list[tf.Tensor]:
             gradients, sums_K = self._step.gradients(rows, self._variables)
             return [*gradients, sums_K]
 
-        shapes = [*(variable.shape for variable in self._variables), (4,)]
+        shapes = [*(variable.shape for variable in self._variables), (5,)]
         *gradients, sums_K = summed_in_turns(sums, batch, self._config.rows_at_once, shapes)
         return gradients, sums_K
 
 
 def summed_in_turns(
-    function: Callable[[MaskedBatch], list[tf.Tensor]],
-    batch: MaskedBatch,
+    function: Callable[[Batch], list[tf.Tensor]],
+    batch: Batch,
     rows_at_once: int,
     shapes: Sequence[Sequence[int]],
 ) -> list[tf.Tensor]:
@@ -209,10 +228,10 @@ def summed_in_turns(
     turns = turns_of(rows, rows_at_once)
     if turns == 1:
         return function(batch)
-    cut = MaskedBatch(*(tf.reshape(part, (turns, rows // turns, *part.shape[1:])) for part in batch))
+    cut = type(batch)(*(tf.reshape(part, (turns, rows // turns, *part.shape[1:])) for part in batch))
 
     def turn(number: tf.Tensor, sums: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        more = function(MaskedBatch(*(part[number] for part in cut)))
+        more = function(type(batch)(*(part[number] for part in cut)))
         return number + 1, [a + b for a, b in zip(sums, more, strict=True)]
 
     start = (0, [tf.zeros(shape) for shape in shapes])

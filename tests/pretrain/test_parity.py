@@ -57,11 +57,11 @@ def our_gradients(
     step = MlmStep(encoder, PretrainConfig(), total_steps=1)
     gradients, sums = step.gradients(masked, list(encoder.weights.values()))
     found: dict[str, np.ndarray] = {}
-    ours = dict(zip(encoder.weights, [gradient / sums[2] for gradient in gradients], strict=True))
+    ours = dict(zip(encoder.weights, [gradient / sums[3] for gradient in gradients], strict=True))
     for name, theirs in hugging_face_names(checkpoint.architecture).items():
         parts = np.split(ours[name].numpy(), len(theirs), axis=-1)
         found |= {key: part.T if name.endswith("/kernel") else part for key, part in zip(theirs, parts, strict=True)}
-    return float(sums[0] / sums[2]), found
+    return float(sums[0] / sums[3]), found
 
 
 def packed(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
