@@ -3,6 +3,7 @@
 # N questions, L labels
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -152,6 +153,8 @@ class _Prepared:
         self._classifier.encoder.assign(self._classifier.checkpoint.weights)
         train, dev, test = (self._splits[name] for name in SPLITS)
         head = train_head(self._classifier, train, dev, test, place.seed)
+        best = min(head.epochs, key=lambda record: record["dev_loss"])
+        print(f"  seed {place.seed}: head alone, dev weighted F1 {best['dev_weighted_f1']:.3f}", file=sys.stderr)
         try:
             whole = self._whole.run(place.seed)
         except StackbertError as error:

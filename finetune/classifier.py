@@ -6,6 +6,7 @@
 import numpy as np
 import tensorflow as tf
 
+from corpora.progress import Progress
 from finetune.batches import TextBatch, batch_of_rows, inference_batches, slots_in_row
 from finetune.config import FinetuneConfig
 from finetune.head import Head
@@ -16,6 +17,7 @@ from pretrain.encoder import Encoder
 from tokenizer.reader import TextReader
 
 ROWS_PER_BATCH = 32  # of inference; enough to fill two cores
+LINE_SECONDS = 20.0  # between lines of progress; an epoch can take ten minutes
 
 
 class Classifier(tf.Module):
@@ -66,8 +68,11 @@ class Classifier(tf.Module):
         """Pooled vectors of all texts, (N, P) float32, in their order."""
         features_NP = np.zeros((len(sequences), self.pooled_dim), np.float32)
         rows = 1 if sum(map(len, sequences)) <= self.config.max_length else ROWS_PER_BATCH
+        progress, done = Progress("  texts read by the encoder", len(sequences), line_seconds=LINE_SECONDS), 0
         for batch, numbers in inference_batches(sequences, self.reader, self.config.max_length, rows):
             features_NP[numbers] = self._pooled(rows)(batch).numpy()
+            done += len(numbers)
+            progress.show(done)
         return features_NP
 
     def compile_features(self) -> None:

@@ -14,8 +14,9 @@ import tensorflow as tf
 
 from corpora.errors import StackbertError
 from corpora.labelled import Split
+from corpora.progress import Progress
 from finetune.batches import TextBatch, training_batches
-from finetune.classifier import Classifier
+from finetune.classifier import LINE_SECONDS, Classifier
 from finetune.config import FinetuneConfig
 from finetune.losses import label_loss, positive_weights
 from finetune.metrics import first_label_accuracy, tune_threshold, tune_thresholds
@@ -134,11 +135,14 @@ class WholeTraining:
         records: list[EpochRecord] = []
         for epoch in range(1, config.epochs + 1):
             losses: list[float] = []
+            steps = self._total_steps // config.epochs
+            progress = Progress(f"  epoch {epoch:>2}/{config.epochs}, steps", steps, line_seconds=LINE_SECONDS)
             for batch in _epoch_arguments(self._classifier, self._train, seed, epoch):
                 losses.append(float(self._step(*batch, key_2)))
                 if not math.isfinite(losses[-1]):
                     where = f"epoch {epoch}, step {len(losses)}"
                     raise StackbertError(f"{where}: the loss is {losses[-1]}; lower the recipe's learning_rate")
+                progress.show(len(losses))
             dev_NL = self._classifier.probabilities(self._dev.sequences)
             records.append(_record(epoch, float(np.mean(losses)), self._loss_of, self._dev.targets_NL, dev_NL))
             _print_epoch(records[-1], config.epochs, time.monotonic() - start)

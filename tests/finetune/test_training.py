@@ -1,5 +1,6 @@
 """Two-phase fine-tuning of a tiny checkpoint."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -124,6 +125,18 @@ def test_patience_stops_the_whole_model_early(tiny_base, recipe, splits):
     phase = WholeTraining(classifier, splits[0], worse, splits[2])
     phase._optimizer.apply = lambda gradients, rate: None  # a model that does not move never gets better
     assert len(phase.run(0).epochs) == 2
+
+
+def test_progress_is_said_within_an_epoch(classifier, splits, whole, capsys, monkeypatch):
+    monkeypatch.setattr("finetune.training.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("finetune.classifier.LINE_SECONDS", 0.0)
+    train_head(classifier, *splits, seed=0)
+    whole.run(0)
+    lines = capsys.readouterr().err.splitlines()
+    steps = math.ceil(len(splits[0].sequences) / classifier.config.batch_size)
+    assert f"  epoch  1/5, steps: {steps} of {steps}, 0.0 min left" in lines
+    dev = len(splits[1].sequences)
+    assert f"  texts read by the encoder: {dev} of {dev}, 0.0 min left" in lines
 
 
 def test_loss_that_is_not_a_number_is_an_error(classifier, splits, whole):
