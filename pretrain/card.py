@@ -8,10 +8,11 @@ from pretrain.config import PretrainConfig
 
 def write_card(folder: Path, config: PretrainConfig, notes: list[str], history: list[dict[str, float]]) -> None:
     """Write `README.md`: what the checkpoint is, from what it was made, and how well it guesses masked tokens."""
-    curve = "".join(
-        f"| {point['tokens']:,} | {point['loss']:.3f} | {point['accuracy']:.3f} | {point['bits_per_byte']:.3f} |\n"
-        for point in history
-    )
+    columns = {"loss": "loss", "accuracy": "accuracy", "bits_per_byte": "bits a byte"}
+    if config.keep:
+        columns["distance"] = "distance from the base"
+    points = ["".join(f" | {point[name]:.3f}" for name in columns) for point in history]
+    curve = "".join(f"| {point['tokens']:,}{of_it} |\n" for point, of_it in zip(history, points, strict=True))
     settings = "".join(f"- {name}: {value}\n" for name, value in asdict(config.recorded).items())
     made = "".join(f"- {note}\n" for note in notes)
     (folder / "README.md").write_text(
@@ -28,8 +29,8 @@ holds the hashes of everything that went in.
 {made}
 Held-out text, the same masks at each measurement (loss in nats a masked token):
 
-| tokens read | loss | accuracy | bits a byte |
-|---|---|---|---|
+| tokens read | {" | ".join(columns.values())} |
+|---|{"---|" * len(columns)}
 {curve}
 Configuration:
 

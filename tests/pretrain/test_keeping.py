@@ -224,7 +224,10 @@ def test_kept_vectors_stay_nearer_to_the_base(kept, other_base, small_rows, tmp_
     assert before == free_before
     assert after["distance"] < 0.7 * free_after["distance"]
     assert after["loss"] < before["loss"], "and it learns to guess"
-    assert "weight 20" in (kept / "README.md").read_text()
+    card = (kept / "README.md").read_text()
+    assert "weight 20" in card
+    assert "| tokens read | loss | accuracy | bits a byte | distance from the base |\n|---|---|---|---|---|\n" in card
+    assert f"{after['bits_per_byte']:.3f} | {after['distance']:.3f} |\n" in card
 
 
 def test_base_with_the_same_vocabulary_is_kept_near_too(same_base, small_rows, tmp_path):
