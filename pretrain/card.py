@@ -11,6 +11,7 @@ def write_card(folder: Path, config: PretrainConfig, notes: list[str], history: 
     columns = {"loss": "loss", "accuracy": "accuracy", "bits_per_byte": "bits a byte"}
     if config.keep:
         columns["distance"] = "distance from the base"
+    kept = "; distance: 1 - cosine, of each text's mean and first vector, added" if config.keep else ""
     points = ["".join(f" | {point[name]:.3f}" for name in columns) for point in history]
     curve = "".join(f"| {point['tokens']:,}{of_it} |\n" for point, of_it in zip(history, points, strict=True))
     settings = "".join(f"- {name}: {value}\n" for name, value in asdict(config.recorded).items())
@@ -27,7 +28,7 @@ Started from `{config.base}` and trained as a masked language model with Stackbe
 holds the hashes of everything that went in.
 
 {made}
-Held-out text, the same masks at each measurement (loss in nats a masked token):
+Held-out text, the same masks at each measurement (loss in nats a masked token{kept}):
 
 | tokens read | {" | ".join(columns.values())} |
 |---|{"---|" * len(columns)}

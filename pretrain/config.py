@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from corpora.errors import require
+from pretrain.bases import is_random
 
 Transfer = Literal["mean", "random", "similar"]
 Schedule = Literal["linear", "cosine", "wsd"]
@@ -65,9 +66,9 @@ class PretrainConfig:
     whole_words: bool = False
     """Predict all tokens of a word or none (whole-word masking)."""
     keep: float = 0.0
-    """Weight, beside the loss of guessing, of the distance between the encoder's vectors of a text and those that the
-    base has of it (pretrain/keeping.py); 10 suits a sentence encoder such as MiniLM. Steps take half as long again; 0:
-    the text vectors are left to change."""
+    """Weight of keeping each text's vectors (the mean of its tokens' states, and its first token's) near those of the
+    untouched base, which reads the same text unmasked; 10 suits a sentence encoder such as MiniLM. A step takes about
+    half as long again. 0: not kept."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Of matrix products; auto takes bfloat16 where it is quicker. Weights stay float32."""
     seed: int = 0
@@ -96,6 +97,8 @@ class PretrainConfig:
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name)]
         require(len(budgets) <= 1, f"{' and '.join(budgets)}: give one budget")
         require(not 0 < self.spike_factor <= 1, f"spike_factor {self.spike_factor}: must be above 1, or 0")
+        nothing = self.keep and is_random(self.base)
+        require(not nothing, f"keep {self.keep:g}: {self.base} is new, with nothing to keep; take a trained base, or 0")
         require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
         shares = self.mask_share + self.random_share
         require(
@@ -174,8 +177,9 @@ class PreflightConfig(ModelConfig):
     """Rows in a step, over all chips."""
     rows_at_once: int = 0
     """Most rows that a chip takes through the model at once (gradient accumulation); 0: all its part."""
-    keep: bool = False
-    """The step of a run with 'keep': the base reads the batch too, in rows of its own tokens, half as long again."""
+    base_row_length: int = 0
+    """Tokens in a row as the base reads it, in a run with 'keep': row_length, half as many again with a new
+    vocabulary. What the host does for it is not in the figures. 0: a run without."""
     find_batch: bool = False
     """Also find the largest batch that fits, by compiling a few more."""
     compiler_python: str = ""

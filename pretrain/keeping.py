@@ -9,17 +9,17 @@ the base's do: the cosine loss of DistilBERT (Sanh et al. 2019, arXiv 1910.01108
 
 import math
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from corpora.errors import require
-from pretrain.bases import is_random, resolve_base
+from pretrain.bases import resolve_base
 from pretrain.checkpoint import Checkpoint, load_checkpoint
 from pretrain.encoder import Encoder
 from pretrain.masking import MaskedBatch
+from pretrain.positions import with_positions
 from tokenizer.reader import TextReader, load_reader
 
 BASE_ROOM = 1.5  # tokens of the base for one of ours; a vocabulary of the domain's saves it a fifth
@@ -44,15 +44,16 @@ class KeptBatch(NamedTuple):
 class BaseReading:
     """How the base reads the texts of packed rows; without `readers` the rows are in its own tokens.
 
-    With another vocabulary a text is what its tokens spell: unknown tokens are gone from it, and what a normalizer took
-    away.
+    With another vocabulary a text is what its tokens spell. Unknown tokens are gone from it, as is what a normalizer
+    took away, and white space is where the tokenizer parts words: an uncased WordPiece base reads what it would read of
+    the text itself but for one token in a hundred, a cased or byte-level one less exactly.
     """
 
     readers: tuple[TextReader, TextReader] | None
     """The rows', and the base's."""
     most_tokens: int
     """That the base reads of one text."""
-    lock: threading.Lock
+    lock: threading.Lock = field(default_factory=threading.Lock)
     """Readers remember what they read; batches are made by several threads."""
 
     def row_length(self, tokens: int) -> int:
@@ -60,21 +61,27 @@ class BaseReading:
         return tokens if self.readers is None else base_row_length(tokens)
 
     def read(self, ids_BT: np.ndarray, segments_BT: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The base's ids and segments of the rows' texts, each (B, U) int32; what has no room in a row is cut."""
+        """The base's ids and segments of the rows' texts, each (B, U) int32.
+
+        The last text of a full row is cut, or left out where less than half of it has room.
+        """
         if self.readers is None:
             return ids_BT, segments_BT
         rows_reader, base_reader = self.readers
         bounds = [_texts_of(segments_T) for segments_T in segments_BT]
-        texts = [ids_T[start:end] for ids_T, row in zip(ids_BT, bounds, strict=True) for start, end in row]
+        texts = [ids_T[start:end] for ids_T, row in zip(ids_BT, bounds, strict=True) for start, end, _ in row]
+        spelled = rows_reader.tokenizer.decode_batch([text.tolist() for text in texts], skip_special_tokens=True)
         with self.lock:
-            spelled = rows_reader.tokenizer.decode_batch([text.tolist() for text in texts], skip_special_tokens=True)
             read = iter(base_reader.ids_for_classifier(spelled, self.most_tokens))
         shape = (len(ids_BT), self.row_length(ids_BT.shape[1]))
         base_ids_BU, base_segments_BU = np.full(shape, base_reader.padding_id, np.int32), np.zeros(shape, np.int32)
         for row, texts_of_row in enumerate(bounds):
             filled = 0
-            for number in range(1, len(texts_of_row) + 1):
-                ids = next(read)[: shape[1] - filled]
+            for _, _, number in texts_of_row:
+                whole = next(read)
+                ids = whole[: shape[1] - filled]
+                if 2 * len(ids) < len(whole):
+                    continue
                 base_ids_BU[row, filled : filled + len(ids)] = ids
                 base_segments_BU[row, filled : filled + len(ids)] = number
                 filled += len(ids)
@@ -96,26 +103,32 @@ def base_row_length(tokens: int) -> int:
     return math.ceil(tokens * BASE_ROOM / 8) * 8
 
 
-def base_to_keep(base: str, rows_reader: TextReader, has_new_vocabulary: bool) -> tuple[Checkpoint, BaseReading]:
-    """The base as it is, and how it reads rows of `rows_reader`'s tokens."""
-    require(not is_random(base), f"keep: {base} is new, with nothing to keep; take a trained base, or keep 0")
+def base_to_keep(
+    base: str, rows_reader: TextReader, row_length: int, has_new_vocabulary: bool
+) -> tuple[Checkpoint, BaseReading]:
+    """The base as it is, and how it reads rows of `row_length` of `rows_reader`'s tokens."""
     folder = resolve_base(base)
     checkpoint = load_checkpoint(folder)
     readers = (rows_reader, load_reader(folder)) if has_new_vocabulary else None
-    return checkpoint, BaseReading(readers, checkpoint.architecture.max_length, threading.Lock())
+    reading = BaseReading(readers, checkpoint.architecture.max_length)
+    # padding counts positions too, and rows of the same vocabulary may be longer than the base reads (extend_positions)
+    longest = max(reading.row_length(row_length), reading.most_tokens)
+    return with_positions(checkpoint, longest), reading
 
 
 def distances_at(hidden_BTH: tf.Tensor, batch: KeptBatch, base: Encoder) -> tf.Tensor:
     """How far the text of each position to guess is from the base's vectors of it, (M,) float32, from 0 to 4.
 
-    The sum over two vectors of a text, the mean of its states and its first token's, of 1 - cosine. `hidden_BTH` are
-    the encoder's states of the batch's masked texts. Gradients flow into them alone.
+    The sum over two vectors of a text, the mean of its states and its first token's, of 1 - cosine; 0 where the base's
+    row had no room for the text. `hidden_BTH` are the encoder's states of the batch's masked texts. Gradients flow into
+    them alone.
     """
     most_texts = hidden_BTH.shape[1] // LEAST_TOKENS
     vectors_KBSH = text_vectors(hidden_BTH, batch.segments_BT, most_texts)
     base_hidden_BUH = base.hidden(batch.base_ids_BU, batch.base_segments_BU)
     base_vectors_KBSH = tf.stop_gradient(text_vectors(base_hidden_BUH, batch.base_segments_BU, most_texts))
     distances_BS = tf.reduce_sum(1 - tf.reduce_sum(_unit(vectors_KBSH) * _unit(base_vectors_KBSH), -1), 0)
+    distances_BS = tf.where(tf.reduce_any(base_vectors_KBSH[0] != 0, -1), distances_BS, 0.0)
     texts_BP = tf.maximum(tf.gather(batch.segments_BT, batch.positions_BP, batch_dims=1) - 1, 0)
     return tf.reshape(tf.gather(distances_BS, texts_BP, batch_dims=1), [-1])
 
@@ -131,11 +144,12 @@ def text_vectors(hidden_BTH: tf.Tensor, segments_BT: tf.Tensor, most_texts: int)
     return tf.stack([means_BSH, first_BSH])
 
 
-def _texts_of(segments_T: np.ndarray) -> list[tuple[int, int]]:
-    """Where each text of a row begins and ends, padding left out."""
+def _texts_of(segments_T: np.ndarray) -> list[tuple[int, int, int]]:
+    """Where each text of a row begins and ends, and its number; padding is left out."""
     starts = np.flatnonzero(np.diff(segments_T, prepend=0)).tolist()
     ends = [*starts[1:], len(segments_T)]
-    return [(start, end) for start, end in zip(starts, ends, strict=True) if segments_T[start]]
+    numbers = segments_T[starts].tolist()
+    return [text for text in zip(starts, ends, numbers, strict=True) if text[2]]
 
 
 def _unit(vectors: tf.Tensor) -> tf.Tensor:

@@ -41,7 +41,7 @@ class Meter:
         left = (self._total - self._step) * self._batch_tokens / max(rate, 1e-9)
         means = StepFigures(*np.mean(self._figures, axis=0).tolist())
         padding, masked = 1 - means.tokens / self._batch_tokens, means.guessed / max(means.tokens, 1)
-        kept = f"  from the base {means.distance:.3f}" if means.distance else ""
+        kept = f"  from the base's vectors {means.distance:.3f}" if means.distance else ""
         left_out = f"  {self._left_out:,} updates left out" if self._left_out else ""
         print(
             f"step {self._step:,}/{self._total:,}  loss {means.loss:.3f}{kept}  {rate:,.0f} tokens/s  "

@@ -121,7 +121,7 @@ def _on_slice(
         batch_rows=config.batch_rows,
         mask_rate=config.mask_rate,
         rows_at_once=config.rows_at_once,
-        keep=bool(config.keep),
+        base_row_length=run.base_row_length,
         topology=topology,
         compiler_python=plan.compiler_python,
     )

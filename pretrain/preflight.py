@@ -18,7 +18,7 @@ from corpora.errors import StackbertError, require
 from pretrain import tpu_compiler
 from pretrain.config import PreflightConfig, PretrainConfig
 from pretrain.encoder import Encoder
-from pretrain.keeping import KeptBatch, base_row_length
+from pretrain.keeping import KeptBatch
 from pretrain.masking import MaskedBatch, Masker
 from pretrain.models import MASK_ID, SPECIAL_IDS, Model, named_model
 from pretrain.step import Batch, MlmStep, turns_of
@@ -164,15 +164,16 @@ def step_program(config: PreflightConfig, rows: int, model: Model) -> tuple[str,
     architecture, weights = model
     with tf.device("CPU:0"):
         encoder = Encoder(architecture, weights, tf.bfloat16)
-        training = PretrainConfig(mask_rate=config.mask_rate, rows_at_once=config.rows_at_once, keep=float(config.keep))
-        base = Encoder(architecture, weights, tf.bfloat16) if config.keep else None
+        keep = float(config.base_row_length > 0)
+        training = PretrainConfig(mask_rate=config.mask_rate, rows_at_once=config.rows_at_once, keep=keep)
+        base = Encoder(architecture, weights, tf.bfloat16) if config.base_row_length else None
         step = MlmStep(encoder, training, total_steps=1_000, base=base)
     places = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_places(config.row_length)
     ids = tf.TensorSpec((rows, config.row_length), tf.int32)
     chosen = tf.TensorSpec((rows, places), tf.int32)
     masked = MaskedBatch(ids, ids, chosen, chosen, tf.TensorSpec((rows, places), tf.float32))
-    base_ids = tf.TensorSpec((rows, base_row_length(config.row_length)), tf.int32)
-    batch: Batch = KeptBatch(*masked, base_ids, base_ids) if config.keep else masked
+    base_ids = tf.TensorSpec((rows, config.base_row_length), tf.int32)
+    batch: Batch = KeptBatch(*masked, base_ids, base_ids) if config.base_row_length else masked
     program = stablehlo(lambda *parts: step.train_part(type(batch)(*parts)), batch)
     return program, sum(int(variable.shape.num_elements()) for variable in encoder.weights.values())
 

@@ -76,9 +76,10 @@ class Run:
         with replicas.scope():
             encoder = Encoder(self.start.architecture, self.start.weights, dtype)
             if config.keep:
-                kept, reading = base_to_keep(config.base, self._reader, self.has_new_vocabulary)
+                kept, reading = base_to_keep(config.base, self._reader, row_length, self.has_new_vocabulary)
                 base = Encoder(kept.architecture, kept.weights, dtype)
-                self._notes.append(f"vectors of whole texts are kept near the base's: weight {config.keep:g}")
+                self._notes.append(f"text vectors are kept near the base's: weight {config.keep:g}")
+        self.base_row_length = reading.row_length(row_length) if reading else 0
         masker = masker_of(self._reader, config)
         self._batches = TrainingBatches(self.train_rows, masker, config.batch_rows, config.seed, reading)
         self.total_steps = self._chosen("steps", lambda: self._budget(encoder, base))
@@ -260,10 +261,11 @@ class Run:
         measured = f"loss {loss:.3f}, accuracy {accuracy:.3f}, {point['bits_per_byte']:.3f} bits a byte"
         if self._config.keep:
             point["distance"] = distance
-            measured += f", {distance:.3f} from the base"
+            measured += f", text vectors {distance:.3f} from the base's"
         self._say(f"held out at step {step:,}: {measured}")
-        for name in [name for name in point if name not in ("step", "tokens")]:
-            tf.summary.scalar(f"held_out_{name}", point[name], step)
+        for name, value in point.items():
+            if name not in ("step", "tokens"):
+                tf.summary.scalar(f"held_out_{name}", value, step)
         self._history.append(point)
         if self._folder:
             write_json(self._folder / "history.json", self._history)

@@ -19,7 +19,7 @@ def test_line_says_rate_padding_masked_share_and_updates_left_out(capsys):
     assert "from the base" not in line
     meter.add(4, [figures._replace(distance=0.25)], left_out=0)
     meter.report()
-    assert "loss 2.000  from the base 0.250" in capsys.readouterr().err
+    assert "loss 2.000  from the base's vectors 0.250" in capsys.readouterr().err
 
 
 def test_worker_that_does_not_report_is_silent(capsys):
