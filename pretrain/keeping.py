@@ -147,7 +147,7 @@ def text_vectors(hidden_BTH: tf.Tensor, segments_BT: tf.Tensor, most_texts: int)
 def _texts_of(segments_T: np.ndarray) -> list[tuple[int, int, int]]:
     """Where each text of a row begins and ends, and its number; padding is left out."""
     starts = np.flatnonzero(np.diff(segments_T, prepend=0)).tolist()
-    ends = [*starts[1:], len(segments_T)]
+    ends = [*starts, len(segments_T)][1:]
     numbers = segments_T[starts].tolist()
     return [text for text in zip(starts, ends, numbers, strict=True) if text[2]]
 
