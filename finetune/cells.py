@@ -23,7 +23,7 @@ from finetune.metrics import evaluate, tune_thresholds
 from finetune.model_card import write_model_card
 from finetune.plain_text import cleaned_split
 from finetune.rows import BASELINES, Row
-from finetune.training import EncodedSplit, Phase, WholeTraining, encode_split, train_head
+from finetune.training import EncodedSplit, Phase, WholeTraining, encode_split, kept_epoch, train_head
 from pretrain.bases import resolve_base
 from pretrain.checkpoint import Checkpoint, load_checkpoint
 from pretrain.transfer import check_vocabulary
@@ -153,8 +153,8 @@ class _Prepared:
         self._classifier.encoder.assign(self._classifier.checkpoint.weights)
         train, dev, test = (self._splits[name] for name in SPLITS)
         head = train_head(self._classifier, train, dev, test, place.seed)
-        best = min(head.epochs, key=lambda record: record["dev_loss"])
-        print(f"  seed {place.seed}: head alone, dev weighted F1 {best['dev_weighted_f1']:.3f}", file=sys.stderr)
+        figure = kept_epoch(head.epochs)["dev_weighted_f1"]
+        print(f"  seed {place.seed}: head alone, dev weighted F1 {figure:.3f}", file=sys.stderr)
         try:
             whole = self._whole.run(place.seed)
         except StackbertError as error:

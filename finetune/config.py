@@ -41,7 +41,10 @@ class FinetuneConfig:
     learning_rate: float = 1e-5
     """Peak rate of AdamW for the whole model; low, so that what pretraining taught is kept."""
     patience: int = 3
-    """Epochs of the whole model without a better dev loss after which it stops; the best weights are kept."""
+    """Epochs of the whole model without a better one on dev after which it stops; the best weights are kept."""
+    best_by: Literal["loss", "weighted_f1"] = "loss"
+    """Which epoch of the whole model is best on dev: of the lowest loss, or of the highest weighted F1, which can still
+    rise where a high learning_rate has begun to overfit."""
     batch_size: int = 32
     """Texts in a training step."""
     layer_decay: float = 1.0

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from corpora.drawing import COLOURS, MARKERS, Plot, draw_plot
-from finetune.results import kept_epoch
+from finetune.training import kept_epoch
 from pretrain.curves import curves_plot
 
 Row = dict[str, Any]
@@ -25,13 +25,15 @@ PHASES = {"head": "Head on the frozen encoder", "whole": "Fine-tuned whole"}
 def build_plots(comparison: dict[str, Any]) -> dict[str, list[Plot]]:
     """Return the panels of each figure by its name; a figure without data has none.
 
-    >>> build_plots({"rows": [], "pretraining": [], "data": {"labels": []}, "baseline": ""})
+    >>> empty = {"rows": [], "pretraining": [], "data": {"labels": []}, "baseline": "", "recipe": {"best_by": "loss"}}
+    >>> build_plots(empty)
     {'intervals': [], 'curves': [], 'pretraining': [], 'labels': []}
     """
     rows = comparison["rows"]
+    best_by = {"head": "loss", "whole": comparison["recipe"]["best_by"]}
     return {
         "intervals": [plot for phase in PHASES for plot in intervals_panel(rows, phase, comparison["baseline"])],
-        "curves": [plot for phase in PHASES for plot in curves_panel(rows, phase)],
+        "curves": [plot for phase in PHASES for plot in curves_panel(rows, phase, best_by[phase])],
         "pretraining": pretraining_panel(rows, comparison["pretraining"]),
         "labels": label_panels(rows),
     }
@@ -64,8 +66,11 @@ def intervals_panel(rows: Sequence[Row], phase: str, baseline: str) -> list[Plot
     return [draw_plot(draw, 1.1 + 0.52 * len(rows), f"Weighted F1, {PHASES[phase].lower()}: {'; '.join(words)}.")]
 
 
-def curves_panel(rows: Sequence[Row], phase: str) -> list[Plot]:
-    """Weighted F1 on the dev texts against epoch: a line a row, mean over its seeds, and a thin one for each seed."""
+def curves_panel(rows: Sequence[Row], phase: str, best_by: str) -> list[Plot]:
+    """Weighted F1 on the dev texts against epoch: a line a row, mean over its seeds, and a thin one for each seed.
+
+    A ring is at each seed's best epoch by `best_by`, as in FinetuneConfig.
+    """
     found = [(place, row["name"], mean_curve(row["curves"], phase)) for place, row in enumerate(rows)]
     found = [item for item in found if item[2]]
     if not found:
@@ -75,7 +80,7 @@ def curves_panel(rows: Sequence[Row], phase: str) -> list[Plot]:
         for place, _, points in found:
             _line(axes, place, points)
             for curve in rows[place]["curves"]:
-                _seed_line(axes, place, curve[phase])
+                _seed_line(axes, place, curve[phase], best_by)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set(title=PHASES[phase], xlabel="epoch", ylabel="weighted F1 on the dev texts")
 
@@ -167,12 +172,12 @@ def _line(axes: Axes, place: int, points: Sequence[tuple[float, float]]) -> None
     )
 
 
-def _seed_line(axes: Axes, place: int, epochs: Sequence[dict[str, float]]) -> None:
+def _seed_line(axes: Axes, place: int, epochs: Sequence[dict[str, float]], best_by: str) -> None:
     """One seed's epochs, with a ring at the one that was kept."""
     if not epochs:
         return
     colour = COLOURS[place % len(COLOURS)]
-    kept = kept_epoch(epochs)
+    kept = kept_epoch(epochs, best_by)
     points = [(epoch["epoch"], epoch["dev_weighted_f1"]) for epoch in epochs]
     axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.6)
     axes.plot(kept["epoch"], kept["dev_weighted_f1"], "o", color=colour, markerfacecolor="none", markersize=9)

@@ -12,11 +12,12 @@ import numpy as np
 
 from corpora.artifact import MANIFEST, load_manifest
 from finetune.cells import Cell, Task
-from finetune.config import CompareConfig
+from finetune.config import CompareConfig, FinetuneConfig
 from finetune.judgement import calibration, worst_errors
 from finetune.metrics import DEFINITIONS, per_label
 from finetune.rows import Row
 from finetune.significance import compare_weighted_f1, summarize
+from finetune.training import kept_epoch
 from pretrain.bases import resolve_base
 from tokenizer.reader import load_reader
 
@@ -38,7 +39,7 @@ def comparison_of(
     return {
         "title": config.title or "Comparison of encoders",
         "verdict": verdict(entries, config.baseline),
-        "warnings": [*warnings_of(entries, config.recipe.epochs), *_seen_before(task)],
+        "warnings": [*warnings_of(entries, config.recipe), *_seen_before(task)],
         "data": {
             "labels": task.labels,
             **{name: len(split.texts) for name, split in task.splits.items()},
@@ -58,17 +59,17 @@ def comparison_of(
     }
 
 
-def warnings_of(entries: Sequence[Mapping[str, Any]], most_epochs: int) -> list[str]:
+def warnings_of(entries: Sequence[Mapping[str, Any]], recipe: FinetuneConfig) -> list[str]:
     """What a reader must know beside the verdict.
 
-    Rows of which the last of the `most_epochs` was the best for some seed, and those that leave many texts, or labels,
-    without any prediction.
+    Rows of which the last epoch that the recipe allows was the best for some seed, and those that leave many texts, or
+    labels, without any prediction.
     """
     found = []
     rising = [
         entry["name"]
         for entry in entries
-        if any(kept_epoch(curve["whole"])["epoch"] == most_epochs for curve in entry["curves"])
+        if any(kept_epoch(curve["whole"], recipe.best_by)["epoch"] == recipe.epochs for curve in entry["curves"])
     ]
     if rising:
         found.append(f"Still gaining on dev in the last epoch, so that more may change the table: {', '.join(rising)}.")
@@ -130,11 +131,6 @@ def against(own: list[Cell], baseline: list[Cell], task: Task, config: CompareCo
         return None
     ours, theirs = ([(cell.test_NL, cell.thresholds_L) for cell in side] for side in (own, baseline))
     return compare_weighted_f1(task.splits["test"].targets, ours, theirs, config.resamples)
-
-
-def kept_epoch(epochs: Sequence[dict[str, float]]) -> dict[str, float]:
-    """The epoch whose weights a phase kept: the first with the lowest loss on dev."""
-    return min(epochs, key=lambda epoch: epoch["dev_loss"])
 
 
 def verdict(rows: list[dict[str, Any]], baseline: str) -> str:

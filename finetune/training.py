@@ -5,7 +5,7 @@
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,11 @@ from pretrain.randomness import stream
 from pretrain.schedule import scheduled_rate
 
 EpochRecord = dict[str, float]
+BEST_BY: dict[str, Callable[[EpochRecord], float]] = {
+    "loss": lambda record: record["dev_loss"],
+    "weighted_f1": lambda record: -record["dev_weighted_f1"],
+}
+"""Of FinetuneConfig.best_by: what is lowest at the best epoch."""
 LossOf = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -105,6 +110,11 @@ def train_head(classifier: Classifier, train: EncodedSplit, dev: EncodedSplit, t
     return Phase(dev_NL, test_NL, thresholds_L, records, time.monotonic() - start)
 
 
+def kept_epoch(epochs: Sequence[EpochRecord], best_by: str = "loss") -> EpochRecord:
+    """The epoch whose weights a phase kept: the first of the best on dev; the head's is always the best by loss."""
+    return min(epochs, key=BEST_BY[best_by])
+
+
 class WholeTraining:
     """Phase 2: encoder and head together at a low rate, from the head of phase 1, with early stopping on dev.
 
@@ -123,7 +133,7 @@ class WholeTraining:
         self._step = tf.function(self._train_step, jit_compile=whole_step_compiled(), autograph=False)
 
     def run(self, seed: int) -> Phase:
-        """Fine-tune with one seed; the weights of the epoch with the lowest dev loss stay in the classifier.
+        """Fine-tune with one seed; the weights of the best epoch on dev stay in the classifier.
 
         Raises StackbertError naming epoch and step where the loss is no longer a number.
         """
@@ -132,6 +142,7 @@ class WholeTraining:
         self._optimizer.reset()
         key_2 = stream(seed, "dropout")[:2]
         best = _Best(self._variables)
+        criterion = BEST_BY[config.best_by]
         records: list[EpochRecord] = []
         for epoch in range(1, config.epochs + 1):
             losses: list[float] = []
@@ -146,7 +157,7 @@ class WholeTraining:
             dev_NL = self._classifier.probabilities(self._dev.sequences)
             records.append(_record(epoch, float(np.mean(losses)), self._loss_of, self._dev.targets_NL, dev_NL))
             _print_epoch(records[-1], config.epochs, time.monotonic() - start)
-            best.offer(records[-1]["dev_loss"])
+            best.offer(criterion(records[-1]))
             if best.since >= config.patience:
                 break
         best.restore()
@@ -168,19 +179,19 @@ class WholeTraining:
 
 
 class _Best:
-    """A copy of the variables as they were when the dev loss was lowest."""
+    """A copy of the variables as they were at the best epoch: the one that was offered with the lowest value."""
 
     def __init__(self, variables: list[tf.Variable]):
         self._variables = variables
-        self._loss = math.inf
+        self._lowest = math.inf
         self._values = [variable.numpy() for variable in variables]
         self.since = 0
         """Epochs since then."""
 
-    def offer(self, loss: float) -> None:
+    def offer(self, value: float) -> None:
         self.since += 1
-        if loss < self._loss:
-            self._loss, self.since = loss, 0
+        if value < self._lowest:
+            self._lowest, self.since = value, 0
             self._values = [variable.numpy() for variable in self._variables]
 
     def restore(self) -> None:

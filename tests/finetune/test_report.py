@@ -79,7 +79,7 @@ def made_up() -> dict[str, Any]:
         "title": "Tags of questions",
         "verdict": "adapted is better than generic: +1.2 points.",
         "data": {"labels": ["c++", "python"], "train": 40_000, "dev": 5_000, "test": 10_000, "labels_per_text": 1.27},
-        "recipe": {"head_epochs": 50, "learning_rate": 1e-5},
+        "recipe": {"best_by": "loss", "head_epochs": 50, "learning_rate": 1e-5},
         "seeds": [1, 2],
         "baseline": "generic",
         "rows": [linear_row("TF-IDF"), encoder_row("generic", 0.78, None), encoder_row("adapted", 0.792, better)],
@@ -125,7 +125,13 @@ def made_up() -> dict[str, Any]:
 def with_text(text: str) -> dict[str, Any]:
     """The same comparison with `text` wherever text can come from outside."""
     comparison = made_up()
-    comparison |= {"title": text, "verdict": text, "baseline": text, "recipe": {text: text}, "made_from": {text: text}}
+    comparison |= {
+        "title": text,
+        "verdict": text,
+        "baseline": text,
+        "recipe": {text: text, "best_by": "loss"},
+        "made_from": {text: text},
+    }
     comparison |= {"settings": {text: text}, "versions": {text: text}}
     comparison["data"]["labels"][0] = text
     comparison["definitions"] = {text: text}

@@ -1,5 +1,6 @@
 """What is said of the rows of a comparison."""
 
+from finetune.config import FinetuneConfig
 from finetune.results import verdict, warnings_of
 
 
@@ -65,11 +66,11 @@ def test_rows_cut_short_or_without_labels_are_warned_of():
         "metrics": {"without_label": {"mean": 0.6}},
         "per_label": [{"label": "a", "support": 3, "recall": 0.0}, {"label": "b", "support": 0, "recall": 0.0}],
     }
-    assert warnings_of([entry], 2) == [
+    assert warnings_of([entry], FinetuneConfig(epochs=2)) == [
         "Still gaining on dev in the last epoch, so that more may change the table: shy.",
         "shy gives no label at all to 60 % of the test texts.",
         "shy is never right about 1 of the labels: a.",
     ]
-    assert len(warnings_of([entry], 3)) == 2, "it stopped before the most there may be"
+    assert len(warnings_of([entry], FinetuneConfig(epochs=3))) == 2, "it stopped before the most there may be"
     bold = entry | {"curves": [], "metrics": {"without_label": {"mean": 0.1}}, "per_label": []}
-    assert warnings_of([bold], 2) == []
+    assert warnings_of([bold], FinetuneConfig(epochs=2)) == []

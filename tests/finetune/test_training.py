@@ -10,7 +10,7 @@ import tensorflow as tf
 from corpora.errors import StackbertError
 from finetune.classifier import Classifier
 from finetune.metrics import evaluate
-from finetune.training import EncodedSplit, WholeTraining, encode_split, train_head
+from finetune.training import EncodedSplit, WholeTraining, encode_split, kept_epoch, train_head
 from pretrain.checkpoint import load_checkpoint
 from tests.finetune.questions import LABELS, load_splits
 from tokenizer.reader import load_reader
@@ -115,6 +115,24 @@ def test_pooling_reads_the_states_of_the_texts_own_tokens(pooling, classifier, s
     parts = {"cls": hidden_TH[0], "mean": hidden_TH.mean(0)}
     expected = np.concatenate([parts[name] for name in pooling.split("+")])
     np.testing.assert_allclose(pooled.features(splits[0].sequences)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("best_by", "kept"), [("loss", 0), ("weighted_f1", -1)])
+def test_epoch_is_best_by_what_the_recipe_asks_for(best_by, kept, classifier, splits, whole, monkeypatch):
+    seen = []
+
+    def record(epoch, train_loss, loss_of, targets_NL, dev_NL):
+        seen.append(dev_NL)
+        return {"epoch": epoch, "train_loss": 0.0, "dev_loss": epoch, "dev_weighted_f1": epoch / 10}
+
+    monkeypatch.setattr("finetune.training._record", record)
+    monkeypatch.setattr(classifier, "config", replace(classifier.config, best_by=best_by, patience=9))
+    classifier.head.reset(0)
+    phase = whole.run(0)
+    assert len(seen) == 5
+    assert not np.allclose(seen[0], seen[-1])
+    np.testing.assert_allclose(phase.dev_NL, seen[kept], atol=1e-6)
+    assert kept_epoch(phase.epochs, best_by) == phase.epochs[kept]
 
 
 def test_patience_stops_the_whole_model_early(tiny_base, recipe, splits):
