@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from corpora.errors import StackbertError
+from stackbert.core.errors import StackbertError
 
 
 @dataclass(frozen=True)

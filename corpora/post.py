@@ -1,5 +1,6 @@
 """A post, and its Parquet shards: what every source becomes and every later stage reads."""
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -9,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpora.artifact import require_artifact
-from corpora.errors import StackbertError
+from stackbert.core.artifact import require_artifact
+from stackbert.core.errors import StackbertError
 
 PRETRAINING = "pretraining"
 """Folder of a labelled set with the posts that are kept apart from it."""
@@ -129,3 +130,11 @@ def shards(folder: Path) -> list[Path]:
 def _groups(posts: Iterator[Post]) -> Iterator[list[Post]]:
     while group := list(itertools.islice(posts, POSTS_PER_GROUP)):
         yield group
+
+
+def is_in_share(post_id: str, share: float, purpose: str) -> bool:
+    """Whether a post is among the `share` for `purpose`; depends on its id alone."""
+    if share >= 1:
+        return True
+    digest = hashlib.blake2b(post_id.encode(), digest_size=8, person=purpose.encode()).digest()
+    return int.from_bytes(digest, "big") < share * 2**64

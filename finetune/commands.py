@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from corpora.errors import require
 from finetune.config import CompareConfig, PredictConfig
+from stackbert.core.errors import require
 
 
 def compare(
@@ -19,7 +19,7 @@ def compare(
         checkpoints: Names and checkpoints in turn: generic minilm adapted out/adapted.
         out: Folder to write.
     """
-    from finetune.compare import compare as fine_tune_and_compare
+    from finetune.compare.compare import compare as fine_tune_and_compare
 
     names = [name for name, _ in checkpoints]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -34,7 +34,7 @@ def predict(model: Positional[Path], config: OmitArgPrefixes[PredictConfig], tex
         model: A fine-tuned classifier: a folder in a comparison's 'models'.
         text: The text; '-' reads one from standard input.
     """
-    from finetune.predict import predict as label_texts
+    from finetune.deploy.predict import predict as label_texts
 
     for line in label_texts(model, text, config):
         print(line, flush=True)
@@ -48,7 +48,7 @@ def serve(model: Positional[Path], host: str = "127.0.0.1", port: int = 8017) ->
         host: Address to listen on; 0.0.0.0 lets others on the network in.
         port: Port to listen on; 0 takes a free one.
     """
-    from finetune.serve import serve as open_page
+    from finetune.deploy.serve import serve as open_page
 
     open_page(model, host, port)
 
@@ -60,7 +60,7 @@ def export(model: Positional[Path], out: Path) -> None:
         model: A fine-tuned classifier: a folder in a comparison's 'models'.
         out: Folder to write.
     """
-    from finetune.export import export_onnx
+    from finetune.deploy.export import export_onnx
 
     export_onnx(model, out)
 
@@ -73,7 +73,7 @@ def push(model: Positional[Path], repository: Positional[str], private: bool = F
         repository: Its name there: owner/name; made where it is not there yet.
         private: Make it one that others cannot see.
     """
-    from finetune.push import push as upload
+    from finetune.deploy.push import push as upload
 
     print(upload(model, repository, private))
 

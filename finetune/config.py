@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from corpora.errors import require
+from stackbert.core.errors import require
 
 RUN_FIELDS = ("reuse",)
 """Of CompareConfig: where a comparison finds work that is done; the result does not depend on it."""

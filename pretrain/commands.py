@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from pretrain.bases import resolve_base
 from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
+from stackbert.core.checkpoints import resolve_base
 
 
 def run(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig], out: Path) -> None:
@@ -17,7 +17,7 @@ def run(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefi
         tokenizer: The tokenizer that the rows were encoded with.
         out: Folder to write.
     """
-    from pretrain.training import pretrain
+    from pretrain.run import pretrain
 
     pretrain(rows, resolve_base(tokenizer), out, config)
 
@@ -29,7 +29,7 @@ def transfer(rows: Positional[Path], tokenizer: Positional[str], config: OmitArg
         rows: Output of 'tokenizer encode'.
         tokenizer: The tokenizer that the rows were encoded with.
     """
-    from pretrain.starts import measure_starts, starts_table
+    from pretrain.measure.compare_starts import measure_starts, starts_table
 
     starts = list(measure_starts(rows, resolve_base(tokenizer), config))
     print("\n".join(dict.fromkeys(note for start in starts for note in start.notes)), starts_table(starts), sep="\n\n")
@@ -42,7 +42,7 @@ def curves(runs: dict[str, Path], out: Path) -> None:
         runs: Names and outputs of 'pretrain run' in turn: mean out/mean random out/random.
         out: SVG file to write.
     """
-    from pretrain.curves import draw_runs
+    from pretrain.train.curves import draw_runs
 
     print(draw_runs(runs, out))
 
@@ -78,7 +78,7 @@ def bench(config: OmitArgPrefixes[BenchConfig], rows: Path | None = None) -> Non
     Args:
         rows: Output of 'tokenizer encode' to read; without it, made-up rows without padding.
     """
-    from pretrain.bench import run_bench
+    from pretrain.measure.bench import run_bench
 
     print(run_bench(config, rows))
 
@@ -95,14 +95,14 @@ def plan(
         rows: Output of 'tokenizer encode', of all the text or of a sample of it.
         tokenizer: The tokenizer that the rows were encoded with.
     """
-    from pretrain.plan import plan_pretraining
+    from pretrain.measure.plan import plan_pretraining
 
     print(plan_pretraining(rows, resolve_base(tokenizer), config, plan))
 
 
 def preflight(config: OmitArgPrefixes[PreflightConfig]) -> None:
     """Compile the training step for a TPU slice that is not here: whether it fits, and how fast it can be at best."""
-    from pretrain.preflight import largest_batch, preflight
+    from pretrain.measure.preflight import largest_batch, preflight
 
     result = preflight(config)
     print(result, flush=True)

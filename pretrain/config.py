@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from corpora.errors import require
-from pretrain.bases import is_random
+from stackbert.core.checkpoints import is_random
+from stackbert.core.errors import require
 
 Transfer = Literal["mean", "random", "similar"]
 Schedule = Literal["linear", "cosine", "wsd"]

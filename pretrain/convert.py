@@ -6,10 +6,10 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
-from corpora.artifact import Manifest, build_artifact
-from pretrain.bases import from_hub
-from pretrain.checkpoint import PYTORCH_FILE, WEIGHTS_FILE, CheckpointError, Weights, load_checkpoint
-from tokenizer.reader import TOKENIZER_FILES
+from pretrain.model.checkpoint import PYTORCH_FILE, WEIGHTS_FILE, CheckpointError, Weights, load_checkpoint
+from stackbert.core.artifact import Manifest, build_artifact
+from stackbert.core.checkpoints import from_hub
+from tokenizer.encoding.reader import TOKENIZER_FILES
 
 
 def convert_checkpoint(base: str, out: Path) -> Manifest:

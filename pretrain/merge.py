@@ -3,15 +3,14 @@
 from dataclasses import fields, replace
 from pathlib import Path
 
-from corpora.artifact import MANIFEST, Manifest, build_artifact, identify, load_manifest, require_artifact
-from corpora.errors import StackbertError
-from pretrain.card import write_merged_card
-from pretrain.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from pretrain.config import MergeConfig
-from pretrain.positions import with_positions
-from pretrain.training import STAGE as RUN_STAGE
-from pretrain.transfer import transfer_vocabulary
-from tokenizer.reader import load_reader
+from pretrain.init.transfer import transfer_vocabulary
+from pretrain.model.card import write_merged_card
+from pretrain.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint, with_positions
+from pretrain.run import STAGE as RUN_STAGE
+from stackbert.core.artifact import MANIFEST, Manifest, build_artifact, identify, load_manifest, require_artifact
+from stackbert.core.errors import StackbertError
+from tokenizer.encoding.reader import load_reader
 
 STAGE = "pretrain merge"
 

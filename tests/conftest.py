@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from corpora.artifact import build_artifact
 from corpora.post import Post, write_posts
-from pretrain.checkpoint import save_checkpoint
+from pretrain.model.checkpoint import save_checkpoint
+from stackbert.core.artifact import build_artifact
 from tests.disks import small_disk
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.config import EncodeConfig, TokenizerConfig
-from tokenizer.rows import encode_rows
-from tokenizer.vocabulary import train_tokenizer
+from tokenizer.encoding.encode import encode_rows
+from tokenizer.vocabulary.train import train_tokenizer
 
 WORDS = "connect mysql from node.js to a list in c++ or sort the rows of table with numpy and print them".split()
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from corpora.errors import require
+from stackbert.core.errors import require
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpora.dump import dump_lines
+from corpora.sources.dump import dump_lines
 
 _ID = re.compile(rb' (Id|ParentId)="([0-9]+)"')
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
+from corpora.build.steps import clean_post
+from corpora.cleaning.filters import chosen_filters
 from corpora.config import CorpusConfig
-from corpora.filters import chosen_filters
 from corpora.post import SCHEMA, Post
-from corpora.source import Dropped, Outcome, Source, Stream
-from corpora.steps import clean_post
+from corpora.sources.source import Dropped, Outcome, Source, Stream
 
 Made = Post | Dropped
 

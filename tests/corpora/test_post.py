@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import corpora.post
-from corpora.errors import StackbertError
 from corpora.post import Post, read_posts, write_posts
+from stackbert.core.errors import StackbertError
 
 POSTS = [
     Post(str(number), "question", "Title", f"Text {number} \U0001f600", ("a", "b"), score=-number)

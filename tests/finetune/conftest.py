@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from finetune.config import CompareConfig, FinetuneConfig
-from pretrain.checkpoint import save_checkpoint
+from pretrain.model.checkpoint import save_checkpoint
 from tests.finetune.questions import write_labelled
 from tests.pretrain.tiny import tiny_checkpoint
 

@@ -20,13 +20,13 @@ from pathlib import Path
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
-from corpora.labelled import Split, load_labelled
-from finetune.cells import load_for
-from finetune.classifier import Classifier
+from corpora.labels.labelled_set import Split, load_labelled
+from finetune.classifier.classifier import Classifier
+from finetune.classifier.training import EncodedSplit, WholeTraining, encode_split, train_head
+from finetune.compare.trials import load_for
 from finetune.config import FinetuneConfig
-from finetune.training import EncodedSplit, WholeTraining, encode_split, train_head
-from pretrain.allocator import keep_freed_memory
-from pretrain.bases import resolve_base
+from stackbert.core.checkpoints import resolve_base
+from stackbert.core.process import keep_freed_memory
 
 FEW = 1  # dev and test texts: what is timed is the training
 TRAINER = """

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from corpora.artifact import build_artifact
-from corpora.labelled import Split, load_labelled
+from corpora.labels.labelled_set import Split, load_labelled
+from stackbert.core.artifact import build_artifact
 
 WITHOUT_BASELINES = {"tfidf": False, "word_vectors": False}
 LABELS = ("mysql", "numpy", "node.js")

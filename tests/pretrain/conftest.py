@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pretrain.training import pretrain
+from pretrain.run import pretrain
 from tests.pretrain.runs import config
 
 

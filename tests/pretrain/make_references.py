@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pretrain.bases import resolve_base
-from pretrain.checkpoint import save_checkpoint
+from pretrain.model.checkpoint import save_checkpoint
+from stackbert.core.checkpoints import resolve_base
 from tests.pretrain.tiny import CONFIGS, padded_batch, tiny_checkpoint
 
 REFERENCES = Path(__file__).parent / "references"

@@ -21,12 +21,14 @@ from pathlib import Path
 import tyro
 
 from corpora.post import count_posts, pretraining_posts, read_posts
-from pretrain.bases import resolve_base
+from stackbert.core.checkpoints import resolve_base
+from tests.paths import SHARED
 from tokenizer.config import EncodeConfig
-from tokenizer.reader import load_reader
-from tokenizer.rows import encode_rows, load_rows
+from tokenizer.encoding.encode import encode_rows
+from tokenizer.encoding.packed_rows import load_rows
+from tokenizer.encoding.reader import load_reader
 
-BENCH = Path(__file__).parents[3] / "shared" / "bench"
+BENCH = SHARED / "bench"
 STEPS = 10
 SAMPLE = 5_000  # posts, of which the bytes in a row are told
 FILLED = {"stackbert": "packed", "PyTorch": "cut", "transformers TF": "cut", "keras-hub": "padded"}

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pretrain.config import PretrainConfig
-from pretrain.state import RunState
+from pretrain.train.state import RunState
+from tests.paths import ROOT
 
 STEPS = 24
 
@@ -63,7 +64,7 @@ RUN = """
 import json, sys
 from pathlib import Path
 from pretrain.config import PretrainConfig
-from pretrain.training import pretrain
+from pretrain.run import pretrain
 rows, tokenizer, out, config = sys.argv[1:]
 pretrain(Path(rows), Path(tokenizer), Path(out), PretrainConfig(**json.loads(config)))
 """
@@ -72,7 +73,7 @@ pretrain(Path(rows), Path(tokenizer), Path(out), PretrainConfig(**json.loads(con
 def run_and_signal(rows: Path, out: Path, settings: dict, asked: int, after: str) -> int:
     """Pretrain in a process of its own, send it a signal as soon as a state numbered `after` or a file is there."""
     command = [sys.executable, "-c", RUN, rows / "rows", rows / "tokenizer", out, json.dumps(settings)]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(list(map(str, command)), env=environment, stdout=subprocess.DEVNULL)
     partial, deadline = out.with_name(out.name + ".partial"), time.monotonic() + 120
     while not (partial / after).exists() and process.poll() is None and time.monotonic() < deadline:

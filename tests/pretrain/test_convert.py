@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from corpora.artifact import load_manifest
-from pretrain.checkpoint import PYTORCH_FILE, CheckpointError, hugging_face_tensors, load_checkpoint
 from pretrain.convert import convert_checkpoint
+from pretrain.model.checkpoint import PYTORCH_FILE, CheckpointError, hugging_face_tensors, load_checkpoint
+from stackbert.core.artifact import load_manifest
 from tests.pretrain.tiny import tiny_checkpoint
 
 

@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from corpora.artifact import load_manifest
-from corpora.errors import StackbertError
-from pretrain.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint
 from pretrain.config import MergeConfig, PretrainConfig
+from pretrain.init.transfer import transfer_vocabulary
 from pretrain.merge import merge_checkpoints
-from pretrain.positions import with_positions
-from pretrain.training import pretrain
-from pretrain.transfer import transfer_vocabulary
+from pretrain.model.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint, with_positions
+from pretrain.run import pretrain
+from stackbert.core.artifact import load_manifest
+from stackbert.core.errors import StackbertError
 from tokenizer.config import EncodeConfig, TokenizerConfig
-from tokenizer.reader import load_reader
-from tokenizer.rows import encode_rows
-from tokenizer.vocabulary import train_tokenizer
+from tokenizer.encoding.encode import encode_rows
+from tokenizer.encoding.reader import load_reader
+from tokenizer.vocabulary.train import train_tokenizer
 
 QUARTER = MergeConfig(share=0.25)
 RUN = PretrainConfig(steps=1, batch_rows=2, evaluations=0, held_out_rows=2, extend_positions=True, precision="float32")

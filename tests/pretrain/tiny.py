@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.architecture import read_architecture, weight_shapes
-from pretrain.checkpoint import Checkpoint
+from pretrain.model.architecture import read_architecture, weight_shapes
+from pretrain.model.checkpoint import Checkpoint
 
 VOCAB_SIZE, HIDDEN_DIM, LAYERS, HEADS, INNER_DIM, POSITIONS = 48, 24, 2, 3, 32, 20
 

@@ -1,0 +1,1 @@
+"""The build: read, clean and de-duplicate in parts, in parallel."""

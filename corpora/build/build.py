@@ -1,0 +1,167 @@
+"""Stage 'corpora build': a source in; clean posts without duplicates out."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from corpora.balance import Balance
+from corpora.build.exact_duplicates import FindRepeats, range_count
+from corpora.build.executor import Engine
+from corpora.build.part import COUNTS, DROPPED, REJECTED, part_folder
+from corpora.build.shard import COUNTS_FILE, WriteShard
+from corpora.build.steps import SpreadStream, Work, part_steps
+from corpora.config import CorpusConfig
+from corpora.sources.dump import dump_source
+from corpora.sources.folders import folder_source
+from corpora.sources.packages import packages_source
+from corpora.sources.post_links import load_links, save_links
+from corpora.sources.source import BAD_ROW, Source, Stream
+from corpora.sources.tables import HUB, table_source
+from corpora.sources.tag_synonyms import load_synonyms
+from stackbert.core.artifact import SCRATCH, Manifest, build_artifact
+from stackbert.core.errors import StackbertError
+
+STAGE = "corpora build"
+LISTED = 3  # rows set aside that an error shows
+
+
+def build_corpus(out: Path, config: CorpusConfig, data: Path = Path(".")) -> Manifest:
+    """Read, clean and filter the posts of `config.source` into the folder `out`; a relative path is below `data`.
+
+    Stopped at any instant, the same call goes on with the parts that are not finished. Rows that cannot be read are
+    listed in rejected.jsonl with place and reason. Raises StackbertError where the source is missing, holds no post, or
+    has more unreadable rows than config.max_rejected_share.
+    """
+    source = open_source(config, data)
+    names = ("tag_synonyms", "post_links", "held_out")
+    lists = {name: data / getattr(config, name) for name in names if getattr(config, name)}
+    return build_artifact(
+        out,
+        STAGE,
+        config.recorded,
+        {**source.inputs, **lists},
+        lambda folder: _Build(folder, source, config, lists).run(),
+        resumable=True,
+    )
+
+
+def open_source(config: CorpusConfig, data: Path) -> Source:
+    """The configured source, not yet read."""
+    if config.source == "packages":
+        return packages_source(config)
+    path = data / config.path
+    if not config.path.startswith(HUB) and not path.exists():
+        raise StackbertError(f"{path}: no such file; it is the path of source '{config.source}'")
+    if config.source == "dump":
+        return dump_source(path, config)
+    if config.source == "folder":
+        return folder_source(path, config)
+    return table_source(path, config, data / config.tags_path if config.tags_path else None)
+
+
+class _Build:
+    """The stage's work: parts, what they repeat of each other, shards."""
+
+    def __init__(self, folder: Path, source: Source, config: CorpusConfig, lists: Mapping[str, Path]) -> None:
+        self.folder, self.source, self.config = folder.absolute(), source, config
+        self.scratch = self.folder / SCRATCH
+        self.name = config.path or config.source
+        self.work = Work(self.scratch / "parts", source, config)
+        if "tag_synonyms" in lists:
+            self.work.synonyms = load_synonyms(lists["tag_synonyms"])
+        if "post_links" in lists:
+            self.work.links = save_links(load_links(lists["post_links"]), self.scratch / "links")
+        self.held_out = lists["held_out"].absolute() if "held_out" in lists else None
+        self.engine = Engine(
+            config.engine, config.processes, config.partition, config.task_hours, config.task_gigabytes
+        )
+
+    def run(self) -> dict[str, Any]:
+        """Do what is not done yet; returns the manifest's counts."""
+        parts = self._make_parts()
+        balance = Balance("corpus")
+        self._check_rejected(parts)
+        ranges = range_count(parts)
+        find = FindRepeats(self.work.folder, parts, self.scratch / "ranges")
+        self._run("finding duplicates", [find], ranges)
+        if self.config.near_duplicates:
+            from corpora.build.near_duplicates import find_near_duplicates  # takes a second to import
+
+            find_near_duplicates(self.scratch, parts, ranges, self._run)
+        write = WriteShard(self.scratch, self.folder, ranges, self.config, self.held_out)
+        self._run("writing posts", [write], parts)
+        characters = self._count(balance, parts)
+        self._join_lists(parts)
+        print(balance)
+        if not balance.kept:
+            raise StackbertError(f"{self.name}: no post was kept ({balance})")
+        return balance.counts() | {"characters": characters}
+
+    def _run(self, title: str, steps: list[Any], tasks: int) -> None:
+        self.engine.run(title, steps, tasks, self.scratch / "tasks" / title.replace(" ", "-"))
+
+    def _make_parts(self) -> int:
+        """Returns how many there are."""
+        self.work.folder.mkdir(parents=True, exist_ok=True)
+        rows = self.source.rows
+        if isinstance(rows, Stream):
+            self._run("reading", [SpreadStream(self.work)], 1)
+            return len([path for path in self.work.folder.iterdir() if path.suffix != ".partial"])
+        self._run("reading", part_steps(self.work), rows.count)
+        return rows.count
+
+    def _counts(self, path: Path) -> dict[str, Any]:
+        counts: dict[str, Any] = json.loads(path.read_text())
+        return counts
+
+    def _check_rejected(self, parts: int) -> None:
+        """Raise StackbertError where more rows are set aside than the configuration allows."""
+        read, rejected = 0, 0
+        for part in range(parts):
+            counts = self._counts(part_folder(self.work.folder, part) / COUNTS)
+            read += counts["kept"] + sum(counts["dropped"].values())
+            rejected += counts["dropped"].get(BAD_ROW, 0)
+        if rejected <= self.config.max_rejected_share * read:
+            return
+        lines = [line for part in range(parts) for line in self._lines(part, REJECTED)[:LISTED]][:LISTED]
+        listed = "".join(
+            f"\n  {row['where']}: {row['detail']}: {row['excerpt'][:80]!r}" for row in map(json.loads, lines)
+        )
+        raise StackbertError(
+            f"{self.name}: {rejected:,} of {read:,} rows cannot be read, more than the "
+            f"{self.config.max_rejected_share:.2%} allowed; the first:{listed}\n"
+            "Repair the file, or raise max_rejected_share to go on without them"
+        )
+
+    def _lines(self, part: int, name: str) -> list[str]:
+        path = part_folder(self.work.folder, part) / name
+        return path.read_text("utf-8").splitlines() if path.exists() else []
+
+    def _count(self, balance: Balance, parts: int) -> int:
+        """Add all parts up; returns the characters of what is kept."""
+        characters, dropped = 0, Counter[str]()
+        for part in range(parts):
+            dropped.update(self._counts(part_folder(self.work.folder, part) / COUNTS)["dropped"])
+            counts = self._counts(self.scratch / "shards" / COUNTS_FILE.format(part))
+            dropped.update(counts["dropped"])
+            balance.kept += counts["kept"]
+            characters += counts["characters"]
+        for reason, count in dropped.items():
+            balance.drop(reason, count)
+        return characters
+
+    def _join_lists(self, parts: int) -> None:
+        """Write rejected.jsonl and dropped.jsonl, each where there is anything in it."""
+        for name in (REJECTED, DROPPED):
+            pieces = [part_folder(self.work.folder, part) / name for part in range(parts)]
+            if name == DROPPED:
+                pieces += [self.scratch / "shards" / f"{part:05d}.jsonl" for part in range(parts)]
+            pieces = [path for path in pieces if path.exists() and path.stat().st_size]
+            if pieces:
+                with (self.folder / name).open("wb") as target:
+                    for path in pieces:
+                        with path.open("rb") as piece:
+                            shutil.copyfileobj(piece, target)

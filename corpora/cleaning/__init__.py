@@ -1,0 +1,1 @@
+"""Raw posts -> clean text: markup removed, filters applied."""

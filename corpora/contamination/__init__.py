@@ -1,0 +1,1 @@
+"""Evaluation text in pretraining text: found, removed, reported."""

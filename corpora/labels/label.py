@@ -1,0 +1,133 @@
+"""Stage 'corpora label': corpora in; a labelled set, and text to pretrain on that gives none of it away, out."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from corpora.config import LabelConfig
+from corpora.contamination.held_out import HeldOut
+from corpora.labels.labelled_set import LABELS_FILE, MISC, WRITTEN, LabelError, check_names
+from corpora.labels.pretraining_text import write_pretraining
+from corpora.labels.splits import SELECTED, Splits, iso
+from corpora.post import PRETRAINING, Post, shards
+from corpora.post_columns import columns_of_posts
+from stackbert.core.artifact import Manifest, build_artifact, require_artifact, write_json
+from stackbert.core.errors import StackbertError, nearest_hint
+
+STAGE = "corpora label"
+ROWS_PER_GROUP = 1_000  # some megabyte of text
+
+
+def build_labels(corpora: list[Path], out: Path, config: LabelConfig) -> Manifest:
+    """Write train, dev and test sets, labels.json and pretraining/posts-*.parquet into `out`.
+
+    `corpora` are outputs of 'corpora build'; where two hold the same post, the first one's is taken. What gives a test
+    post away (itself, its answers and duplicates, its text or much of it: see HeldOut) is not in dev, train or
+    pretraining, and what gives a dev post away is not in train or pretraining. With split 'time', the pretraining text
+    ends where the dev posts begin, see Splits; the manifest's counts hold the borders. The posts are read by column,
+    once for each step, so memory holds keys, not texts.
+
+    Raises StackbertError where a split comes out empty, LabelError where no post has tags or a label no post.
+    """
+    if not corpora:
+        raise StackbertError("name at least one corpus: the output of 'stackbert corpora build'")
+    for corpus in corpora:
+        require_artifact(corpus, "corpora build")
+    inputs: dict[str, Path | str] = {f"corpus {number}": corpus for number, corpus in enumerate(corpora, 1)}
+    # The number of processes changes nothing in the output, so a rerun with another one is the same artifact.
+    return build_artifact(
+        out, STAGE, replace(config, processes=0), inputs, lambda folder: _label(corpora, folder, config)
+    )
+
+
+def choose_labels(tag_counts: Counter[str], config: LabelConfig) -> tuple[str, ...]:
+    """The configured labels, checked against the tags there are; else the most frequent tags, ties by name."""
+    if not tag_counts:
+        raise LabelError("no post has tags; name the table's tags_column when building the corpus, or another corpus")
+    if config.misc and MISC in (config.labels or tag_counts):
+        raise LabelError(f"'{MISC}' is already a label or tag of its own; set misc to false")
+    if config.labels:
+        for label in check_names(config.labels, "labels"):
+            if label not in tag_counts:
+                raise LabelError(f"labels: no post has the tag {label!r}{nearest_hint(label, tag_counts)}")
+        return config.labels
+    if len(tag_counts) < config.num_labels:
+        raise LabelError(f"the posts have {len(tag_counts)} tags, fewer than num_labels {config.num_labels}; lower it")
+    return tuple(sorted(tag_counts, key=lambda tag: (-tag_counts[tag], tag))[: config.num_labels])
+
+
+def _label(corpora: list[Path], folder: Path, config: LabelConfig) -> dict[str, Any]:
+    """The stage's work; returns the manifest's counts."""
+    paths = [path for corpus in corpora for path in shards(corpus)]
+    tag_counts = _count_tags(paths)
+    labels = choose_labels(tag_counts, config)
+    names = (*labels, MISC) if config.misc else labels
+    splits = Splits(paths, labels, config)
+    held_out, index, label_counts = HeldOut(), None, {}
+    for name in SELECTED:
+        numbers = splits.select(name, index)
+        if not len(numbers):
+            raise StackbertError(
+                f"split '{name}' came out empty: {splits.labelled}; {splits.balances[name]}; "
+                "raise its share, label more posts or lower the other shares"
+            )
+        posts = splits.read(numbers)
+        label_counts[name] = _write_split(folder / f"{name}.parquet", posts, names, held_out, name != "train")
+        index = held_out.index()
+    assert index
+    before = splits.borders[0] if splits.borders else None
+    pretraining = write_pretraining(paths, folder / PRETRAINING, index, before, config)
+    entries = [
+        {"name": name, "posts": tag_counts[name]} | {split: label_counts[split][name] for split in reversed(SELECTED)}
+        for name in names
+    ]
+    write_json(folder / LABELS_FILE, entries)
+    balances = [splits.labelled, *splits.balances.values(), pretraining]
+    print(*balances, sep="\n")
+    borders = dict(zip(("dev_from", "test_from"), map(iso, splits.borders or ()), strict=False))
+    return {balance.name: balance.counts() for balance in balances} | ({"borders": borders} if borders else {})
+
+
+def _write_split(
+    path: Path, posts: Iterator[Post], names: Sequence[str], held_out: HeldOut, is_held_out: bool
+) -> Counter[str]:
+    """Write a split and hold its posts out; returns how many posts have each label."""
+    counts = Counter[str]()
+    with pq.ParquetWriter(path, WRITTEN, compression="zstd") as writer:
+        while group := list(islice(posts, ROWS_PER_GROUP)):
+            rows = [_row(post, names) for post in group]
+            writer.write_table(pa.Table.from_pylist(rows, schema=WRITTEN))
+            counts.update(label for row in rows for label in row["labels"])
+            if is_held_out:
+                held_out.add(columns_of_posts(group))
+    return counts
+
+
+def _row(post: Post, names: Sequence[str]) -> dict[str, Any]:
+    labels = [label for label in names if label in post.tags]
+    return {
+        "id": post.id,
+        "text": post.whole_text,
+        "labels": labels or [MISC],
+        "url": post.url,
+        "duplicate_of": post.duplicate_of,
+        "license": post.license,
+    }
+
+
+def _count_tags(paths: Sequence[Path]) -> Counter[str]:
+    """How many questions and documents have each tag."""
+    counts: Counter[str] = Counter()
+    for path in paths:
+        for batch in pq.ParquetFile(path).iter_batches(columns=["kind", "tags"]):
+            tags = pc.list_flatten(batch["tags"].filter(pc.not_equal(batch["kind"], "answer")))
+            for entry in pc.value_counts(tags).to_pylist():
+                counts[entry["values"]] += entry["counts"]
+    return counts

@@ -1,0 +1,215 @@
+"""Which posts may go to which split: by the hash of the id, or by time."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from corpora.balance import Balance
+from corpora.config import LabelConfig
+from corpora.contamination.held_out import REASONS, HeldOutIndex
+from corpora.contamination.key_index import first_places
+from corpora.post import Post, post_of
+from corpora.post_columns import columns_of_posts, read_columns
+from corpora.text_keys import text_keys
+from stackbert.core.workers import map_in_order, processes_for
+
+# Shape letters: N posts of a shard or of all, Y labelled ones of them.
+
+SELECTED = ("test", "dev", "train")  # in this order: each is kept clear of those before it
+REASONS_UNLABELLED = ("", "answer", "no_tags", "other_tags", "no_date")
+NO_DATE = np.iinfo(np.int64).min
+POSTS_AT_ONCE = 500
+
+
+def id_hash(post_id: str, seed: int) -> int:
+    """64 bits that depend on the id and the seed alone."""
+    digest = hashlib.blake2b(post_id.encode(), key=str(seed).encode(), digest_size=8).digest()
+    return int.from_bytes(digest)
+
+
+def moment(created: str | None) -> int:
+    """Microseconds since 1970, UTC where no zone is named; NO_DATE where there is no date in ISO 8601.
+
+    >>> moment("1970-01-01T00:00:01.5"), moment("1970-01-01 01:00+01:00"), moment("once") == NO_DATE
+    (1500000, 0, True)
+    """
+    try:
+        date = datetime.fromisoformat(created or "")
+    except ValueError:
+        return NO_DATE
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return round((date - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+
+
+def iso(microseconds: int) -> str:
+    """The date of a moment.
+
+    >>> iso(1_500_000)
+    '1970-01-01T00:00:01.500000+00:00'
+    """
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="microseconds")
+
+
+def drop_coded(balance: Balance, codes: np.ndarray, reasons: Sequence[str]) -> None:
+    """Count drops by their places in `reasons`; the place 0 is that of a post that stays."""
+    counts = np.bincount(codes, minlength=len(reasons))
+    for code in (np.flatnonzero(counts[1:]) + 1).tolist():
+        balance.drop(reasons[code], int(counts[code]))
+
+
+class Splits:
+    """The labelled posts, by their number in the order of reading, and the split that each may go to.
+
+    With split 'time', the latest test_share of the labelled posts are for test and the dev_share before them for dev;
+    a post at the very moment of a border goes to the later side. Posts without a date are dropped as 'no_date'.
+    Memory holds 41 bytes a labelled post and one byte for any other.
+    """
+
+    def __init__(self, paths: Sequence[Path], labels: Sequence[str], config: LabelConfig) -> None:
+        self.labelled = Balance("labelled")
+        self.balances = {name: Balance(name) for name in SELECTED}
+        self._paths, self._config = paths, config
+        scan = partial(_scan, labels=frozenset(labels), config=config)
+        scans = []
+        for found in map_in_order(scan, paths, processes_for(paths, config.processes)):
+            scans.append(found)
+            drop_coded(self.labelled, found.reasons_N, REASONS_UNLABELLED)
+        self._starts = np.cumsum([0, *(len(found.reasons_N) for found in scans)])
+        reasons_N = np.concatenate([found.reasons_N for found in scans])
+        keys_Y, titles_Y, hashes_Y, moments_Y = (
+            np.concatenate([getattr(found, name) for found in scans])
+            for name in ("keys_Y", "titles_Y", "hashes_Y", "moments_Y")
+        )
+        del scans
+        # A text that was seen, and a question that was seen with less or more of its body.
+        new_Y = first_places(keys_Y) & first_places(titles_Y)
+        self.labelled.kept = int(np.count_nonzero(new_Y))
+        self.labelled.drop("duplicate", int(np.count_nonzero(~new_Y)))
+        self._numbers_Y = np.flatnonzero(reasons_N == 0)[new_Y]
+        self._hashes_Y, self._moments_Y = hashes_Y[new_Y], moments_Y[new_Y]
+        self.borders = self._borders()
+        self._split_of_Y = self._divide()
+
+    def select(self, name: str, held_out: HeldOutIndex | None) -> np.ndarray:
+        """The numbers of a split's posts: clear of the splits before it, up to the maximum the lowest hashes."""
+        balance = self.balances[name]
+        places = np.flatnonzero(self._split_of_Y == SELECTED.index(name))
+        waiting = self._numbers_Y[places[np.argsort(self._hashes_Y[places], kind="stable")]]
+        maximum = getattr(self._config, f"max_{name}") or len(waiting)
+        chosen = np.empty(0, np.int64)
+        while len(chosen) < maximum and len(waiting):
+            wanted = maximum - len(chosen)
+            next_ones, waiting = np.sort(waiting[:wanted]), waiting[wanted:]
+            if held_out:
+                reasons = self._reasons(next_ones, held_out)
+                drop_coded(balance, reasons, REASONS)
+                next_ones = next_ones[reasons == 0]
+            chosen = np.concatenate([chosen, next_ones])
+        balance.kept = len(chosen)
+        balance.drop("over_maximum", len(waiting))
+        return np.sort(chosen)
+
+    def read(self, numbers: np.ndarray) -> Iterator[Post]:
+        """The posts with these ascending numbers."""
+        for path, rows in self._by_shard(numbers):
+            yield from read_rows(path, rows)
+
+    def _reasons(self, numbers: np.ndarray, held_out: HeldOutIndex) -> np.ndarray:
+        """Why each of these posts is not clear, as places in REASONS."""
+        work = list(self._by_shard(numbers))
+        processes = processes_for([path for path, _ in work], self._config.processes)
+        return np.concatenate(list(map_in_order(partial(_find_rows, held_out=held_out), work, processes)))
+
+    def _by_shard(self, numbers: np.ndarray) -> Iterator[tuple[Path, np.ndarray]]:
+        cuts = np.searchsorted(numbers, self._starts)
+        for path, start, first, last in zip(self._paths, self._starts, cuts, cuts[1:], strict=False):
+            if first < last:
+                yield path, numbers[first:last] - start
+
+    def _borders(self) -> tuple[int, int] | None:
+        """The moments at which dev and test begin; None where the split is not by time."""
+        if self._config.split != "time" or not len(self._moments_Y):
+            return None
+        moments, shares = np.sort(self._moments_Y), (self._config.dev_share, self._config.test_share)
+        dev, test = (len(moments) - round(len(moments) * share) for share in (sum(shares), shares[1]))
+        return int(moments[dev]), int(moments[min(test, len(moments) - 1)])
+
+    def _divide(self) -> np.ndarray:
+        """The place in SELECTED of each labelled post's split."""
+        if self.borders:
+            dev, test = self.borders
+            return np.where(self._moments_Y >= test, 0, np.where(self._moments_Y >= dev, 1, 2))
+        share, test_share = self._hashes_Y / 2.0**64, self._config.test_share
+        return np.where(share < test_share, 0, np.where(share < test_share + self._config.dev_share, 1, 2))
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """What the split of a shard's posts depends on."""
+
+    reasons_N: np.ndarray
+    """uint8, places in REASONS_UNLABELLED; 0 for a labelled post."""
+    keys_Y: np.ndarray
+    """Of the whole text."""
+    titles_Y: np.ndarray
+    """Of id and title."""
+    hashes_Y: np.ndarray
+    moments_Y: np.ndarray
+
+
+def _scan(path: Path, labels: frozenset[str], config: LabelConfig) -> _Scan:
+    reasons = bytearray()
+    columns: list[list[np.ndarray]] = [[], [], [], []]
+    for batch, posts in read_columns(path):
+        kinds, tags = batch["kind"].to_pylist(), batch["tags"].to_pylist()
+        moments = [moment(created) for created in batch["created"].to_pylist()] if config.split == "time" else None
+        codes = [_unlabelled(kind, names, labels, config.misc) for kind, names in zip(kinds, tags, strict=True)]
+        if moments:
+            codes = [code or (4 if when == NO_DATE else 0) for code, when in zip(codes, moments, strict=True)]
+        reasons += bytes(codes)
+        rows = [row for row, code in enumerate(codes) if not code]
+        keys = text_keys([posts.titles[row] for row in rows], [posts.texts[row] for row in rows])
+        hashes = np.array([id_hash(posts.ids[row], config.seed) for row in rows], np.uint64)
+        titled = np.where(keys.titles_N != 0, keys.titles_N ^ hashes, np.uint64(0))
+        when = np.array([moments[row] if moments else 0 for row in rows], np.int64)
+        for column, values in zip(columns, (keys.wholes_N, titled, hashes, when), strict=True):
+            column.append(values)
+    empty = (np.empty(0, np.uint64),) * 3 + (np.empty(0, np.int64),)
+    joined = (np.concatenate([first, *values]) for first, values in zip(empty, columns, strict=True))
+    return _Scan(np.frombuffer(bytes(reasons), np.uint8), *joined)
+
+
+def _unlabelled(kind: str, tags: Sequence[str], labels: frozenset[str], misc: bool) -> int:
+    """Why a post cannot be in the labelled set, as a place in REASONS_UNLABELLED; 0 where it can."""
+    if kind == "answer":
+        return 1
+    if not tags:
+        return 2
+    return 0 if misc or not labels.isdisjoint(tags) else 3
+
+
+def read_rows(path: Path, rows: np.ndarray) -> Iterator[Post]:
+    """The posts of a shard with these ascending numbers; row groups without any are not read."""
+    file, start = pq.ParquetFile(path), 0
+    for group in range(file.num_row_groups):
+        end = start + file.metadata.row_group(group).num_rows
+        first, last = np.searchsorted(rows, (start, end))
+        if first < last:
+            taken = file.read_row_group(group).take(pa.array(rows[first:last] - start))
+            for row in taken.to_pylist():
+                yield post_of(row)
+        start = end
+
+
+def _find_rows(work: tuple[Path, np.ndarray], held_out: HeldOutIndex) -> np.ndarray:
+    posts, reasons = list(read_rows(*work)), []
+    for start in range(0, len(posts), POSTS_AT_ONCE):
+        reasons.append(held_out.find(columns_of_posts(posts[start : start + POSTS_AT_ONCE])).reasons_N)
+    return np.concatenate(reasons)

@@ -1,0 +1,1 @@
+"""Readers: a dump, a table, a folder or installed packages -> raw posts."""

@@ -1,0 +1,130 @@
+"""Reader of Posts.xml, the Stack Exchange data dump's posts: one <row .../> a line.
+
+Each line is parsed alone, so one bad row costs that row, and a file can be read from many places at once. Declarations
+of types and entities, which dumps never hold and every XML attack needs, stop the reading.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from datatrove.data import Document
+
+from corpora.config import CorpusConfig
+from corpora.sources.dump_row import RowError, parse_row
+from corpora.sources.lines import Line, archive_kind, cut_parts, range_lines, split_lines
+from corpora.sources.source import Dropped, Outcome, Parts, Source, Stream, bad_row, document, post_url
+from corpora.sources.tags import parse_tags
+from stackbert.core.errors import StackbertError
+
+KINDS = {"1": "question", "2": "answer"}  # PostTypeId; the others are tag wikis, elections and notices
+REFUSED = (b"<!DOCTYPE", b"<!ENTITY")
+MEMBER = "Posts.xml"
+
+_ROW = re.compile(rb"<row[\s/]")
+_FRAME = re.compile(rb"(?:<\?xml[^<>]*+>)?\s*+(?:</?[A-Za-z][\w.-]*+(?:\s[^<>]*+)?>)?")  # header, root: begin or end
+
+
+def dump_source(path: Path, config: CorpusConfig) -> Source:
+    """The posts of a Posts.xml, or of the one in a .7z archive; the parts of both are the same lines."""
+    size = config.part_bytes
+    if archive_kind(path) == "7z":
+        rows = Stream(partial(_archive_parts, path, size))
+        return Source({"source": path}, partial(_parse_blocks, path, config=config), rows)
+    parts = Parts(-(-path.stat().st_size // size), partial(part_lines, path, size))
+    return Source({"source": path}, partial(parse_lines, config=config), parts)
+
+
+def part_lines(path: Path, size: int, number: int) -> Iterator[Line]:
+    """Yield the lines that begin in the `number`th part of `size` bytes, with their byte offsets."""
+    return content_lines(path, range_lines(path, number * size, (number + 1) * size))
+
+
+def dump_lines(path: Path) -> Iterator[Line]:
+    """Yield all lines of a file that hold rows, or should, with their byte offsets."""
+    return content_lines(path, range_lines(path))
+
+
+def content_lines(path: Path, lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield the lines without the header, comments and the root element, each of which may be missing.
+
+    Raises StackbertError for a type or entity declaration or an unclosed comment.
+    """
+    comment_offset: int | None = None
+    for offset, line in lines:
+        if b"<!" in line and any(word in line for word in REFUSED):
+            raise StackbertError(
+                f"{path}: byte {offset}: declares a document type or entity; dumps never do, so this file is not read"
+            )
+        content = line.strip()
+        if comment_offset is None and content.startswith(b"<!--"):
+            comment_offset = offset
+        if comment_offset is not None:
+            _, closed, content = content.partition(b"-->")
+            content = content.strip()
+            comment_offset = None if closed else comment_offset
+        if content.startswith(b"<row ") or _ROW.match(content) or not _FRAME.fullmatch(content):
+            yield offset, content
+    if comment_offset is not None:
+        raise StackbertError(f"{path}: the comment that begins at byte {comment_offset} is never closed")
+
+
+def parse_lines(lines: Iterable[Line], config: CorpusConfig) -> Iterator[Outcome]:
+    """One outcome for each line."""
+    for offset, line in lines:
+        yield _parse_line(offset, line, config)
+
+
+def _archive_parts(path: Path, size: int) -> Iterator[list[Line]]:
+    """The archive's parts, cut as those of the file in it would be; each is one block and its offset."""
+    from corpora.sources.archive import stream_member  # who reads no archive needs no py7zr
+
+    return ([block] for block in cut_parts(path, stream_member(path, MEMBER), size))
+
+
+def _parse_blocks(path: Path, blocks: Iterable[Line], config: CorpusConfig) -> Iterator[Outcome]:
+    """One outcome for each line of the blocks."""
+    for start, block in blocks:
+        lines = split_lines(path, block, start)
+        yield from parse_lines(content_lines(path, lines), config)
+
+
+def _parse_line(offset: int, line: bytes, config: CorpusConfig) -> Outcome:
+    where = f"byte {offset}"
+    if not _ROW.match(line):
+        return bad_row(where, "not a row; each line should hold one <row .../>", line)
+    try:
+        row = parse_row(line)
+    except RowError as error:
+        return bad_row(where, str(error), line)
+    kind = KINDS.get(row.get("PostTypeId", ""))
+    if kind is None:
+        return Dropped("other_type", where)
+    if not row.get("Id"):
+        return bad_row(where, "no Id", line)
+    return _document(row, kind, config)
+
+
+def _document(row: dict[str, str], kind: str, config: CorpusConfig) -> Document:
+    return document(
+        id=row["Id"],
+        kind=kind,
+        title=row.get("Title", ""),
+        text=row.get("Body", ""),
+        format="text" if config.format == "text" else "html",
+        tags=parse_tags(row.get("Tags", "")),
+        parent_id=row.get("ParentId") if kind == "answer" else None,
+        score=_score(row.get("Score", "")),
+        created=row.get("CreationDate"),
+        license=row.get("ContentLicense"),
+        url=post_url(config, kind, row["Id"]),
+        author=row.get("OwnerDisplayName") or row.get("OwnerUserId"),
+        closed="ClosedDate" in row,
+    )
+
+
+def _score(text: str) -> int | None:
+    """A score that fits the column of 32 bits."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None

@@ -1,0 +1,92 @@
+"""Tag synonyms: which tag stands for which, as the site's moderators decided."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from corpora.sources.dump import dump_lines
+from corpora.sources.dump_row import RowError, parse_row
+from corpora.sources.lines import MAX_LINE_BYTES, refuse_other_encodings
+from stackbert.core.errors import StackbertError
+
+COLUMNS = (("SourceTagName", "TargetTagName"), ("source", "target"))
+"""Names of the two columns: Data Explorer's, and those of a table made by hand."""
+APPROVAL = "ApprovalDate"
+
+Row = tuple[str, Mapping[str, str]]
+"""Where it stands, and its values by column."""
+
+
+def load_synonyms(path: Path) -> dict[str, str]:
+    """Tag -> the tag that replaces it, chains followed, from a CSV or a TagSynonyms.xml.
+
+    Where the file tells when synonyms were approved, those that never were are left out: they are proposals. Raises
+    StackbertError for missing columns, an empty tag, two targets of one tag, and tags that replace each other.
+    """
+    if not path.is_file():
+        raise StackbertError(f"{path}: no such file; it should be a CSV or TagSynonyms.xml of source and target tags")
+    rows = list(_xml_rows(path) if path.suffix.lower() == ".xml" else _csv_rows(path))
+    source, target = _columns(path, rows)
+    tells_approval = any(APPROVAL in row for _, row in rows)
+    direct: dict[str, str] = {}
+    for where, row in rows:
+        if tells_approval and not row.get(APPROVAL, "").strip():
+            continue
+        old, new = (row.get(name, "").strip() for name in (source, target))
+        if not old or not new:
+            raise StackbertError(f"{path}: {where}: a tag is missing; each row should name a {source} and a {target}")
+        if direct.setdefault(old, new) != new:
+            raise StackbertError(f"{path}: {where}: {old!r} becomes {new!r}, but {direct[old]!r} above; remove one")
+    return {tag: _final(path, tag, direct) for tag in direct}
+
+
+def apply_synonyms(tags: Iterable[str], synonyms: Mapping[str, str]) -> tuple[str, ...]:
+    """The tags with each synonym replaced, in their order, each once.
+
+    >>> apply_synonyms(("js", "html", "javascript"), {"js": "javascript"})
+    ('javascript', 'html')
+    """
+    return tuple(dict.fromkeys(synonyms.get(tag, tag) for tag in tags))
+
+
+def _final(path: Path, tag: str, direct: Mapping[str, str]) -> str:
+    """The end of the chain that begins at `tag`."""
+    chain = {tag: None}  # a dictionary, for its order
+    while chain_end := direct.get(tag):
+        if chain_end in chain:
+            circle = " -> ".join((*chain, chain_end))
+            raise StackbertError(f"{path}: the synonyms go in a circle: {circle}; remove one of these rows")
+        chain[chain_end] = None
+        tag = chain_end
+    return tag
+
+
+def _columns(path: Path, rows: list[Row]) -> tuple[str, str]:
+    names = list(dict.fromkeys(name for _, row in rows for name in row))
+    for pair in COLUMNS:
+        if set(pair) <= set(names):
+            return pair
+    wanted = " or ".join(" and ".join(pair) for pair in COLUMNS)
+    raise StackbertError(f"{path}: needs the columns {wanted}; it has {', '.join(names) or 'no rows'}")
+
+
+def _csv_rows(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(MAX_LINE_BYTES)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        refuse_other_encodings(path, file.buffer.peek(8))  # type: ignore[attr-defined]
+        reader = csv.DictReader(file, restval="")
+        try:
+            for row in reader:
+                yield f"line {reader.line_num}", {name: value for name, value in row.items() if name is not None}
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise StackbertError(
+                f"{path}: line {reader.line_num + 1}: cannot be read as CSV in UTF-8: {error}"
+            ) from None
+
+
+def _xml_rows(path: Path) -> Iterator[Row]:
+    for offset, line in dump_lines(path):
+        try:
+            yield f"byte {offset}", parse_row(line)
+        except RowError as error:
+            raise StackbertError(f"{path}: byte {offset}: {error}; the file is damaged, get it again") from None

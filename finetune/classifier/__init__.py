@@ -1,0 +1,1 @@
+"""Encoder + head: two-phase fine-tuning."""

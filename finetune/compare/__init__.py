@@ -1,0 +1,1 @@
+"""Systems x seeds -> trials, results, report."""

@@ -1,0 +1,1 @@
+"""A fine-tuned classifier in use: bundle, predict, serve, export, push."""

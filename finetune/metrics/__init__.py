@@ -1,0 +1,1 @@
+"""Metrics of multi-label classification, and intervals for their differences."""

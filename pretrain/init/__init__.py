@@ -1,0 +1,1 @@
+"""Base checkpoint -> initial checkpoint for a vocabulary."""

@@ -1,0 +1,267 @@
+"""Whether a training step fits a TPU slice, and how fast it can be there: compiled by the TPU's own compiler, here."""
+
+# B rows, T tokens, P most positions a row
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from pretrain.config import PreflightConfig, PretrainConfig
+from pretrain.measure import tpu_compiler
+from pretrain.measure.bench_models import MASK_ID, SPECIAL_IDS, Model, named_model
+from pretrain.model.encoder import Encoder
+from pretrain.objectives.distillation import KeptBatch
+from pretrain.objectives.masked_lm import MaskedBatch, Masker
+from pretrain.train.step import Batch, MlmStep, turns_of
+from stackbert.core.errors import StackbertError, require
+
+GIB = 2**30
+UNSUPPORTED = re.compile(r"(\w+) \(No registered '\w+' OpKernel")
+OUT_OF_MEMORY = re.compile(r"(?:Used |required for \w+ \w+ \()([\d.]+[KMGT]?)\b")
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+ROWS_A_TILE = 8  # batches are sought in multiples of it, as a TPU lays rows out so
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A TPU generation's datasheet (cloud.google.com/tpu/docs/system-architecture-tpu-vm), for one chip."""
+
+    bfloat16_flops: float
+    memory: int
+    memory_bandwidth: float
+    """Bytes a second."""
+    link_bandwidth: float
+    """Bytes a second to the other chips of the slice, all links together."""
+
+
+CHIPS = {
+    "v4": Chip(275e12, 32 * GIB, 1_228e9, 300e9),
+    "v5e": Chip(197e12, 16 * GIB, 819e9, 200e9),
+    "v5p": Chip(459e12, 95 * GIB, 2_765e9, 600e9),
+    "v6e": Chip(918e12, 32 * GIB, 1_640e9, 448e9),
+}
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What the compiled step takes on one chip of a slice."""
+
+    topology: str
+    chips: int
+    batch_rows: int
+    row_length: int
+    weights: int
+    """Parameters."""
+    memory: int
+    """Bytes: arguments, results, temporaries and code; what the compiler says it would use where it does not fit."""
+    fits: bool
+    flops: float
+    """Floating point operations of a step on each chip; 0 where it does not fit."""
+    bytes_accessed: float
+    compile_seconds: float
+
+    @property
+    def chip(self) -> Chip:
+        return chip_of(self.topology)
+
+    @property
+    def exchange_seconds(self) -> float:
+        """Summing float32 gradients over the chips in a ring: each sends and gets nearly all of them twice."""
+        return 2 * 4 * self.weights * (self.chips - 1) / self.chips / self.chip.link_bandwidth
+
+    @property
+    def step_seconds(self) -> float:
+        """Roofline: the longer of arithmetic and memory traffic at the datasheet's rates, and then the exchange."""
+        arithmetic = self.flops / self.chip.bfloat16_flops
+        return max(arithmetic, self.bytes_accessed / self.chip.memory_bandwidth) + self.exchange_seconds
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Of the slice at the roofline: no step is quicker."""
+        return self.batch_rows * self.row_length / self.step_seconds
+
+    def __str__(self) -> str:
+        head = f"{self.topology}: {self.chips} chips, {self.batch_rows:,} rows of {self.row_length} a step"
+        there = f"{self.memory / GIB:,.2f} GiB a chip, which has {self.chip.memory / GIB:,.0f} GiB"
+        if not self.fits:
+            return f"{head}\ndoes not fit: needs {there}; take fewer rows, or fewer at once (rows_at_once)"
+        bound = "arithmetic" if self.flops / self.chip.bfloat16_flops > self._traffic_seconds else "memory traffic"
+        return (
+            f"{head}\nfits: needs {there}\n"
+            f"{self.flops / 1e9:,.0f} GFLOP and {self.bytes_accessed / 1e9:,.2f} GB of memory traffic a chip and step, "
+            f"compiled in {self.compile_seconds:.0f} s\n"
+            f"at best {self.step_seconds * 1e3:,.2f} ms a step, {self.tokens_per_second:,.0f} tokens/s over all chips: "
+            f"the datasheet's roofline, bound by {bound}, with {self.exchange_seconds * 1e3:,.2f} ms to sum gradients"
+        )
+
+    @property
+    def _traffic_seconds(self) -> float:
+        return self.bytes_accessed / self.chip.memory_bandwidth
+
+
+def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
+    """Compile the training step of `model`, or else of the one that `config` names, for `config.topology`.
+
+    Raises StackbertError where the topology or the compiler is not known, or the step holds what a TPU cannot do.
+    """
+    check_slice(config.topology, config.batch_rows)
+    check_compiler(config.compiler_python)
+    rows = config.batch_rows // chip_count(config.topology)
+    turns = turns_of(rows, config.rows_at_once)  # the compiler's cost is of one of them
+    text, weights = step_program(config, rows, model or named_model(config))
+    found = _compile(text, config)
+    memory, fits = _memory(found, chip_of(config.topology))
+    return Preflight(
+        config.topology,
+        int(found["chips"]),
+        config.batch_rows,
+        config.row_length,
+        weights,
+        memory,
+        fits,
+        turns * found.get("flops", 0.0),
+        turns * found.get("bytes_accessed", 0.0),
+        found.get("seconds", 0.0),
+    )
+
+
+def largest_batch(
+    config: PreflightConfig, first: Preflight, check: Callable[[PreflightConfig], Preflight] = preflight
+) -> Preflight:
+    """The largest batch that fits, within a twentieth, in multiples of 8 rows a chip.
+
+    Each `check` compiles for a minute or two, so the next size is read off the line through the two sizes around it:
+    memory grows nearly evenly with the rows. Raises StackbertError where not even 8 rows a chip fit.
+    """
+    unit, limit = ROWS_A_TILE * first.chips, first.chip.memory
+    low = check(replace(config, batch_rows=unit))
+    if not low.fits:
+        raise StackbertError(f"{config.topology}: not even {unit} rows fit: {low.memory / GIB:,.1f} GiB a chip")
+    high = check(replace(config, batch_rows=8 * unit))
+    while high.fits:
+        slope = max((high.memory - low.memory) / (high.batch_rows - low.batch_rows), 1.0)
+        beyond = high.batch_rows + 1.1 * (limit - high.memory) / slope
+        low, high = high, check(replace(config, batch_rows=(int(beyond / unit) + 1) * unit))
+    while high.batch_rows - low.batch_rows > max(unit, low.batch_rows / 20):
+        share = (limit - low.memory) / max(high.memory - low.memory, 1)
+        units = round((low.batch_rows + min(max(share, 0.1), 0.9) * (high.batch_rows - low.batch_rows)) / unit)
+        units = min(max(units, low.batch_rows // unit + 1), high.batch_rows // unit - 1)
+        middle = check(replace(config, batch_rows=units * unit))
+        low, high = (middle, high) if middle.fits else (low, middle)
+    return low
+
+
+def step_program(config: PreflightConfig, rows: int, model: Model) -> tuple[str, int]:
+    """StableHLO of the whole training step on `rows` rows, in bfloat16, and the number of parameters."""
+    architecture, weights = model
+    with tf.device("CPU:0"):
+        encoder = Encoder(architecture, weights, tf.bfloat16)
+        keep = float(config.base_row_length > 0)
+        training = PretrainConfig(mask_rate=config.mask_rate, rows_at_once=config.rows_at_once, keep=keep)
+        base = Encoder(architecture, weights, tf.bfloat16) if config.base_row_length else None
+        step = MlmStep(encoder, training, total_steps=1_000, base=base)
+    places = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_places(config.row_length)
+    ids = tf.TensorSpec((rows, config.row_length), tf.int32)
+    chosen = tf.TensorSpec((rows, places), tf.int32)
+    masked = MaskedBatch(ids, ids, chosen, chosen, tf.TensorSpec((rows, places), tf.float32))
+    base_ids = tf.TensorSpec((rows, config.base_row_length), tf.int32)
+    batch: Batch = KeptBatch(*masked, base_ids, base_ids) if config.base_row_length else masked
+    program = stablehlo(lambda *parts: step.train_part(type(batch)(*parts)), batch)
+    return program, sum(int(variable.shape.num_elements()) for variable in encoder.weights.values())
+
+
+def stablehlo(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -> str:
+    """What TensorFlow hands to XLA's compilers for `function`; raises StackbertError that names what they cannot do."""
+    compiled = tf.function(function, jit_compile=True, autograph=False)
+    try:
+        program: str = compiled.experimental_get_compiler_ir(*specs)(stage="stablehlo")
+    except (ValueError, tf.errors.OpError) as error:
+        names = sorted(set(UNSUPPORTED.findall(str(error))))
+        if not names:
+            raise
+        raise StackbertError(f"the step holds what runs on the host only: {', '.join(names)}") from None
+    return program
+
+
+def check_slice(topology: str, batch_rows: int) -> None:
+    """Raise StackbertError where the topology is not known or its chips cannot share the batch."""
+    chip_of(topology)
+    chips = chip_count(topology)
+    require(batch_rows % chips == 0, f"batch_rows {batch_rows}: must be a multiple of the {chips} chips of {topology}")
+
+
+def check_compiler(compiler_python: str) -> None:
+    """Raise StackbertError where that Python, or else this one, has no TPU compiler."""
+    python = compiler_python or sys.executable
+    try:
+        done = subprocess.run([python, "-c", "import jax, libtpu"], capture_output=True, check=False)  # noqa: S603
+    except OSError as error:
+        raise StackbertError(f"compiler_python {python}: cannot be started: {error.strerror}") from None
+    if done.returncode:
+        raise StackbertError(
+            f"{python} has no TPU compiler: make an environment with it (python3.11 -m venv tpu; tpu/bin/pip install "
+            "jax libtpu) and name its Python with --compiler-python"
+        )
+
+
+def chip_of(topology: str) -> Chip:
+    """The chip of a slice such as v5e:2x4."""
+    generation = topology.partition(":")[0]
+    if generation not in CHIPS or not re.fullmatch(r"\w+:\d+(x\d+){1,2}", topology):
+        raise StackbertError(f"topology '{topology}': give a generation ({', '.join(CHIPS)}) and a shape, as v5e:2x4")
+    return CHIPS[generation]
+
+
+def chip_count(topology: str) -> int:
+    """Chips of a slice.
+
+    >>> chip_count("v5e:2x4")
+    8
+    """
+    count = 1
+    for extent in topology.partition(":")[2].split("x"):
+        count *= int(extent)
+    return count
+
+
+def _compile(program: str, config: PreflightConfig) -> dict[str, Any]:
+    python = config.compiler_python or sys.executable
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "step.mlir"
+        path.write_text(program, "utf-8")
+        command = [python, tpu_compiler.__file__, str(path), config.topology]
+        # its own process, as the compiler takes hold of the TPU library for good
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise StackbertError(f"{config.topology}: the TPU compiler failed: {last[:500]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _memory(found: dict[str, Any], chip: Chip) -> tuple[int, bool]:
+    """Bytes that the step takes on a chip, and whether they fit."""
+    if "error" in found:
+        used = OUT_OF_MEMORY.search(found["error"])
+        if not used:
+            raise StackbertError(f"the TPU compiler refused the step: {found['error'][:500]}")
+        return _bytes(used[1]), False
+    memory = sum(found[part] for part in ("arguments", "outputs", "temporaries", "code")) - found["aliased"]
+    return memory, memory <= chip.memory
+
+
+def _bytes(text: str) -> int:
+    """
+    >>> _bytes("1.5K")
+    1536
+    """
+    unit = text[-1] if text[-1] in UNITS else ""
+    return int(float(text.removesuffix(unit)) * UNITS[unit])

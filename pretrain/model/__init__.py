@@ -1,0 +1,1 @@
+"""The encoder, and its checkpoints in Hugging Face's format."""

@@ -1,0 +1,1 @@
+"""Training objectives: how each makes its batch and its losses."""

@@ -1,0 +1,1 @@
+"""The training loop: batches, steps, optimizer, devices, saved states."""

@@ -1,0 +1,5 @@
+"""python -m stackbert"""
+
+from stackbert.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What every room stands on: stage outputs, errors, worker processes, progress, pages."""

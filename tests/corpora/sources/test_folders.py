@@ -1,0 +1,40 @@
+"""A folder of text files as a corpus."""
+
+from pathlib import Path
+
+import pytest
+
+from corpora.build.build import build_corpus
+from corpora.config import CorpusConfig
+from corpora.post import read_posts
+from stackbert.core.errors import StackbertError
+
+CONFIG = CorpusConfig(source="folder", path="notes", max_rejected_share=0.5)
+
+
+def test_each_text_file_becomes_a_document(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    (notes / "deep" / ".git").mkdir(parents=True)
+    (notes / "b.md").write_text("# Joins\n\nUse an index on both columns.\n\n    SELECT 1\n")
+    (notes / "deep" / "a.txt").write_bytes(b"\xef\xbb\xbfRestart the worker\nand read its log for the reason.")
+    (notes / "deep" / "page.HTML").write_text("<h1>Queues</h1><p>They hold what <b>waits</b> for a worker.</p>")
+    (notes / "deep" / ".git" / "x.txt").write_text("This one is hidden, and so it is not read.")
+    (notes / "latin.txt").write_bytes("Größe und Gewicht der Pakete in der Liste".encode("latin-1"))
+    (notes / "picture.png").write_bytes(b"\x89PNG")
+    (notes / "link.txt").symlink_to(notes / "b.md")
+    manifest = build_corpus(tmp_path / "out", CONFIG, tmp_path)
+    posts = {post.id: post for post in read_posts(tmp_path / "out")}
+    assert list(posts) == ["b.md", "deep/a.txt", "deep/page.HTML"]
+    assert (posts["b.md"].title, posts["b.md"].text) == ("Joins", "Use an index on both columns.\n\n    SELECT 1")
+    assert posts["deep/a.txt"].whole_text == "Restart the worker and read its log for the reason."
+    assert posts["deep/page.HTML"].text == "Queues\n\nThey hold what waits for a worker."
+    assert manifest.counts["dropped"] == {"bad_row": 1}
+
+
+def test_an_empty_folder_and_a_file_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(StackbertError, match=r"holds no file that ends in .*\.md"):
+        build_corpus(tmp_path / "out", CONFIG, tmp_path)
+    (tmp_path / "file.txt").write_text("A text of some length, in no folder.")
+    with pytest.raises(StackbertError, match="is no folder"):
+        build_corpus(tmp_path / "out", CorpusConfig(source="folder", path="file.txt"), tmp_path)

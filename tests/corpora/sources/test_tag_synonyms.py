@@ -1,0 +1,70 @@
+"""Tag synonyms: from each kind of file, chains followed, contradictions refused."""
+
+from pathlib import Path
+
+import pytest
+
+from corpora.sources.tag_synonyms import apply_synonyms, load_synonyms
+from stackbert.core.errors import StackbertError
+
+
+def write(folder: Path, content: str, name: str = "synonyms.csv") -> Path:
+    path = folder / name
+    path.write_text(content, "utf-8")
+    return path
+
+
+def test_a_table_made_by_hand(tmp_path: Path) -> None:
+    path = write(tmp_path, "target,note,source\njavascript,short, js \nc#,,csharp\n")
+    assert load_synonyms(path) == {"js": "javascript", "csharp": "c#"}
+
+
+def test_an_export_of_data_explorer_without_its_proposals(tmp_path: Path) -> None:
+    header = "\ufeffId,SourceTagName,TargetTagName,CreationDate,Score,ApprovalDate\n"
+    rows = "1,js,javascript,2010-01-01,4,2010-02-01\n2,java,javascript,2011-01-01,-9,\n"
+    assert load_synonyms(write(tmp_path, header + rows)) == {"js": "javascript"}
+
+
+def test_xml(tmp_path: Path) -> None:
+    rows = (
+        '<row Id="1" SourceTagName="js" TargetTagName="javascript" />\n<row SourceTagName="c&#43;" TargetTagName="c"/>'
+    )
+    path = write(tmp_path, f'<?xml version="1.0"?>\n<tagsynonyms>\n{rows}\n</tagsynonyms>', "TagSynonyms.xml")
+    assert load_synonyms(path) == {"js": "javascript", "c+": "c"}
+
+
+def test_chains_are_followed_to_their_end(tmp_path: Path) -> None:
+    path = write(tmp_path, "source,target\na,b\nb,c\nc,d\nx,c\nx,c\n")
+    assert load_synonyms(path) == dict.fromkeys(("a", "b", "c", "x"), "d")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("source,target\na,b\nb,c\nc,a\n", "in a circle: a -> b -> c -> a"),
+        ("source,target\na,a\n", "in a circle: a -> a"),
+        ("source,target\nz,a\na,b\nb,a\n", "in a circle: z -> a -> b -> a"),
+        ("source,target\na,b\na,c\n", "line 3: 'a' becomes 'c', but 'b' above"),
+        ("source,target\na\n", "line 2: a tag is missing"),
+        ("from,to\na,b\n", "needs the columns SourceTagName and TargetTagName or source and target; it has from, to"),
+        ("source,target\n", "it has no rows"),
+    ],
+)
+def test_what_cannot_hold_is_refused_with_its_place(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(StackbertError, match=message):
+        load_synonyms(write(tmp_path, content))
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StackbertError, match="no such file"):
+        load_synonyms(tmp_path / "none.csv")
+    with pytest.raises(StackbertError, match="byte 0: not well-formed"):
+        load_synonyms(write(tmp_path, '<row SourceTagName=js" />', "x.xml"))
+    (tmp_path / "latin.csv").write_bytes(b"source,target\n\xe9,e\n")
+    with pytest.raises(StackbertError, match="cannot be read as CSV in UTF-8"):
+        load_synonyms(tmp_path / "latin.csv")
+
+
+def test_tags_keep_their_order_each_once() -> None:
+    synonyms = {"js": "javascript", "ecmascript": "javascript"}
+    assert apply_synonyms(("html", "js", "css", "ecmascript", "html"), synonyms) == ("html", "javascript", "css")

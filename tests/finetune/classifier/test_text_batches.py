@@ -1,0 +1,93 @@
+"""Batches of packed texts."""
+
+import random
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from finetune.classifier.text_batches import TextBatch, batched_lists, inference_batches, rounded_rows, training_batches
+from tokenizer.encoding.reader import TextReader, load_reader
+
+ROW_LENGTH = 24
+
+
+@pytest.fixture(scope="module")
+def reader(small_rows) -> TextReader:
+    return load_reader(small_rows / "tokenizer")
+
+
+def sequences(count: int = 101) -> list[list[int]]:
+    draw = random.Random(2)
+    return [[2, *(draw.randint(5, 60) for _ in range(draw.randint(1, ROW_LENGTH - 2))), 3] for _ in range(count)]
+
+
+def check_rows(batch: TextBatch, numbers: np.ndarray, texts: list[list[int]]) -> None:
+    """Every text of the batch stands whole where it is said to, and nothing else does."""
+    rows, length = batch.ids_RT.shape
+    assert len(batch.slots_N) == len(numbers)
+    firsts_N = (batch.firsts_RS + length * np.arange(rows)[:, None]).ravel()[batch.slots_N]
+    used = np.zeros(rows * length, bool)
+    for place, number in enumerate(numbers):
+        span = slice(firsts_N[place], firsts_N[place] + len(texts[number]))
+        assert batch.ids_RT.ravel()[span].tolist() == texts[number]
+        assert (batch.owners_RT.ravel()[span] == place).all()
+        assert len(set(batch.segments_RT.ravel()[span])) == 1
+        assert span.start // length == (span.stop - 1) // length  # a text does not run over two rows
+        assert not used[span].any()
+        used[span] = True
+    assert (batch.ids_RT.ravel()[~used] == 0).all()
+    assert (batch.owners_RT.ravel()[~used] == -1).all()
+    np.testing.assert_array_equal(batch.segments_RT.ravel() > 0, used)
+
+
+def all_numbers(batches: Iterable[tuple[TextBatch, np.ndarray]]) -> list[int]:
+    return [int(number) for _, numbers in batches for number in numbers]
+
+
+def test_inference_reads_every_text_once_in_rows_of_one_shape(reader):
+    texts = sequences()
+    batches = list(inference_batches(texts, reader, ROW_LENGTH, rows_per_batch=8))
+    assert sorted(all_numbers(batches)) == list(range(len(texts)))
+    assert {batch.ids_RT.shape for batch, _ in batches} == {(8, ROW_LENGTH)}
+    for batch, numbers in batches:
+        check_rows(batch, numbers, texts)
+
+
+def test_special_tokens_typed_in_a_text_neither_end_it_nor_hide(reader):
+    """A vocabulary can hold them as pieces of text, as CamemBERT's does."""
+    texts = [[2, 7, 2, 0, 8, 3], [2, 9, 3]]
+    ((batch, numbers),) = inference_batches(texts, reader, ROW_LENGTH, rows_per_batch=1)
+    lengths = [len(texts[number]) for number in numbers]
+    assert np.bincount(batch.segments_RT[0])[1:].tolist() == lengths
+
+
+def test_an_epoch_reads_every_text_once_in_batches_of_the_asked_size(reader):
+    texts = sequences()
+    batches = list(training_batches(texts, reader, ROW_LENGTH, 16, (0, 1)))
+    assert sorted(all_numbers(batches)) == list(range(len(texts)))
+    assert [len(numbers) for _, numbers in batches] == [16] * 6 + [5]
+    counts = [batch.ids_RT.shape[0] for batch, _ in batches]
+    assert counts == [rounded_rows(count) for count in counts]
+    for batch, numbers in batches:
+        check_rows(batch, numbers, texts)
+
+
+def test_order_is_fixed_by_seed_and_epoch(reader):
+    texts = sequences()
+    once, again, other_seed, other_epoch = (
+        all_numbers(training_batches(texts, reader, ROW_LENGTH, 16, seed)) for seed in ((0, 1), (0, 1), (1, 1), (0, 2))
+    )
+    assert once == again
+    assert once != other_seed
+    assert once != other_epoch
+
+
+def test_batches_of_one_text_and_of_none(reader):
+    ((batch, numbers),) = training_batches(sequences(1), reader, ROW_LENGTH, 1, (0, 0))
+    check_rows(batch, numbers, sequences(1))
+    assert list(inference_batches([], reader, ROW_LENGTH, 8)) == []
+
+
+def test_last_list_may_be_short():
+    assert list(batched_lists([1, 2, 3, 4, 5], 2)) == [[1, 2], [3, 4], [5]]

@@ -1,0 +1,194 @@
+"""Two-phase fine-tuning of a tiny checkpoint."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from finetune.classifier.classifier import Classifier
+from finetune.classifier.training import EncodedSplit, WholeTraining, encode_split, kept_epoch, train_head
+from finetune.metrics.metrics import evaluate
+from pretrain.model.checkpoint import load_checkpoint
+from stackbert.core.errors import StackbertError
+from tests.finetune.questions import LABELS, load_splits
+from tokenizer.encoding.reader import load_reader
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_base, recipe) -> Classifier:
+    return Classifier(
+        load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), replace(recipe, epochs=5, learning_rate=5e-3)
+    )
+
+
+@pytest.fixture(scope="module")
+def splits(classifier, labelled) -> list[EncodedSplit]:
+    return [encode_split(classifier, split) for split in load_splits(labelled).values()]
+
+
+@pytest.fixture(scope="module")
+def whole(classifier, splits) -> WholeTraining:
+    return WholeTraining(classifier, *splits)
+
+
+@pytest.fixture(autouse=True)
+def start_anew(classifier):
+    classifier.encoder.assign(classifier.checkpoint.weights)
+
+
+def changed(classifier: Classifier) -> set[str]:
+    """Names of the encoder's weights that are no longer the checkpoint's."""
+    now, before = classifier.encoder.numpy_weights(), classifier.checkpoint.weights
+    return {name for name in now if not np.array_equal(now[name], before[name])}
+
+
+def separable(split: EncodedSplit, seed: int) -> EncodedSplit:
+    """The split with features that a linear head can tell the labels from."""
+    noise = np.random.default_rng(seed).normal(0, 0.2, split.features_NP.shape).astype(np.float32)
+    noise[:, : len(LABELS)] += 2.0 * split.targets_NL
+    return replace(split, features_NP=noise)
+
+
+def test_head_learns_and_leaves_the_encoder_alone(classifier, splits):
+    splits = [separable(split, seed) for seed, split in enumerate(splits)]
+    phase = train_head(classifier, *splits, seed=0)
+    assert changed(classifier) == set()
+    losses = [record["dev_loss"] for record in phase.epochs]
+    assert min(losses) < losses[0]
+    assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.9
+
+
+def test_whole_model_goes_lower_than_the_head_and_moves_every_weight_that_it_reads(classifier, splits, whole):
+    head = train_head(classifier, *splits, seed=0)
+    phase = whole.run(0)
+    head_loss, whole_loss = (min(record["dev_loss"] for record in part.epochs) for part in (head, phase))
+    assert whole_loss < 0.5 * head_loss
+    assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.95
+    names = {name for name in classifier.encoder.weights if not name.startswith("mlm/")}
+    assert changed(classifier) == names
+
+
+def test_best_epoch_is_what_stays(classifier, splits, whole):
+    train_head(classifier, *splits, seed=1)
+    phase = whole.run(1)
+    scores = np.clip(classifier.probabilities(splits[1].sequences).astype(float), 1e-7, 1 - 1e-7)
+    loss = -np.mean(np.where(splits[1].targets_NL > 0, np.log(scores), np.log1p(-scores)))
+    assert loss == pytest.approx(min(record["dev_loss"] for record in phase.epochs), abs=1e-6)
+    np.testing.assert_allclose(phase.dev_NL, scores, atol=1e-6)
+
+
+def test_same_seed_gives_the_same_result_and_another_does_not(classifier, splits, whole):
+    results = []
+    for seed in (3, 3, 4):
+        classifier.encoder.assign(classifier.checkpoint.weights)
+        head = train_head(classifier, *splits, seed=seed)
+        results.append((head.test_NL, whole.run(seed).test_NL))
+    for first, second, third in zip(*results, strict=True):
+        np.testing.assert_array_equal(first, second)
+        assert not np.array_equal(first, third)
+
+
+def test_shuffled_labels_give_chance(classifier, splits):
+    generator = np.random.default_rng(0)
+    train, dev = (replace(split, targets_NL=generator.permutation(split.targets_NL)) for split in splits[:2])
+    phase = train_head(classifier, train, dev, splits[2], seed=0)
+    targets = splits[2].targets_NL
+    all_labels = evaluate(targets, np.ones(targets.shape, np.float32), 0.5)["weighted_f1"]
+    assert evaluate(targets, phase.test_NL, phase.thresholds_L)["weighted_f1"] < all_labels + 0.08
+    phase = WholeTraining(classifier, train, dev, splits[2]).run(0)
+    assert evaluate(targets, phase.test_NL, phase.thresholds_L)["weighted_f1"] < all_labels + 0.08
+
+
+def test_features_are_those_of_each_text_alone_and_in_order(classifier, splits):
+    for number in (0, 5, 17):
+        alone = classifier.features([splits[0].sequences[number]])[0]
+        np.testing.assert_allclose(splits[0].features_NP[number], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "cls+mean"])
+def test_pooling_reads_the_states_of_the_texts_own_tokens(pooling, classifier, splits, recipe):
+    pooled = Classifier(classifier.checkpoint, classifier.reader, len(LABELS), replace(recipe, pooling=pooling))
+    sequence = splits[0].sequences[0]
+    hidden_TH = pooled.encoder.hidden(tf.constant([sequence]), tf.ones((1, len(sequence)), tf.int32)).numpy()[0]
+    parts = {"cls": hidden_TH[0], "mean": hidden_TH.mean(0)}
+    expected = np.concatenate([parts[name] for name in pooling.split("+")])
+    np.testing.assert_allclose(pooled.features(splits[0].sequences)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("best_by", "kept"), [("loss", 0), ("weighted_f1", -1)])
+def test_epoch_is_best_by_what_the_recipe_asks_for(best_by, kept, classifier, splits, whole, monkeypatch):
+    seen = []
+
+    def record(epoch, train_loss, loss_of, targets_NL, dev_NL):
+        seen.append(dev_NL)
+        return {"epoch": epoch, "train_loss": 0.0, "dev_loss": epoch, "dev_weighted_f1": epoch / 10}
+
+    monkeypatch.setattr("finetune.classifier.training._record", record)
+    monkeypatch.setattr(classifier, "config", replace(classifier.config, best_by=best_by, patience=9))
+    classifier.head.reset(0)
+    phase = whole.run(0)
+    assert len(seen) == 5
+    assert not np.allclose(seen[0], seen[-1])
+    np.testing.assert_allclose(phase.dev_NL, seen[kept], atol=1e-6)
+    assert kept_epoch(phase.epochs, best_by) == phase.epochs[kept]
+
+
+def test_patience_stops_the_whole_model_early(tiny_base, recipe, splits):
+    config = replace(recipe, epochs=9, patience=1, learning_rate=1e-9, dropout=0.0, head_epochs=1)
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
+    worse = replace(splits[1], targets_NL=1 - splits[1].targets_NL)
+    train_head(classifier, splits[0], worse, splits[2], seed=0)
+    phase = WholeTraining(classifier, splits[0], worse, splits[2])
+    phase._optimizer.apply = lambda gradients, rate: None  # a model that does not move never gets better
+    assert len(phase.run(0).epochs) == 2
+
+
+def test_progress_is_said_within_an_epoch(classifier, splits, whole, capsys, monkeypatch):
+    monkeypatch.setattr("finetune.classifier.training.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("finetune.classifier.classifier.LINE_SECONDS", 0.0)
+    train_head(classifier, *splits, seed=0)
+    whole.run(0)
+    lines = capsys.readouterr().err.splitlines()
+    steps = math.ceil(len(splits[0].sequences) / classifier.config.batch_size)
+    assert f"  epoch  1/5, steps: {steps} of {steps}, 0.0 min left" in lines
+    dev = len(splits[1].sequences)
+    assert f"  texts read by the encoder: {dev} of {dev}, 0.0 min left" in lines
+
+
+def test_loss_that_is_not_a_number_is_an_error(classifier, splits, whole):
+    broken = {name: np.full_like(weight, np.nan) for name, weight in classifier.checkpoint.weights.items()}
+    classifier.encoder.assign(broken)
+    with pytest.raises(StackbertError, match="epoch 1, step 1: the loss is nan; lower the recipe's learning_rate"):
+        whole.run(0)
+
+
+def test_lower_layers_move_less_with_layer_decay(tiny_base, recipe, splits):
+    config = replace(recipe, layer_decay=0.1, epochs=1, dropout=0.0, weight_decay=0.0)
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
+    rates = {variable.name.partition(":")[0]: rate for variable, rate in classifier.encoder_rates(0.1)}
+    assert rates["layer_1/attention/qkv/kernel"] == pytest.approx(0.1)
+    assert rates["layer_0/attention/qkv/kernel"] == pytest.approx(0.01)
+    assert rates["embeddings/word"] == pytest.approx(0.001)
+    classifier.head.reset(0)
+    WholeTraining(classifier, *splits).run(0)
+    now, before = classifier.encoder.numpy_weights(), classifier.checkpoint.weights
+    moved = {
+        layer: np.abs(now[name] - before[name]).mean()
+        for layer in (0, 1)
+        if (name := f"layer_{layer}/attention/norm/beta")
+    }
+    assert 0 < moved[0] < 0.3 * moved[1]
+
+
+@pytest.mark.parametrize("loss", ["focal", "asymmetric"])
+def test_other_losses_and_heads_learn_too(loss, tiny_base, recipe, splits):
+    config = replace(
+        recipe, loss=loss, balance=0.5, hidden_layer=True, pooling="cls+mean", thresholds="label", epochs=5
+    )
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
+    encoded = [replace(split, features_NP=classifier.features(split.sequences)) for split in splits]
+    train_head(classifier, *encoded, seed=0)
+    phase = WholeTraining(classifier, *encoded).run(0)
+    assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.9

@@ -1,0 +1,273 @@
+"""A base carried over to another vocabulary."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from pretrain.init.transfer import TransferCounts, check_vocabulary, old_pieces, transfer_vocabulary
+from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from pretrain.model.encoder import Encoder
+from stackbert.core.artifact import write_json
+from stackbert.core.errors import StackbertError
+from tests.pretrain.tiny import tiny_checkpoint
+from tokenizer.config import TokenizerConfig
+from tokenizer.encoding.reader import TextReader, load_reader
+from tokenizer.vocabulary.export import build_tokenizer, save_tokenizer
+from tokenizer.vocabulary.sentencepiece_trainer import learn_sentencepiece
+
+OLD = [
+    "[PAD]",
+    "[UNK]",
+    "[CLS]",
+    "[SEP]",
+    "[MASK]",
+    *"amsql",
+    "##s",
+    "##ql",
+    "##y",
+    "##i",
+    "##ng",
+    "my",
+    "sql",
+    "sort",
+    "+",
+    "##+",
+]
+NEW = ["[MASK]", "[PAD]", "[CLS]", "[UNK]", "[SEP]", "sort", "mysql", "##ing", "sql++", "##s", "zz", "##zz", "##sql"]
+BUILT = {
+    "mysql": ("my", "##s", "##ql"),
+    "##ing": ("##i", "##ng"),
+    "sql++": ("sql", "+", "##+"),
+    "##sql": ("##s", "##ql"),
+}
+
+
+def reader(tokens: list[str], folder: Path) -> TextReader:
+    folder.mkdir()
+    save_tokenizer(build_tokenizer(tokens, [], lowercase=True), folder, lowercase=True)
+    return load_reader(folder)
+
+
+def roberta_reader(folder: Path) -> TextReader:
+    """A byte-level vocabulary in which a space before a word is part of its token."""
+    folder.mkdir()
+    tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdeimnqrsty", "Ġ", "in", "Ġs", "my", "Ġm", "Ġmy", ","]
+    merges = [("i", "n"), ("Ġ", "s"), ("Ġ", "m"), ("Ġm", "y"), ("m", "y")]
+    model = models.BPE({token: number for number, token in enumerate(tokens)}, merges)
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return saved_reader(tokenizer, folder)
+
+
+def camembert_reader(folder: Path) -> TextReader:
+    """A SentencePiece vocabulary with its mark on what begins a word."""
+    folder.mkdir()
+    pieces = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        "\u2581",
+        "\u2581my",
+        "my",
+        "sql",
+        "s",
+        "q",
+        "l",
+        "in",
+        "g",
+        ",",
+        "<mask>",
+    ]
+    tokenizer = Tokenizer(models.Unigram([(piece, -float(n)) for n, piece in enumerate(pieces)], unk_id=3))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.decoder = decoders.Metaspace()
+    return saved_reader(tokenizer, folder)
+
+
+def saved_reader(tokenizer: Tokenizer, folder: Path) -> TextReader:
+    """The tokenizer with RoBERTa's special tokens, as AutoTokenizer loads it."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = {"pad": "<pad>", "unk": "<unk>", "cls": "<s>", "sep": "</s>", "mask": "<mask>"}
+    settings = {f"{role}_token": token for role, token in names.items()}
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **settings})
+    return load_reader(folder)
+
+
+@pytest.fixture
+def old(tmp_path) -> TextReader:
+    return reader(OLD, tmp_path / "old")
+
+
+@pytest.fixture
+def new(tmp_path) -> TextReader:
+    return reader(NEW, tmp_path / "new")
+
+
+def base() -> Checkpoint:
+    return tiny_checkpoint("bert")
+
+
+def test_tokens_in_both_keep_their_row_and_bias(old, new):
+    moved, _ = transfer_vocabulary(base(), old, new, "mean", seed=0)
+    for name in ("embeddings/word", "mlm/bias"):
+        for token in ("sort", "##s"):
+            np.testing.assert_array_equal(
+                moved.weights[name][NEW.index(token)], base().weights[name][OLD.index(token)], err_msg=token
+            )
+
+
+def test_special_tokens_are_matched_by_role(old, new):
+    moved, _ = transfer_vocabulary(base(), old, new, "random", seed=0)
+    for token in OLD[:5]:
+        for name in ("embeddings/word", "mlm/bias"):
+            np.testing.assert_array_equal(moved.weights[name][NEW.index(token)], base().weights[name][OLD.index(token)])
+    assert moved.config["pad_token_id"] == NEW.index("[PAD]")
+    assert moved.config["vocab_size"] == moved.architecture.vocab_size == len(NEW)
+
+
+def test_new_tokens_start_from_the_mean_of_their_old_pieces(old, new):
+    moved, counts = transfer_vocabulary(base(), old, new, "mean", seed=0)
+    for token, pieces in BUILT.items():
+        numbers = [OLD.index(piece) for piece in pieces]
+        for name in ("embeddings/word", "mlm/bias"):
+            expected = base().weights[name][numbers].mean(0)
+            np.testing.assert_allclose(moved.weights[name][NEW.index(token)], expected, rtol=1e-6, err_msg=token)
+    assert counts == TransferCounts(kept=7, built=4, unknown=2)
+    assert old_pieces(old, new)[NEW.index("zz")] == old_pieces(old, new)[NEW.index("##zz")] == []
+
+
+def test_random_method_draws_new_tokens_from_the_tables_own_deviation_and_keeps_the_rest(old, new):
+    moved, counts = transfer_vocabulary(base(), old, new, "random", seed=0)
+    table = base().weights["embeddings/word"]
+    drawn = moved.weights["embeddings/word"][[NEW.index(token) for token in BUILT]]
+    mean, _ = transfer_vocabulary(base(), old, new, "mean", seed=0)
+    assert np.abs(drawn - mean.weights["embeddings/word"][[NEW.index(token) for token in BUILT]]).max(1).min() > 0.1
+    assert drawn.std() == pytest.approx(table.std(), rel=0.3)
+    np.testing.assert_array_equal(moved.weights["embeddings/word"][NEW.index("sort")], table[OLD.index("sort")])
+    assert counts.kept == 7
+
+
+def test_seed_fixes_what_is_drawn(old, new):
+    tables = [transfer_vocabulary(base(), old, new, "random", seed)[0].weights["embeddings/word"] for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(tables[0], tables[1])
+    assert not np.array_equal(tables[0], tables[2])
+
+
+def test_all_other_weights_stay(old, new):
+    moved, _ = transfer_vocabulary(base(), old, new, "mean", seed=0)
+    for name, weight in base().weights.items():
+        if name not in ("embeddings/word", "mlm/bias"):
+            np.testing.assert_array_equal(moved.weights[name], weight, err_msg=name)
+
+
+def test_same_vocabulary_changes_nothing(old, tmp_path):
+    moved, counts = transfer_vocabulary(base(), old, reader(OLD, tmp_path / "again"), "mean", seed=0)
+    assert moved.weights.keys() == base().weights.keys()
+    np.testing.assert_array_equal(moved.weights["embeddings/word"], base().weights["embeddings/word"])
+    assert counts == TransferCounts(len(OLD), 0, 0)
+
+
+def test_vocabulary_larger_than_the_table_is_refused(old, new):
+    small = replace(base(), architecture=replace(base().architecture, vocab_size=len(OLD) - 1))
+    with pytest.raises(StackbertError, match="does not fit the checkpoint"):
+        check_vocabulary(small, old)
+    with pytest.raises(StackbertError, match="does not fit the checkpoint"):
+        transfer_vocabulary(small, old, new, "mean", seed=0)
+
+
+def test_roberta_spells_a_word_after_a_space_and_what_continues_one_without(tmp_path):
+    old, new = roberta_reader(tmp_path / "old"), reader([*NEW[:5], "my", "##my", "mys", "##in", ","], tmp_path / "new")
+    spelled = [[old.tokenizer.id_to_token(number) for number in pieces] for pieces in old_pieces(old, new)]
+    assert spelled[5:] == [["Ġmy"], ["my"], ["Ġmy", "s"], ["in"], [","]]
+    assert spelled[:5] == [["<mask>"], ["<pad>"], ["<s>"], ["<unk>"], ["</s>"]]
+
+
+def test_camembert_spells_a_word_with_its_mark_and_what_continues_one_without(tmp_path):
+    old = camembert_reader(tmp_path / "old")
+    new = reader([*NEW[:5], "my", "##sql", "mysql", "##ing", ",", "zz"], tmp_path / "new")
+    spelled = [[old.tokenizer.id_to_token(number) for number in pieces] for pieces in old_pieces(old, new)]
+    assert spelled[5:] == [["\u2581my"], ["sql"], ["\u2581my", "sql"], ["in", "g"], ["\u2581", ","], []]
+    assert spelled[:5] == [["<mask>"], ["<pad>"], ["<s>"], ["<unk>"], ["</s>"]]
+    start = tiny_checkpoint("camembert")
+    moved, _ = transfer_vocabulary(start, old, new, "mean", seed=0)
+    assert moved.architecture.first_position == new.padding_id + 1
+    ids = [old.tokenizer.token_to_id("\u2581my")], [new.tokenizer.token_to_id("my")]
+    states = [hidden(checkpoint, each) for checkpoint, each in zip((start, moved), ids, strict=True)]
+    np.testing.assert_allclose(states[1], states[0], atol=1e-6)
+
+
+def test_mark_of_a_space_among_the_letters_changes_nothing(old, tmp_path):
+    """A vocabulary learned from text about tokenizers holds it, as a letter of its own."""
+    with_mark = reader([*NEW, "\u2581"], tmp_path / "marked")
+    assert old_pieces(old, with_mark)[: len(NEW)] == old_pieces(old, reader(NEW, tmp_path / "plain"))
+    with_byte_mark = reader([*NEW, "\u0120"], tmp_path / "byte")
+    assert (with_mark.space_mark, with_byte_mark.space_mark) == ("", "")
+
+
+def test_signs_of_wordpiece_among_roberta_s_tokens_change_nothing(tmp_path):
+    plain, signs = roberta_reader(tmp_path / "old"), roberta_reader(tmp_path / "signs")
+    signs.tokenizer.add_tokens(["##", "####"])
+    new = reader(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "my", "##in", "in"], tmp_path / "new")
+    assert old_pieces(signs, new) == old_pieces(plain, new)
+    assert plain.space_mark == "\u0120"
+
+
+@pytest.mark.parametrize("padding", [0, 1, 4])
+def test_roberta_keeps_each_position_whatever_the_id_of_padding(padding, tmp_path):
+    specials = ["[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    specials.insert(padding, "[PAD]")
+    letters = list("abcdeimnqrsty")
+    old = roberta_reader(tmp_path / "old")
+    new = reader([*specials, *(f"##{letter}" for letter in letters)], tmp_path / "new")
+    start = tiny_checkpoint("roberta")
+    moved, _ = transfer_vocabulary(start, old, new, "mean", seed=0)
+    old_ids = [old.tokenizer.token_to_id(letter) for letter in letters]
+    new_ids = [new.tokenizer.token_to_id(f"##{letter}") for letter in letters]
+    states = [hidden(checkpoint, ids) for checkpoint, ids in ((start, old_ids), (moved, new_ids))]
+    np.testing.assert_allclose(states[1], states[0], atol=1e-6)
+    # Hugging Face counts positions from the id of padding, and what is read back must do the same
+    assert moved.config["pad_token_id"] == new.padding_id == moved.architecture.first_position - 1
+    assert moved.architecture.max_length == start.architecture.max_length
+    (tmp_path / "saved").mkdir()
+    save_checkpoint(moved, tmp_path / "new", tmp_path / "saved")
+    loaded = load_checkpoint(tmp_path / "saved")
+    assert loaded.architecture == moved.architecture
+    np.testing.assert_allclose(hidden(loaded, new_ids), states[0], atol=1e-6)
+
+
+def hidden(checkpoint: Checkpoint, ids: list[int]) -> np.ndarray:
+    encoder = Encoder(checkpoint.architecture, checkpoint.weights)
+    return encoder.hidden(tf.constant([ids]), tf.ones((1, len(ids)), tf.int32)).numpy()
+
+
+def test_similar_token_starts_from_the_kept_one_in_the_same_company(old, new):
+    kept = new.tokenizer.token_to_id("sort"), new.tokenizer.token_to_id("##s")
+    built = new.tokenizer.token_to_id("mysql")
+    vectors = np.zeros((new.vocab_size, 2), np.float32)
+    vectors[kept[0]], vectors[kept[1]], vectors[built] = (1, 0), (0, 1), (0.6, 0.8)
+    moved, _ = transfer_vocabulary(base(), old, new, "similar", seed=0, vectors_VD=vectors)
+    table, old_table = moved.weights["embeddings/word"], base().weights["embeddings/word"]
+    np.testing.assert_allclose(table[built], old_table[OLD.index("##s")], rtol=1e-6)  # far nearer than the other
+    mean, _ = transfer_vocabulary(base(), old, new, "mean", seed=0)
+    without_vector = new.tokenizer.token_to_id("sql++")
+    np.testing.assert_array_equal(table[without_vector], mean.weights["embeddings/word"][without_vector])
+
+
+def test_sentencepiece_s_tokens_are_read_as_wordpiece_s(old, tmp_path):
+    folder = tmp_path / "unigram"
+    folder.mkdir()
+    words = {"mysql": 30, "sort": 20, "sorting": 10}
+    config = TokenizerConfig(vocab_size=40, model="unigram")
+    save_tokenizer(learn_sentencepiece(words, ["mysql"], config, lowercase=True), folder, lowercase=True)
+    new = load_reader(folder)
+    spelled = dict(zip(new.tokens(), old_pieces(old, new), strict=True))
+    names = {token: [OLD[number] for number in numbers] for token, numbers in spelled.items()}
+    assert names["\u2581mysql"] == ["my", "##s", "##ql"]
+    assert names["s"] == ["##s"]
+    assert names["[MASK]"] == ["[MASK]"]

@@ -1,0 +1,122 @@
+"""Compiling the training step for TPUs that are not here."""
+
+import os
+from dataclasses import replace
+
+import pytest
+import tensorflow as tf
+
+from pretrain.config import PreflightConfig
+from pretrain.measure.bench_models import named_model
+from pretrain.measure.preflight import GIB, Preflight, largest_batch, preflight, stablehlo, step_program
+from pretrain.measure.tpu_compiler import readable
+from pretrain.train.step import turns_of
+from stackbert.core.errors import StackbertError
+
+PYTHON = os.environ.get("STACKBERT_TPU_PYTHON", "")
+SMALL = PreflightConfig(topology="v5e:2x2", model="2x64", vocab_size=1_000, row_length=32, batch_rows=16)
+needs_compiler = [pytest.mark.tpu, pytest.mark.skipif(not PYTHON, reason="STACKBERT_TPU_PYTHON names no compiler")]
+
+
+def result(**changes) -> Preflight:
+    made = Preflight("v5e:2x2", 4, 128, 512, 10**7, GIB, True, 197e9, 1_638e6, 1.0)
+    return replace(made, **changes)
+
+
+def test_program_is_the_whole_step():
+    config = PreflightConfig(model="1x32", vocab_size=200, row_length=16)
+    program, weights = step_program(config, 4, named_model(config))
+    assert program.count("stablehlo.dot") >= 3 * 6, "forward and both products of each gradient"
+    assert "tensor<200x32xf32>" in program
+    assert weights == 200 * 32 + 512 * 32 + 2 * 32 + 2 * 32 + 12 * 32**2 + 13 * 32 + 32**2 + 32 + 2 * 32 + 200
+
+
+def test_step_is_said_in_the_words_of_the_parser():
+    assert readable("%1 = mhlo.erf %0 : tensor<4xf32>") == "%1 = chlo.erf %0 : tensor<4xf32> -> tensor<4xf32>"
+    assert readable("mhlo.copy %0 : tensor<f32>") == "stablehlo.reshape %0 : (tensor<f32>) -> tensor<f32>"
+    assert readable('dense<"0x05"> : tensor<2x2xi1>') == 'dense<"0x01000100"> : tensor<2x2xi1>'
+
+
+def test_what_runs_on_the_host_only_is_named():
+    def printing(x):
+        return tf.strings.to_number(tf.strings.as_string(x))
+
+    with pytest.raises(StackbertError, match="host only: AsString"):
+        stablehlo(printing, [tf.TensorSpec((2,), tf.float32)])
+
+
+def test_roofline_is_the_longer_of_arithmetic_and_traffic_and_the_exchange():
+    traffic = result()
+    assert traffic.step_seconds == pytest.approx(2e-3 + 2 * 4e7 * 3 / 4 / 200e9)
+    arithmetic = result(bytes_accessed=0.0, flops=985e9)
+    assert arithmetic.step_seconds == pytest.approx(5e-3 + 2 * 4e7 * 3 / 4 / 200e9)
+    assert traffic.tokens_per_second == pytest.approx(128 * 512 / traffic.step_seconds)
+    assert "bound by memory traffic" in str(traffic)
+    assert "bound by arithmetic" in str(arithmetic)
+    assert "does not fit: needs 20.00 GiB a chip, which has 16 GiB" in str(result(memory=20 * GIB, fits=False))
+
+
+def test_largest_batch_is_found_where_memory_grows_unevenly():
+    compiled = []
+
+    def check(config: PreflightConfig) -> Preflight:
+        compiled.append(config.batch_rows)
+        memory = GIB + config.batch_rows**2 * 2**10
+        return result(batch_rows=config.batch_rows, memory=memory, fits=memory <= 16 * GIB)
+
+    assert 3_700 < largest_batch(SMALL, result(), check).batch_rows <= 3_936  # 3,966 rows are 16 GiB
+    assert len(compiled) < 10
+
+
+def test_unknown_slices_and_batches_that_cannot_be_cut_are_refused():
+    with pytest.raises(StackbertError, match="topology 'v9:2x2'"):
+        preflight(replace(SMALL, topology="v9:2x2"))
+    with pytest.raises(StackbertError, match="as v5e:2x4"):
+        preflight(replace(SMALL, topology="v5e-8"))
+    with pytest.raises(StackbertError, match="multiple of the 4 chips"):
+        preflight(replace(SMALL, batch_rows=6))
+
+
+def test_turns_that_bound_no_batch_are_refused():
+    with pytest.raises(StackbertError, match="take one of the two"):
+        replace(SMALL, rows_at_once=2, find_batch=True)
+    with pytest.raises(StackbertError, match="the 34 rows of a device divide into turns of 2 only"):
+        turns_of(34, 16)
+
+
+def test_missing_compiler_says_how_to_get_one(tmp_path):
+    with pytest.raises(StackbertError, match="cannot be started"):
+        preflight(replace(SMALL, compiler_python=str(tmp_path / "python")))
+    bare = tmp_path / "python"
+    bare.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'jax'\" >&2\nexit 1\n")
+    bare.chmod(0o755)
+    with pytest.raises(StackbertError, match="pip install jax libtpu"):
+        preflight(replace(SMALL, compiler_python=str(bare)))
+
+
+@pytest.mark.parametrize("topology", [pytest.param(name, marks=needs_compiler) for name in ("v5e:2x2", "v6e:2x2")])
+def test_step_of_six_layers_fits(topology):
+    found = preflight(PreflightConfig(topology=topology, batch_rows=128, compiler_python=PYTHON))
+    print(found)
+    assert found.fits
+    assert found.chips == 4
+    # each of the chip's 32 rows of 128 takes the products of the forward pass three times, the last layer's mostly
+    # where a token is guessed
+    assert 2.7e11 < found.flops < 3.2e11
+    assert 0.2 * GIB < found.memory < 8 * GIB
+
+
+@pytest.mark.parametrize("at_once", [pytest.param(2, marks=needs_compiler)])
+def test_step_in_turns_costs_what_all_at_once_does(at_once):
+    whole = preflight(replace(SMALL, batch_rows=64, compiler_python=PYTHON))
+    turns = preflight(replace(SMALL, batch_rows=64, rows_at_once=at_once, compiler_python=PYTHON))
+    print(whole, turns, sep="\n")
+    assert 1 <= turns.flops / whole.flops < 1.6, "the optimizer's part is counted with each turn"
+
+
+@pytest.mark.parametrize("rows", [pytest.param(65_536, marks=needs_compiler)])
+def test_step_too_large_for_the_chip_is_found(rows):
+    found = preflight(PreflightConfig(topology="v5e:2x2", batch_rows=rows, compiler_python=PYTHON))
+    print(found)
+    assert not found.fits
+    assert "does not fit" in str(found)

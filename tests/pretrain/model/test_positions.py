@@ -1,0 +1,48 @@
+"""Checkpoints that read longer texts than their base."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pretrain.config import PretrainConfig
+from pretrain.init.initial_checkpoint import starting_checkpoint
+from pretrain.model.checkpoint import load_checkpoint, save_checkpoint, with_positions
+from pretrain.model.encoder import Encoder
+from stackbert.core.errors import StackbertError
+from tests.pretrain.tiny import CONFIGS, POSITIONS, tiny_checkpoint
+from tokenizer.encoding.packed_rows import load_rows
+from tokenizer.encoding.reader import load_reader
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_first_positions_stay_and_further_ones_repeat_them(family, tmp_path):
+    base = tiny_checkpoint(family)
+    longer = with_positions(base, 50)
+    first, read = base.architecture.first_position, base.architecture.max_length
+    assert longer.architecture.max_length == 50
+    old, new = base.weights["embeddings/position"], longer.weights["embeddings/position"]
+    np.testing.assert_array_equal(new[:POSITIONS], old)
+    np.testing.assert_array_equal(new[first + read : first + 2 * read], old[first:])
+    save_checkpoint(longer, tmp_path, tmp_path)
+    assert load_checkpoint(tmp_path).architecture == longer.architecture
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_short_texts_are_read_as_before(family):
+    base = tiny_checkpoint(family)
+    ids, mask = tf.constant([[7, 9, 30, 8]]), tf.ones((1, 4), tf.int32)
+    before, after = (
+        Encoder(checkpoint.architecture, checkpoint.weights).hidden(ids, mask).numpy()
+        for checkpoint in (base, with_positions(base, 50))
+    )
+    np.testing.assert_array_equal(before, after)
+
+
+def test_rows_longer_than_the_base_reads_are_refused_or_read_as_asked(small_rows, tiny_base):
+    reader, rows = load_reader(small_rows / "tokenizer"), load_rows(small_rows / "rows", "train")
+    config = PretrainConfig(base=str(tiny_base))
+    with pytest.raises(StackbertError, match=r"rows of 32 tokens, but the base reads 20 at most.*extend_positions"):
+        starting_checkpoint(config, reader, rows)
+    start, notes = starting_checkpoint(PretrainConfig(base=str(tiny_base), extend_positions=True), reader, rows)
+    assert start.architecture.max_length == 32
+    assert any("positions from 20 on" in note for note in notes)

@@ -1,0 +1,68 @@
+"""AdamW and its schedule."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pretrain.train.optimizer import BETA_1, BETA_2, EPSILON, AdamW, scheduled_rate
+
+
+def test_two_steps_by_hand():
+    kernel, bias = tf.Variable([[1.0, -2.0]]), tf.Variable([0.5])
+    optimizer = AdamW([kernel, bias], weight_decay=0.1, clip_norm=1.0)
+    value, mean, square = np.array([1.0, -2.0, 0.5]), np.zeros(3), np.zeros(3)
+    decay = np.array([0.1, 0.1, 0.0])
+    for step, gradient in enumerate(([3.0, 0.0, 4.0], [0.1, 0.2, 0.2]), 1):
+        norm = optimizer.apply([tf.constant([gradient[:2]]), tf.constant(gradient[2:])], tf.constant(0.01))
+        assert float(norm) == pytest.approx(np.linalg.norm(gradient))
+        clipped = np.array(gradient) / max(1.0, np.linalg.norm(gradient))
+        mean = BETA_1 * mean + (1 - BETA_1) * clipped
+        square = BETA_2 * square + (1 - BETA_2) * clipped**2
+        corrected = 0.01 * np.sqrt(1 - BETA_2**step) / (1 - BETA_1**step)
+        value = value - corrected * mean / (np.sqrt(square) + EPSILON) - 0.01 * decay * value
+        np.testing.assert_allclose(np.append(kernel.numpy(), bias.numpy()), value, rtol=1e-5)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "wsd"])
+def test_rate_rises_to_the_peak_and_falls_to_nothing(schedule):
+    rates = [float(scheduled_rate(schedule, tf.constant(step), 10, 2, 1.0)) for step in range(11)]
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[9] > 0
+    assert rates[10] == pytest.approx(0, abs=1e-7)
+
+
+def test_cosine_is_halfway_down_halfway_through():
+    assert float(scheduled_rate("cosine", tf.constant(6), 10, 2, 1.0)) == pytest.approx(0.5)
+
+
+def test_spikes_and_what_is_no_number_leave_everything_as_it_was_and_are_counted():
+    weight = tf.Variable([1.0, 2.0])
+    optimizer = AdamW([weight], weight_decay=0.0, clip_norm=1.0, spike_factor=5.0)
+
+    def step(norm: float) -> bool:
+        """Whether the step changed the weights."""
+        before = weight.numpy()
+        optimizer.apply([tf.constant([norm, 0.0])], tf.constant(1e-3))
+        return not np.array_equal(before, weight.numpy())
+
+    assert step(1.0)
+    assert step(20.0), "no mean is known yet"
+    assert all(step(1.0) for _ in range(100))
+    assert float(optimizer.norm_mean) < 2.0
+    moments = optimizer.means[0].numpy()
+    assert not step(20.0)
+    assert not step(float("nan"))
+    np.testing.assert_array_equal(optimizer.means[0].numpy(), moments)
+    assert int(optimizer.left_out) == 2
+    assert step(1.0)
+    assert np.isfinite(weight.numpy()).all()
+
+
+def test_gradients_that_stay_large_are_let_through_in_the_end():
+    weight = tf.Variable([1.0])
+    optimizer = AdamW([weight], weight_decay=0.0, clip_norm=1.0, spike_factor=5.0)
+    for norm in [1.0] * 60 + [100.0] * 100:
+        optimizer.apply([tf.constant([norm])], tf.constant(1e-3))
+    assert 1 < int(optimizer.left_out) < 60
+    assert float(optimizer.norm_mean) > 20

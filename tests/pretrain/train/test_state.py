@@ -1,0 +1,36 @@
+"""Saved states of a run."""
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from pretrain.train.state import RunState
+
+
+@pytest.fixture
+def state(tmp_path) -> RunState:
+    made = RunState(str(tmp_path), save_seconds=1e9)
+    made.track(number=tf.Variable(3))
+    return made
+
+
+def test_newest_state_is_never_written_over(state, tmp_path):
+    def files() -> dict[str, tuple[int, bytes]]:
+        return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in Path(tmp_path).glob("ckpt-10.*")}
+
+    state.save(9)
+    state.save(10)
+    before = files()
+    assert before
+    state.save(10)
+    assert files() == before
+
+
+def test_memo_comes_back_with_the_newest_state(state, tmp_path):
+    state.memo["steps"] = 7
+    state.save(1)
+    state.memo["steps"] = 8
+    state.save(2)
+    again = RunState(str(tmp_path), save_seconds=1e9)
+    assert again.memo == {"steps": 8}

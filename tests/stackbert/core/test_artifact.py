@@ -1,0 +1,175 @@
+"""Output folders: whole or absent, made once, and checked when read."""
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stackbert.core.artifact import (
+    MANIFEST,
+    SCRATCH,
+    ArtifactError,
+    Manifest,
+    build_artifact,
+    differences,
+    identify,
+    load_manifest,
+    require_artifact,
+)
+from stackbert.core.errors import StackbertError
+
+
+@dataclass(frozen=True)
+class Config:
+    size: int = 1
+    names: tuple[str, ...] = ("a", "b")
+
+
+def write_text(folder: Path) -> dict[str, Any]:
+    (folder / "inner").mkdir()
+    (folder / "inner" / "text.txt").write_text("text")
+    return {"texts": 1}
+
+
+def never(folder: Path) -> dict[str, Any]:
+    raise AssertionError("the work was done again")
+
+
+def make(out: Path, config: Config = Config(), version: str = "1", work: Any = write_text) -> Manifest:
+    return build_artifact(out, "test make", config, {"package": version}, work)
+
+
+def test_manifest_holds_what_was_asked_read_and_made(tmp_path: Path) -> None:
+    manifest = make(tmp_path / "deep" / "out")
+    assert manifest == load_manifest(tmp_path / "deep" / "out")
+    assert manifest.config == {"size": 1, "names": ["a", "b"]}
+    assert manifest.files["inner/text.txt"]["bytes"] == 4
+    assert manifest.counts == {"texts": 1}
+    assert identify(tmp_path / "deep" / "out") == manifest.identity
+
+
+def test_the_same_request_is_not_made_again(tmp_path: Path) -> None:
+    assert make(tmp_path / "out") == make(tmp_path / "out", work=never)
+
+
+def test_another_request_lists_every_difference(tmp_path: Path) -> None:
+    make(tmp_path / "out")
+    with pytest.raises(ArtifactError) as error:
+        make(tmp_path / "out", Config(size=2, names=()), "2", never)
+    for line in ("config.size: 1 -> 2", "config.names: ['a', 'b'] -> []", "inputs.package: '1' -> '2'"):
+        assert line in str(error.value)
+
+
+def test_identity_depends_on_content_and_not_on_time_or_place(tmp_path: Path) -> None:
+    assert make(tmp_path / "a").identity == make(tmp_path / "b").identity
+    assert make(tmp_path / "c", Config(size=2)).identity != make(tmp_path / "a").identity
+
+
+@pytest.mark.parametrize("change", ["byte", "extra", "missing"])
+def test_a_changed_folder_is_found_when_it_is_an_input(tmp_path: Path, change: str) -> None:
+    make(tmp_path / "out")
+    file = tmp_path / "out" / "inner" / "text.txt"
+    if change == "byte":
+        file.write_text("texT")
+    elif change == "extra":
+        file.with_name("more.txt").touch()
+    else:
+        file.unlink()
+    with pytest.raises(ArtifactError, match=r"changed since it was made: inner/"):
+        build_artifact(tmp_path / "next", "test next", Config(), {"text": tmp_path / "out"}, write_text)
+
+
+def test_work_that_fails_leaves_no_output_and_can_be_repeated(tmp_path: Path) -> None:
+    def fail(folder: Path) -> dict[str, Any]:
+        (folder / "half.txt").touch()
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        make(tmp_path / "out", work=fail)
+    assert not (tmp_path / "out").exists()
+    assert list(make(tmp_path / "out").files) == ["inner/text.txt"]
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_a_resumable_stage_goes_on_where_it_stopped_but_only_with_the_same_request(tmp_path: Path) -> None:
+    def stop(folder: Path) -> dict[str, Any]:
+        (folder / "half.txt").write_text("1")
+        raise KeyboardInterrupt
+
+    def go_on(folder: Path) -> dict[str, Any]:
+        return {"found": (folder / "half.txt").read_text()}
+
+    with pytest.raises(KeyboardInterrupt):
+        build_artifact(tmp_path / "out", "test", Config(), {}, stop, resumable=True)
+    with pytest.raises(ArtifactError, match=r"was begun otherwise(.|\n)*config.size: 1 -> 2"):
+        build_artifact(tmp_path / "out", "test", Config(size=2), {}, go_on, resumable=True)
+    assert build_artifact(tmp_path / "out", "test", Config(), {}, go_on, resumable=True).counts == {"found": "1"}
+
+
+def test_what_was_refused_before_it_began_stands_in_no_one_s_way(tmp_path: Path) -> None:
+    def refuse(folder: Path) -> dict[str, Any]:
+        raise StackbertError("size 1: too small")
+
+    with pytest.raises(StackbertError, match="too small"):
+        build_artifact(tmp_path / "out", "test make", Config(1), {}, refuse, resumable=True)
+    made = build_artifact(tmp_path / "out", "test make", Config(2), {}, write_text, resumable=True)
+    assert made.counts == {"texts": 1}
+
+
+def test_a_second_process_is_told_who_writes_and_a_stale_lock_is_taken_over(tmp_path: Path) -> None:
+    lock = tmp_path / ".out.lock"
+    lock.write_text("process 4711 on elsewhere")
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ArtifactError, match="is being written by process 4711 on elsewhere"):
+            make(tmp_path / "out", work=never)
+    make(tmp_path / "out")
+    assert f"process {os.getpid()}" in lock.read_text()
+
+
+def test_damaged_or_missing_manifests_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no such folder; it should be the output of 'test make'"):
+        require_artifact(tmp_path / "out", "test make")
+    make(tmp_path / "out")
+    with pytest.raises(ArtifactError, match="holds the output of 'test make', not of 'a b' or 'c d'"):
+        require_artifact(tmp_path / "out", "a b", "c d")
+    (tmp_path / "out" / MANIFEST).write_text(json.dumps({"stage": "x"}))
+    with pytest.raises(ArtifactError, match="cannot be read"):
+        load_manifest(tmp_path / "out")
+    (tmp_path / "out" / MANIFEST).unlink()
+    with pytest.raises(ArtifactError, match="not a finished output"):
+        make(tmp_path / "out", work=never)
+
+
+def test_differences_are_dotted_paths() -> None:
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "d": 3}}) == ["a.c: 2 -> None", "a.d: None -> 3"]
+
+
+def test_staging_that_does_not_say_for_what_it_was_is_emptied(tmp_path):
+    staging = tmp_path / "out.partial"
+    staging.mkdir()
+    (staging / "of-another-request").write_text("x")
+    found: list[list[str]] = []
+
+    def work(folder: Path) -> dict:
+        found.append(sorted(path.name for path in folder.iterdir()))
+        return {}
+
+    build_artifact(tmp_path / "out", "test make", {}, {}, work, resumable=True)
+    assert found == [["request.json"]]
+
+
+def test_scratch_is_there_until_the_end_and_no_part_of_the_output(tmp_path):
+    def work(folder: Path) -> dict:
+        (folder / SCRATCH).mkdir()
+        (folder / SCRATCH / "state").write_text("x")
+        (folder / "result").write_text("y")
+        return {}
+
+    manifest = build_artifact(tmp_path / "out", "test make", {}, {}, work, resumable=True)
+    assert list(manifest.files) == ["result"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "result"]

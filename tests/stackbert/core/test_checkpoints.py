@@ -1,0 +1,57 @@
+"""Where a base comes from, and what is said where it does not come."""
+
+import pytest
+
+from stackbert.core import checkpoints as bases
+from stackbert.core.checkpoints import BaseError, resolve_base
+
+
+def test_folder_is_taken_as_it_is(tmp_path):
+    assert resolve_base(str(tmp_path)) == tmp_path
+
+
+@pytest.mark.parametrize("name", ["/no/such", "./no/such", "~/models", "nothing", "a/b/c"])
+def test_unknown_folder_says_what_a_base_can_be(name):
+    with pytest.raises(BaseError) as error:
+        resolve_base(name)
+    assert str(error.value).startswith(f"{name}: no such folder")
+    assert all(word in str(error.value) for word in ("'minilm'", "owner/name", "random-tiny"))
+
+
+def test_new_weights_have_nothing_to_be_compared_or_read_with():
+    with pytest.raises(BaseError, match="'random-tiny' has no weights or tokenizer of its own"):
+        resolve_base("random-tiny")
+
+
+def fake_minilm(folder, monkeypatch, content: bytes) -> None:
+    (folder / "model.safetensors").write_bytes(content)
+    monkeypatch.setattr(bases, "_installed_minilm", lambda: folder)
+
+
+def test_weights_that_are_not_the_published_ones_are_refused(tmp_path, monkeypatch):
+    fake_minilm(tmp_path, monkeypatch, b"changed")
+    with pytest.raises(BaseError, match=r"has sha256 [0-9a-f]{64}, not the published"):
+        resolve_base("minilm")
+
+
+def test_published_weights_are_taken(tmp_path, monkeypatch):
+    fake_minilm(tmp_path, monkeypatch, b"")
+    monkeypatch.setattr(bases, "MINILM_SHA256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    assert resolve_base("minilm") == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("minilm", "pip install"), ("owner/name", "check the name and the network")]
+)
+def test_hub_that_does_not_answer_says_what_to_do(name, hint, monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def refuse(*args, **kwargs):
+        raise LocalEntryNotFoundError("offline")
+
+    monkeypatch.setattr(bases, "_installed_minilm", lambda: None)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(BaseError, match="the hub did not give it") as error:
+        resolve_base(name)
+    assert hint in str(error.value)

@@ -1,0 +1,41 @@
+"""Results stay in order, whoever computes them."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from stackbert.core.errors import StackbertError
+from stackbert.core.workers import map_in_order
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def die(number: int) -> int:
+    os._exit(1)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_order_is_kept(processes: int) -> None:
+    assert list(map_in_order(square, range(40), processes)) == [number * number for number in range(40)]
+
+
+def test_items_are_taken_as_they_are_needed() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(10_000):
+            taken.append(number)
+            yield number
+
+    results = map_in_order(square, items(), 2)
+    assert next(results) == 0
+    assert len(taken) < 50
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_a_killed_process_is_an_error_with_advice() -> None:
+    with pytest.raises(StackbertError, match="worker process was killed"):
+        list(map_in_order(die, range(40), 2))

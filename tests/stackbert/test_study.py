@@ -1,0 +1,195 @@
+"""The study file: every setting can be given, and a wrong one is named."""
+
+import dataclasses
+import json
+import typing
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal
+
+import pytest
+
+from corpora.config import CorpusConfig, LabelConfig
+from finetune.config import CompareConfig, FinetuneConfig
+from pretrain.config import PretrainConfig
+from stackbert.core.artifact import load_manifest
+from stackbert.core.errors import StackbertError
+from stackbert.study import Study, _generic_rows, load_study, run_study
+from tests.paths import ROOT
+from tokenizer.config import EncodeConfig, TokenizerConfig
+
+STUDIES = ROOT / "studies"
+SECTIONS = {
+    "corpora.text": CorpusConfig,
+    "labels": LabelConfig,
+    "tokenizer": TokenizerConfig,
+    "encode": EncodeConfig,
+    "pretrain": PretrainConfig,
+    "compare": CompareConfig,
+    "compare.recipe": FinetuneConfig,
+}
+SETTINGS = [
+    (section, field)
+    for section, config in SECTIONS.items()
+    for field in dataclasses.fields(config)
+    if not dataclasses.is_dataclass(field.type)
+]
+
+
+def load(folder: Path, text: str) -> Study:
+    path = folder / "study.toml"
+    path.write_text(text, "utf-8")
+    return load_study(path)
+
+
+def other_value(field: dataclasses.Field) -> tuple[str, Any]:
+    """A value that is not the default, as TOML and as Python reads it."""
+    kind = field.type
+    if typing.get_origin(kind) is UnionType:
+        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+    if typing.get_origin(kind) is Literal:
+        value = next(name for name in typing.get_args(kind) if name != field.default)
+        return f'"{value}"', value
+    if typing.get_origin(kind) is tuple:
+        return ("[7, 8]", (7, 8)) if int in typing.get_args(kind) else ('["b", "a"]', ("b", "a"))
+    if kind is bool:
+        return str(not field.default).lower(), not field.default
+    if field.name == "spike_factor":  # the one that must be above 1
+        return "2.5", 2.5
+    return {str: ('"other"', "other"), int: ("77", 77), float: ("0.125", 0.125)}[kind]
+
+
+@pytest.mark.parametrize(("section", "field"), SETTINGS, ids=[f"{section}.{field.name}" for section, field in SETTINGS])
+def test_every_setting_can_be_given(section, field, tmp_path):
+    text, value = other_value(field)
+    further = 'path = "x"\ntitle_column = "t"\n' if section == "corpora.text" and field.name == "source" else ""
+    study: Any = load(tmp_path, f"[{section}]\n{further}{field.name} = {text}\n")
+    for part in section.split("."):
+        study = study[part] if isinstance(study, dict) else getattr(study, part)
+    assert getattr(study, field.name) == value
+    assert value != field.default
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in STUDIES.glob("*.toml")))
+def test_studies_that_come_with_the_project_load(name):
+    study = load_study(STUDIES / name)
+    assert study.corpora and study.compare.title
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("[compare]\nbaseline = 'random-tiny adapted'\n", "baseline 'random-tiny adapted' is not among the rows: "),
+        ("[checkpoints]\n'random-tiny: adapted (code-aware vocabulary)' = 'x'\n", "differ in punctuation or case only"),
+        ("[compare]\nalong = true\n", "along: no checkpoint has others kept along its run"),
+    ],
+)
+def test_rows_that_cannot_be_compared_are_refused_before_any_stage(settings, message, tmp_path):
+    study = load(tmp_path, f"out = '{tmp_path}/out'\n[pretrain]\nbase = 'random-tiny'\n{settings}")
+    with pytest.raises(StackbertError, match=message):
+        run_study(study)
+    assert not (tmp_path / "out").exists()
+
+
+def test_study_compares_what_lies_between_the_base_and_each_adapted_checkpoint(tiny_base, tmp_path):
+    lines = ["title,tags"]
+    for number in range(300):
+        tag = ("c++", "mysql")[number % 2]
+        lines.append(f"how to sort the rows of table {number} and print list {number * 7} in {tag},{tag}")
+    (tmp_path / "posts.csv").write_text("\n".join(lines), "utf-8")
+    study = load(
+        tmp_path,
+        f"""
+out = '{tmp_path}/out'
+data = '{tmp_path}'
+merged = 0.25
+[corpora.posts]
+source = 'table'
+path = 'posts.csv'
+title_column = 'title'
+tags_column = 'tags'
+[labels]
+num_labels = 2
+[tokenizer]
+vocab_size = 90
+[encode]
+row_length = 16
+[pretrain]
+base = '{tiny_base}'
+steps = 1
+batch_rows = 2
+[compare]
+seeds = [0]
+tfidf = false
+word_vectors = false
+[compare.recipe]
+max_length = 16
+head_epochs = 1
+epochs = 1
+""",
+    )
+    run_study(study)
+    rows = json.loads((tmp_path / "out" / "comparison" / "comparison.json").read_text("utf-8"))["rows"]
+    adapted = [f"{tiny_base} adapted", f"{tiny_base} adapted, code-aware vocabulary"]
+    names = [str(tiny_base), *(f"{name}{end}" for name in adapted for end in ("", ", merged with the base"))]
+    assert [row["name"] for row in rows] == names
+    assert [row["adapted_tokens"] for row in rows] == [None, 32, 32, 32, 32]
+    assert load_manifest(tmp_path / "out" / "merged" / "code-aware-vocabulary").config == {"share": 0.25}
+
+
+def test_any_row_of_the_table_can_be_a_studys_baseline(tmp_path):
+    own = "random-tiny adapted, code-aware vocabulary"
+    for baseline in (own, f"{own}, cleaned text", "TF-IDF + logistic regression", "averaged word vectors"):
+        text = f"[pretrain]\nbase = 'random-tiny'\n[compare]\ncleaned = true\nbaseline = '{baseline}'\n"
+        assert _generic_rows(load(tmp_path, text)) == {}
+
+
+def test_there_are_studies():
+    assert {"demo.toml", "stackoverflow.toml"} <= {path.name for path in STUDIES.iterdir()}
+
+
+def test_empty_file_is_the_default_study(tmp_path):
+    assert load(tmp_path, "") == Study()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tokenizr]\nvocab_size = 5\n", "tokenizr: no such setting; nearest is 'tokenizer'"),
+        ("[tokenizer]\nvocab_sise = 5\n", "tokenizer.vocab_sise: no such setting; nearest is 'vocab_size'"),
+        ("[corpora.x]\nsuorce = 'table'\n", "corpora.x.suorce: no such setting; nearest is 'source'"),
+        (
+            "[compare.recipe]\nmax_lenght = 9\n",
+            "compare.recipe.max_lenght: no such setting; nearest is 'max_length'",
+        ),
+        ("[compare]\nqqq = 9\n", "compare.qqq: no such setting; there are recipe, seeds, baseline"),
+        ("[pretrain]\ntokens = 'many'\n", "pretrain.tokens: Input should be a valid integer"),
+        ("[pretrain]\ntransfer = 'man'\n", "pretrain.transfer: Input should be 'mean', 'random' or 'similar'"),
+        ("[corpora.x]\nsource = 'table'\n", "corpora.x: Value error, source 'table' needs path"),
+        ("merged = 0.5\n[pretrain]\nbase = 'random-tiny'\n", "merged: needs a base with weights"),
+        ("merged = 0.5\n[pretrain]\ntransfer = 'similar'\n", "merged: needs a base with weights"),
+        ("labels = 3\n", "labels: Input should be a dictionary"),
+        ("[labels\n", "not valid TOML"),
+    ],
+)
+def test_wrong_settings_are_named(text, message, tmp_path):
+    with pytest.raises(StackbertError) as error:
+        load(tmp_path, text)
+    assert str(error.value).startswith(f"{tmp_path / 'study.toml'}:")
+    assert message in str(error.value)
+
+
+def test_every_wrong_setting_is_named_at_once(tmp_path):
+    with pytest.raises(StackbertError) as error:
+        load(tmp_path, "[pretrain]\ntokens = 'x'\nseed = 'y'\n[encode]\nrow = 3\n")
+    assert all(name in str(error.value) for name in ("pretrain.tokens", "pretrain.seed", "encode.row"))
+
+
+def test_file_that_cannot_be_read_is_an_error(tmp_path):
+    with pytest.raises(StackbertError, match=r"none\.toml: no such file"):
+        load_study(tmp_path / "none.toml")
+    with pytest.raises(StackbertError, match="cannot be read"):
+        load_study(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b'out = "caf\xe9"')
+    with pytest.raises(StackbertError, match="not valid TOML"):
+        load_study(tmp_path / "latin.toml")

@@ -1,0 +1,36 @@
+"""The bench reads the same text both ways and tells the speeds in pairs."""
+
+import pytest
+
+from stackbert.core.checkpoints import resolve_base
+from stackbert.core.errors import StackbertError
+from tokenizer.config import ReadBenchConfig
+from tokenizer.encoding.reader import TextReader
+from tokenizer.report.bench import bench_reading
+
+
+@pytest.fixture(autouse=True)
+def _parallelism(monkeypatch):
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")  # the bench sets it; this sets it back
+
+
+def test_speeds_are_told_for_each_pair_and_in_the_middle(small_rows, capsys):
+    base = resolve_base("minilm")
+    found = bench_reading(small_rows / "corpus", base, base, ReadBenchConfig(megabytes=1, pairs=3))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("0.0 MB of text")
+    assert [line.split(":")[0] for line in lines[1:]] == ["pair 1", "pair 2", "pair 3", "median"]
+    middle = sorted(speeds.ids for speeds in found)[1]
+    assert f"ours to ids {middle:.2f}" in lines[-1]
+
+
+def test_base_without_a_tokenizer_is_an_error(small_rows, tmp_path):
+    with pytest.raises(StackbertError, match="holds no tokenizer"):
+        bench_reading(small_rows / "corpus", small_rows / "tokenizer", tmp_path, ReadBenchConfig())
+
+
+def test_ids_that_differ_from_transformers_are_an_error(small_rows, monkeypatch):
+    base = resolve_base("minilm")
+    monkeypatch.setattr(TextReader, "ids_without_specials", lambda *_: iter([[1]]))
+    with pytest.raises(StackbertError, match="our ids differ"):
+        bench_reading(small_rows / "corpus", base, base, ReadBenchConfig())

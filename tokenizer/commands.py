@@ -1,0 +1,75 @@
+"""The commands 'stackbert tokenizer VERB'; what they call is imported when they are called."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from stackbert.core.checkpoints import resolve_base
+from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
+
+
+def train(posts: Positional[Path], config: OmitArgPrefixes[TokenizerConfig], out: Path) -> None:
+    """Train a code-aware WordPiece vocabulary.
+
+    Args:
+        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
+        out: Folder to write.
+    """
+    from tokenizer.vocabulary.train import train_tokenizer
+
+    train_tokenizer(posts, out, config, resolve_base(config.extend) if config.extend else None)
+
+
+def encode(
+    posts: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[EncodeConfig], out: Path
+) -> None:
+    """Encode posts into packed rows of token ids.
+
+    Args:
+        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
+        tokenizer: Folder with tokenizer files, 'minilm' or a hub id.
+        out: Folder to write.
+    """
+    from tokenizer.encoding.encode import encode_rows
+
+    encode_rows(posts, resolve_base(tokenizer), out, config)
+
+
+def bench(
+    posts: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[ReadBenchConfig], base: str = "minilm"
+) -> None:
+    """Measure how fast posts are read, in pairs with transformers' BertTokenizerFast on the same text.
+
+    Args:
+        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
+        tokenizer: Folder with tokenizer files, 'minilm' or a hub id; read our way.
+        base: BERT tokenizer that transformers reads with: a folder, 'minilm' or a hub id.
+    """
+    from tokenizer.report.bench import bench_reading
+
+    bench_reading(posts, resolve_base(tokenizer), resolve_base(base), config)
+
+
+def report(
+    posts: Positional[Path], tokenizers: dict[str, str], config: OmitArgPrefixes[ReportConfig], out: Path
+) -> None:
+    """Judge tokenizers side by side on the same text: a page, Markdown, JSON and a table.
+
+    Args:
+        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
+        tokenizers: Names and tokenizers in turn, the base first: bert minilm ours out/vocabulary. A tokenizer is a
+            folder with tokenizer files, 'minilm' or a hub id.
+        out: Folder to write.
+    """
+    from tokenizer.report.report import report_tokenizers
+
+    report_tokenizers(posts, {name: resolve_base(place) for name, place in tokenizers.items()}, out, config)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "tokenizer train": train,
+    "tokenizer encode": encode,
+    "tokenizer report": report,
+    "tokenizer bench": bench,
+}

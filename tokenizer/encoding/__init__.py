@@ -1,0 +1,1 @@
+"""Posts + a tokenizer -> packed rows of token ids."""

@@ -1,0 +1,1 @@
+"""Tokenizers compared on one text: quality and speed."""

@@ -1,0 +1,1 @@
+"""Word counts -> a WordPiece vocabulary, new or extended from a base's."""
