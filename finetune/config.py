@@ -113,7 +113,7 @@ class CompareConfig:
     classifier is kept, as it would be given texts as they are."""
     label_sizes: tuple[int, ...] = ()
     """Smaller training sets on which every row is made again: the gain against the number of labelled texts."""
-    along: bool = False
+    include_exports: bool = False
     """Fine-tune the checkpoints that a pretraining kept along its run (exports) too: the gain against tokens read."""
     resamples: int = 1_000
     """Bootstrap resamples of the test questions."""

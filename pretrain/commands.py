@@ -22,7 +22,7 @@ def run(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefi
     pretrain(rows, resolve_base(tokenizer), out, config)
 
 
-def transfer(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig]) -> None:
+def compare_starts(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig]) -> None:
     """Print the held-out loss at step 0, and its bits a byte, of each way to carry a base over to a vocabulary.
 
     Args:
@@ -112,7 +112,7 @@ def preflight(config: OmitArgPrefixes[PreflightConfig]) -> None:
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain run": run,
-    "pretrain transfer": transfer,
+    "pretrain compare-starts": compare_starts,
     "pretrain curves": curves,
     "pretrain merge": merge,
     "pretrain convert": convert,

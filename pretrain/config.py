@@ -11,7 +11,7 @@ Schedule = Literal["linear", "cosine", "wsd"]
 Device = Literal["auto", "cpu", "gpu", "tpu"]
 
 REPLACED_BY_MASK, REPLACED_BY_RANDOM = 0.8, 0.1  # Devlin et al. 2019, section 3.1; the rest stays as it is
-RUN_FIELDS = ("device", "rows_at_once", "steps_at_once", "state_folder", "save_seconds")
+RUN_FIELDS = ("device", "micro_batch_rows", "steps_per_execution", "state_folder", "save_seconds")
 """Of PretrainConfig: how a run is carried out; the result does not depend on it, but for the rounding of sums."""
 
 
@@ -40,7 +40,7 @@ class PretrainConfig:
     found is kept by the run; 0: not used."""
     batch_rows: int = 32
     """Packed rows in a step, over all devices."""
-    rows_at_once: int = 0
+    micro_batch_rows: int = 0
     """Most rows that a device takes through the model at once: of a larger part of the batch, gradients are added up
     (gradient accumulation), in equal turns; 0: all its part."""
     learning_rate: float = 3e-4
@@ -65,7 +65,7 @@ class PretrainConfig:
     """Share of those that become a random token; the rest stay as they are."""
     whole_words: bool = False
     """Predict all tokens of a word or none (whole-word masking)."""
-    keep: float = 0.0
+    distill_weight: float = 0.0
     """Weight of keeping each text's vectors (the mean of its tokens' states, and its first token's) near those of the
     untouched base, which reads the same text unmasked; 10 suits a sentence encoder such as MiniLM. A step takes about
     half as long again. 0: not kept."""
@@ -75,7 +75,7 @@ class PretrainConfig:
     """Fixes order, masks and new weights."""
     device: Device = "auto"
     """What to train on; auto takes the machines that TF_CONFIG names, else a TPU, else all GPUs, else the CPU."""
-    steps_at_once: int = 0
+    steps_per_execution: int = 0
     """Steps in one call of the device, between which the run is not saved, stopped or reported; 0: 1 on a CPU, 50
     elsewhere."""
     state_folder: str = ""
@@ -86,19 +86,32 @@ class PretrainConfig:
     """Measurements of the held-out loss along the run, beside those before and after it."""
     exports: int = 0
     """Checkpoints written along the run, evenly spread, beside the last one: 'checkpoints/step-N' in the output."""
-    held_out_rows: int = 256
+    validation_rows: int = 256
     """Rows that the held-out loss is measured on, spread over the held-out text, the same masks each time."""
 
     def __post_init__(self) -> None:
-        for name in ("tokens", "batch_rows", "learning_rate", "clip_norm", "held_out_rows"):
+        for name in ("tokens", "batch_rows", "learning_rate", "clip_norm", "validation_rows"):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
-        for name in ("steps", "epochs", "minutes", "rows_at_once", "steps_at_once", "exports", "spike_factor", "keep"):
+        for name in (
+            "steps",
+            "epochs",
+            "minutes",
+            "micro_batch_rows",
+            "steps_per_execution",
+            "exports",
+            "spike_factor",
+            "distill_weight",
+        ):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name)]
         require(len(budgets) <= 1, f"{' and '.join(budgets)}: give one budget")
         require(not 0 < self.spike_factor <= 1, f"spike_factor {self.spike_factor}: must be above 1, or 0")
-        nothing = self.keep and is_random(self.base)
-        require(not nothing, f"keep {self.keep:g}: {self.base} is new, with nothing to keep; take a trained base, or 0")
+        nothing = self.distill_weight and is_random(self.base)
+        require(
+            not nothing,
+            f"distill_weight {self.distill_weight:g}: {self.base} has random weights and cannot be a teacher; give a "
+            "trained base, or distill_weight 0",
+        )
         require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
         shares = self.mask_share + self.random_share
         require(
@@ -175,10 +188,10 @@ class PreflightConfig(ModelConfig):
     """Generation and shape of the slice: v5e:2x2, v5e:4x4, v6e:2x4, v4:2x2x1, v5p:2x2x1."""
     batch_rows: int = 1_024
     """Rows in a step, over all chips."""
-    rows_at_once: int = 0
+    micro_batch_rows: int = 0
     """Most rows that a chip takes through the model at once (gradient accumulation); 0: all its part."""
-    base_row_length: int = 0
-    """Tokens in a row as the base reads it, in a run with 'keep': row_length, half as many again with a new
+    teacher_row_length: int = 0
+    """Tokens in a row as the base reads it, in a run with distill_weight: row_length, half as many again with a new
     vocabulary. What the host does for it is not in the figures. 0: a run without."""
     find_batch: bool = False
     """Also find the largest batch that fits, by compiling a few more."""
@@ -188,8 +201,8 @@ class PreflightConfig(ModelConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
-            not (self.find_batch and self.rows_at_once),
-            "find_batch: with rows_at_once any batch fits that a turn of it does; take one of the two",
+            not (self.find_batch and self.micro_batch_rows),
+            "find_batch: with micro_batch_rows any batch fits that a turn of it does; take one of the two",
         )
 
 

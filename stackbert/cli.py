@@ -33,7 +33,7 @@ Adapts a small BERT encoder to technical text, and says honestly whether that pa
   tokenizer encode     posts + a tokenizer -> packed rows of token ids
   tokenizer bench      how fast posts are read, in pairs with transformers' tokenizer
   pretrain run         a base checkpoint + rows -> an adapted checkpoint
-  pretrain transfer    the held-out loss at step 0 of each start for a new vocabulary
+  pretrain compare-starts    the held-out loss at step 0 of each start for a new vocabulary
   pretrain curves      runs -> their held-out bits a byte against tokens read, as a picture
   pretrain merge       a base and its adapted checkpoint -> one between the two
   pretrain convert     a checkpoint with pytorch_model.bin alone -> one of safetensors

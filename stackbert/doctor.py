@@ -139,8 +139,8 @@ def _small_study(folder: Path) -> Study:
         corpora={"made up": table},
         labels=LabelConfig(num_labels=len(TOPICS)),
         tokenizer=TokenizerConfig(vocab_size=150),
-        encode=EncodeConfig(row_length=32, held_out_share=0.1),
-        pretrain=PretrainConfig(base="random-tiny", tokens=1_024, batch_rows=8, evaluations=0, held_out_rows=8),
+        encode=EncodeConfig(row_length=32, validation_share=0.1),
+        pretrain=PretrainConfig(base="random-tiny", tokens=1_024, batch_rows=8, evaluations=0, validation_rows=8),
         compare=CompareConfig(seeds=(0,), recipe=recipe),
     )
 

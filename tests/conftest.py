@@ -32,7 +32,7 @@ def small_rows(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     build_artifact(folder / "corpus", "corpora build", {}, {}, lambda out: {"kept": write_posts(small_posts(), out)})
     train_tokenizer(folder / "corpus", folder / "tokenizer", TokenizerConfig(vocab_size=120))
-    config = EncodeConfig(row_length=32, held_out_share=0.1)
+    config = EncodeConfig(row_length=32, validation_share=0.1)
     encode_rows(folder / "corpus", folder / "tokenizer", folder / "rows", config)
     return folder
 

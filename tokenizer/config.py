@@ -35,7 +35,7 @@ class TokenizerConfig:
     """Most frequent characters kept; of Stack Overflow's text 20 in a million are others, whose words become [UNK]."""
     title_weight: int = 5
     """How often a title's words count: it says in one line what a post is about, and is read by every classifier."""
-    held_out_share: float = 0.02
+    validation_share: float = 0.02
     """Share of posts, by a hash of the id, that training does not see; those that 'tokenizer encode' holds out."""
     processes: int = 0
     """Processes that count words; 0: one a core. Never changes the output."""
@@ -45,7 +45,7 @@ class TokenizerConfig:
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
         for name in ("lexicon_size", "processes"):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
-        require(0 <= self.held_out_share < 1, f"held_out_share {self.held_out_share}: must be from 0 to below 1")
+        require(0 <= self.validation_share < 1, f"validation_share {self.validation_share}: must be from 0 to below 1")
         require(
             self.model == "wordpiece" or not self.extend, f"extend {self.extend!r}: goes with model 'wordpiece' only"
         )
@@ -57,7 +57,7 @@ class EncodeConfig:
 
     row_length: int = 128
     """Tokens in a packed row; several short posts share one, longer ones are cut. 128 is quickest on a CPU."""
-    held_out_share: float = 0.02
+    validation_share: float = 0.02
     """Share of posts kept from training to measure the MLM loss on, chosen by a hash of the id."""
     max_posts: int = 0
     """Posts to encode, about so many, chosen by a hash of the id; 0 takes all."""
@@ -66,7 +66,7 @@ class EncodeConfig:
 
     def __post_init__(self) -> None:
         require(8 <= self.row_length <= 4_096, f"row_length {self.row_length}: must be from 8 to 4,096 tokens")
-        require(0 < self.held_out_share < 1, f"held_out_share {self.held_out_share}: must be above 0 and below 1")
+        require(0 < self.validation_share < 1, f"validation_share {self.validation_share}: must be above 0 and below 1")
         require(self.max_posts >= 0, f"max_posts {self.max_posts}: must be 0 or more")
         require(self.processes >= 0, f"processes {self.processes}: must be 0 or more")
 
@@ -92,9 +92,9 @@ class ReadBenchConfig:
 class ReportConfig:
     """Tokenizers judged side by side."""
 
-    part: Literal["all", "held_out"] = "all"
+    split: Literal["all", "validation"] = "all"
     """Posts to judge on: all, or those that training leaves out."""
-    held_out_share: float = 0.02
+    validation_share: float = 0.02
     """Share of posts that training left out; keep it equal to the training's."""
     max_posts: int = 5_000
     """Posts judged on, about so many, chosen by a hash of the id."""
@@ -104,7 +104,7 @@ class ReportConfig:
     """Texts shown under each tokenizer."""
 
     def __post_init__(self) -> None:
-        require(0 < self.held_out_share < 1, f"held_out_share {self.held_out_share}: must be above 0 and below 1")
+        require(0 < self.validation_share < 1, f"validation_share {self.validation_share}: must be above 0 and below 1")
         require(self.max_posts > 0, f"max_posts {self.max_posts}: must be above 0")
         require(self.top_tags > 0, f"top_tags {self.top_tags}: must be above 0")
         require(self.examples >= 0, f"examples {self.examples}: must be 0 or more")

@@ -65,8 +65,8 @@ def check_rows(
     for checkpoint in checkpoints.values():
         load_for(checkpoint, config.recipe)
     require(
-        not config.along or exports > 0 or any(kept_along(checkpoint) for checkpoint in checkpoints.values()),
-        "along: no checkpoint has others kept along its run; pretrain one with --exports",
+        not config.include_exports or exports > 0 or any(kept_along(checkpoint) for checkpoint in checkpoints.values()),
+        "include_exports: no checkpoint has others kept along its run; pretrain one with --exports",
     )
 
 
@@ -118,7 +118,9 @@ def _compare(
     identities = {checkpoint: inputs[f"row {name}"] for name, checkpoint in checkpoints.items()}
     comparison["gain_against_labels"] = gain_against_labels(rows, cells, task, config, folder / "labels", cells_of)
     comparison["gain_against_tokens"] = (
-        gain_against_tokens(rows, cells, task, config, folder / "along", cells_of, identities) if config.along else []
+        gain_against_tokens(rows, cells, task, config, folder / "along", cells_of, identities)
+        if config.include_exports
+        else []
     )
     comparison["settings"] = {name: value for name, value in vars(config).items() if name not in SAID_APART}
     comparison["made_from"], comparison["versions"] = dict(inputs), versions()

@@ -85,7 +85,7 @@ def run_bench(config: BenchConfig, rows: Path | None = None) -> BenchResult:
     dtype = choose_dtype(config.precision, replicas.compiles_accelerated)
     masker = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate)
     training = PretrainConfig(batch_rows=config.batch_rows, mask_rate=config.mask_rate)
-    total = (WARM_UP_CALLS + config.steps) * replicas.steps_at_once(0)
+    total = (WARM_UP_CALLS + config.steps) * replicas.steps_per_execution(0)
     with replicas.scope():
         step = MlmStep(Encoder(architecture, weights, dtype), training, total, replicas=replicas)
     row_length = config.row_length
@@ -150,7 +150,7 @@ def _timed_calls(
     step: MlmStep, batches: Iterator[MaskedBatch], config: BenchConfig, products: _Products
 ) -> tuple[list[float], list[float]]:
     """Of each timed call, seconds a step, which include waiting for its batch, and tokens that are not padding."""
-    seconds, tokens, at_once = [], [], step.replicas.steps_at_once(0)
+    seconds, tokens, at_once = [], [], step.replicas.steps_per_execution(0)
     for call in range(WARM_UP_CALLS + config.steps):
         start = time.perf_counter()
         figures = step.take(batches, call * at_once, at_once)

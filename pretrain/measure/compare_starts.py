@@ -41,9 +41,9 @@ def measure_starts(rows: Path, tokenizer: Path, config: PretrainConfig) -> Itera
     Raises StackbertError where `rows` were encoded with another tokenizer.
     """
     check_tokenizer(rows, tokenizer)
-    reader, train, held_out = load_reader(tokenizer), load_rows(rows, "train"), load_rows(rows, "held_out")
+    reader, train, held_out = load_reader(tokenizer), load_rows(rows, "train"), load_rows(rows, "validation")
     masker = masker_of(reader, config)
-    batches = held_out_batches(held_out, masker, config.batch_rows, config.held_out_rows)
+    batches = held_out_batches(held_out, masker, config.batch_rows, config.validation_rows)
     replicas = find_replicas(config.device)
     replicas.check(config.batch_rows)
     dtype = choose_dtype(config.precision, replicas.compiles_accelerated)

@@ -120,8 +120,8 @@ def _on_slice(
         row_length=row_length,
         batch_rows=config.batch_rows,
         mask_rate=config.mask_rate,
-        rows_at_once=config.rows_at_once,
-        base_row_length=run.base_row_length,
+        micro_batch_rows=config.micro_batch_rows,
+        teacher_row_length=run.teacher_row_length,
         topology=topology,
         compiler_python=plan.compiler_python,
     )

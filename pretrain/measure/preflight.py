@@ -92,7 +92,7 @@ class Preflight:
         head = f"{self.topology}: {self.chips} chips, {self.batch_rows:,} rows of {self.row_length} a step"
         there = f"{self.memory / GIB:,.2f} GiB a chip, which has {self.chip.memory / GIB:,.0f} GiB"
         if not self.fits:
-            return f"{head}\ndoes not fit: needs {there}; take fewer rows, or fewer at once (rows_at_once)"
+            return f"{head}\ndoes not fit: needs {there}; take fewer rows, or fewer at once (micro_batch_rows)"
         bound = "arithmetic" if self.flops / self.chip.bfloat16_flops > self._traffic_seconds else "memory traffic"
         return (
             f"{head}\nfits: needs {there}\n"
@@ -115,7 +115,7 @@ def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
     check_slice(config.topology, config.batch_rows)
     check_compiler(config.compiler_python)
     rows = config.batch_rows // chip_count(config.topology)
-    turns = turns_of(rows, config.rows_at_once)  # the compiler's cost is of one of them
+    turns = turns_of(rows, config.micro_batch_rows)  # the compiler's cost is of one of them
     text, weights = step_program(config, rows, model or named_model(config))
     found = _compile(text, config)
     memory, fits = _memory(found, chip_of(config.topology))
@@ -164,16 +164,18 @@ def step_program(config: PreflightConfig, rows: int, model: Model) -> tuple[str,
     architecture, weights = model
     with tf.device("CPU:0"):
         encoder = Encoder(architecture, weights, tf.bfloat16)
-        keep = float(config.base_row_length > 0)
-        training = PretrainConfig(mask_rate=config.mask_rate, rows_at_once=config.rows_at_once, keep=keep)
-        base = Encoder(architecture, weights, tf.bfloat16) if config.base_row_length else None
+        keep = float(config.teacher_row_length > 0)
+        training = PretrainConfig(
+            mask_rate=config.mask_rate, micro_batch_rows=config.micro_batch_rows, distill_weight=keep
+        )
+        base = Encoder(architecture, weights, tf.bfloat16) if config.teacher_row_length else None
         step = MlmStep(encoder, training, total_steps=1_000, base=base)
     places = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_places(config.row_length)
     ids = tf.TensorSpec((rows, config.row_length), tf.int32)
     chosen = tf.TensorSpec((rows, places), tf.int32)
     masked = MaskedBatch(ids, ids, chosen, chosen, tf.TensorSpec((rows, places), tf.float32))
-    base_ids = tf.TensorSpec((rows, config.base_row_length), tf.int32)
-    batch: Batch = KeptBatch(*masked, base_ids, base_ids) if config.base_row_length else masked
+    base_ids = tf.TensorSpec((rows, config.teacher_row_length), tf.int32)
+    batch: Batch = KeptBatch(*masked, base_ids, base_ids) if config.teacher_row_length else masked
     program = stablehlo(lambda *parts: step.train_part(type(batch)(*parts)), batch)
     return program, sum(int(variable.shape.num_elements()) for variable in encoder.weights.values())
 

@@ -9,9 +9,9 @@ from pretrain.config import PretrainConfig
 def write_card(folder: Path, config: PretrainConfig, notes: list[str], history: list[dict[str, float]]) -> None:
     """Write `README.md`: what the checkpoint is, from what it was made, and how well it guesses masked tokens."""
     columns = {"loss": "loss", "accuracy": "accuracy", "bits_per_byte": "bits a byte"}
-    if config.keep:
+    if config.distill_weight:
         columns["distance"] = "distance from the base"
-    kept = "; distance: 1 - cosine, of each text's mean and first vector, added" if config.keep else ""
+    kept = "; distance: 1 - cosine, of each text's mean and first vector, added" if config.distill_weight else ""
     points = ["".join(f" | {point[name]:.3f}" for name in columns) for point in history]
     curve = "".join(f"| {point['tokens']:,}{of_it} |\n" for point, of_it in zip(history, points, strict=True))
     settings = "".join(f"- {name}: {value}\n" for name, value in asdict(config.recorded).items())

@@ -57,7 +57,7 @@ class BaseReading:
 
     def row_length(self, tokens: int) -> int:
         """U, for rows of `tokens`."""
-        return tokens if self.readers is None else base_row_length(tokens)
+        return tokens if self.readers is None else teacher_row_length(tokens)
 
     def read(self, ids_BT: np.ndarray, segments_BT: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The base's ids and segments of the rows' texts, each (B, U) int32.
@@ -93,10 +93,10 @@ class BaseReading:
         return KeptBatch(*batch, tf.ensure_shape(base_ids_BU, shape), tf.ensure_shape(base_segments_BU, shape))
 
 
-def base_row_length(tokens: int) -> int:
+def teacher_row_length(tokens: int) -> int:
     """Tokens of the base in a row for one of `tokens` in another vocabulary, in multiples of 8.
 
-    >>> base_row_length(128), base_row_length(90)
+    >>> teacher_row_length(128), teacher_row_length(90)
     (192, 136)
     """
     return math.ceil(tokens * BASE_ROOM / 8) * 8

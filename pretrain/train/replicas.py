@@ -71,7 +71,7 @@ class Replicas:
         """Whether each batch is made here and then sent to the devices, one step a call."""
         return self.is_pod
 
-    def steps_at_once(self, asked: int) -> int:
+    def steps_per_execution(self, asked: int) -> int:
         """Steps in one call of the devices; `asked` 0: many on accelerators."""
         if self.feeds_batches:
             return 1

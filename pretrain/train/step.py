@@ -57,8 +57,8 @@ class MlmStep:
         replicas: Replicas | None = None,
         base: Encoder | None = None,
     ):
-        self.encoder, self.embedding_steps, self._rows_at_once = encoder, embedding_steps, config.rows_at_once
-        self._base, self._keep = base, config.keep
+        self.encoder, self.embedding_steps, self._micro_batch_rows = encoder, embedding_steps, config.micro_batch_rows
+        self._base, self._distill_weight = base, config.distill_weight
         self.replicas = replicas or Replicas()
         self.variables = list(encoder.weights.values())
         parts = [variable for name, variable in encoder.weights.items() if name.startswith(EMBEDDING_PARTS)]
@@ -139,7 +139,7 @@ class MlmStep:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             loss, correct, distance, count = self.losses(batch)
-            objective = loss + self._keep * distance
+            objective = loss + self._distill_weight * distance
         gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(objective, variables)]
         tokens = tf.reduce_sum(tf.cast(batch.segments_BT > 0, tf.float32))
         return gradients, tf.stack([loss, correct, distance, count, tokens])
@@ -155,7 +155,7 @@ class MlmStep:
         return self.replicas.run(self._summed_losses, batch)
 
     def _summed_losses(self, part: Batch) -> tf.Tensor:
-        sums = summed_in_turns(lambda rows: [tf.stack(self.losses(rows))], part, self._rows_at_once, [(4,)])
+        sums = summed_in_turns(lambda rows: [tf.stack(self.losses(rows))], part, self._micro_batch_rows, [(4,)])
         return self.replicas.sum(sums)[0]
 
 
@@ -209,14 +209,14 @@ class _Phase:
             return [*gradients, sums_K]
 
         shapes = [*(variable.shape for variable in self._variables), (5,)]
-        *gradients, sums_K = summed_in_turns(sums, batch, self._config.rows_at_once, shapes)
+        *gradients, sums_K = summed_in_turns(sums, batch, self._config.micro_batch_rows, shapes)
         return gradients, sums_K
 
 
 def summed_in_turns(
     function: Callable[[Batch], list[tf.Tensor]],
     batch: Batch,
-    rows_at_once: int,
+    micro_batch_rows: int,
     shapes: Sequence[Sequence[int]],
 ) -> list[tf.Tensor]:
     """Sums over a batch's rows of the tensors that `function` gives, whose shapes are `shapes`.
@@ -224,7 +224,7 @@ def summed_in_turns(
     The rows are taken in as many turns as `turns_of` says.
     """
     rows = batch.ids_BT.shape[0]
-    turns = turns_of(rows, rows_at_once)
+    turns = turns_of(rows, micro_batch_rows)
     if turns == 1:
         return function(batch)
     cut = type(batch)(*(tf.reshape(part, (turns, rows // turns, *part.shape[1:])) for part in batch))
@@ -238,20 +238,20 @@ def summed_in_turns(
     return list(sums)
 
 
-def turns_of(rows: int, rows_at_once: int) -> int:
-    """The least number of equal turns in which a device takes its rows, `rows_at_once` at most; 0: one turn.
+def turns_of(rows: int, micro_batch_rows: int) -> int:
+    """The least number of equal turns in which a device takes its rows, `micro_batch_rows` at most; 0: one turn.
 
     Raises StackbertError where the rows do not divide into turns of half that size or more.
 
     >>> turns_of(64, 24)
     4
     """
-    if not rows_at_once or rows_at_once >= rows:
+    if not micro_batch_rows or micro_batch_rows >= rows:
         return 1
-    at_once = max(count for count in range(1, rows_at_once + 1) if rows % count == 0)
+    at_once = max(count for count in range(1, micro_batch_rows + 1) if rows % count == 0)
     require(
-        2 * at_once >= rows_at_once,
-        f"rows_at_once {rows_at_once}: the {rows} rows of a device divide into turns of {at_once} only; take "
-        f"batch_rows that gives each device a multiple of {rows_at_once}",
+        2 * at_once >= micro_batch_rows,
+        f"micro_batch_rows {micro_batch_rows}: the {rows} rows of a device divide into turns of {at_once} only; take "
+        f"batch_rows that gives each device a multiple of {micro_batch_rows}",
     )
     return rows // at_once

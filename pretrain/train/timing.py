@@ -18,7 +18,7 @@ def step_seconds(
     encoder: Encoder, config: PretrainConfig, replicas: Replicas, batches: TrainingBatches, base: Encoder | None = None
 ) -> float:
     """Median seconds of a step, batch preparation included; the encoder's weights are changed by it."""
-    at_once = replicas.steps_at_once(config.steps_at_once)
+    at_once = replicas.steps_per_execution(config.steps_per_execution)
     total = at_once * (WARM_UP_CALLS + TIMED_CALLS)
     with replicas.scope():
         step = MlmStep(encoder, config, total, replicas=replicas, base=base)

@@ -62,8 +62,8 @@ class Run:
         self._rows, self._tokenizer, self._folder, self._config = rows, tokenizer, folder, config
         self._replicas = replicas
         replicas.check(config.batch_rows)
-        turns_of(config.batch_rows // replicas.count, config.rows_at_once)  # raises where there are none
-        self.train_rows, self._held_out_rows = load_rows(rows, "train"), load_rows(rows, "held_out")
+        turns_of(config.batch_rows // replicas.count, config.micro_batch_rows)  # raises where there are none
+        self.train_rows, self._validation_rows = load_rows(rows, "train"), load_rows(rows, "validation")
         self._reader = load_reader(tokenizer)
         self.start, self._notes = starting_checkpoint(config, self._reader, self.train_rows)
         row_length = self.train_rows.ids.shape[1]
@@ -75,18 +75,18 @@ class Run:
         base, reading = None, None
         with replicas.scope():
             encoder = Encoder(self.start.architecture, self.start.weights, dtype)
-            if config.keep:
+            if config.distill_weight:
                 kept, reading = base_to_keep(config.base, self._reader, row_length, self.has_new_vocabulary)
                 base = Encoder(kept.architecture, kept.weights, dtype)
-                self._notes.append(f"text vectors are kept near the base's: weight {config.keep:g}")
-        self.base_row_length = reading.row_length(row_length) if reading else 0
+                self._notes.append(f"text vectors are kept near the base's: weight {config.distill_weight:g}")
+        self.teacher_row_length = reading.row_length(row_length) if reading else 0
         masker = masker_of(self._reader, config)
         self._batches = TrainingBatches(self.train_rows, masker, config.batch_rows, config.seed, reading)
         self.total_steps = self._chosen("steps", lambda: self._budget(encoder, base))
         with replicas.scope():
             self._step = MlmStep(encoder, config, self.total_steps, self._embedding_steps(), replicas, base)
-        held_out = self._held_out_rows
-        self._held_out = held_out_batches(held_out, masker, config.batch_rows, config.held_out_rows, reading)
+        held_out = self._validation_rows
+        self._held_out = held_out_batches(held_out, masker, config.batch_rows, config.validation_rows, reading)
         self._state.track(encoder=encoder, **self._step.optimizers)
         self._notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
         if replicas.count > 1:
@@ -139,7 +139,7 @@ class Run:
         batches = self._replicas.distributed(partial(self._batches.dataset, 0, self.total_steps))
         begun = time.monotonic()
         self._evaluate(0)
-        at_once = self._steps_at_once()
+        at_once = self._steps_per_execution()
         for call in range(WARM_UP_CALLS):
             self._step.take(batches, call * at_once, at_once)
         ready = time.monotonic()
@@ -207,7 +207,7 @@ class Run:
         meter = Meter(step, total, self.batch_tokens, self._replicas.is_chief)
         while step < total:
             stops = [at for at in evaluate_at | self._export_at if at > step]
-            count = min(self._steps_at_once(), self._step.window_end(step, total) - step, min(stops) - step)
+            count = min(self._steps_per_execution(), self._step.window_end(step, total) - step, min(stops) - step)
             figures = self._train(batches, step, count)
             step += count
             meter.add(step, figures, self._step.left_out)
@@ -226,8 +226,8 @@ class Run:
         meter.report()
         self._state.save(total)
 
-    def _steps_at_once(self) -> int:
-        return self._replicas.steps_at_once(self._config.steps_at_once)
+    def _steps_per_execution(self) -> int:
+        return self._replicas.steps_per_execution(self._config.steps_per_execution)
 
     def _train(self, batches: Iterator[Batch], step: int, count: int) -> list[StepFigures]:
         """Take `count` steps; raises TrainingError where one of them is not a number."""
@@ -256,10 +256,10 @@ class Run:
             "tokens": step * self.batch_tokens,
             "loss": loss,
             "accuracy": accuracy,
-            "bits_per_byte": loss / math.log(2) * self._held_out_rows.tokens_per_byte,
+            "bits_per_byte": loss / math.log(2) * self._validation_rows.tokens_per_byte,
         }
         measured = f"loss {loss:.3f}, accuracy {accuracy:.3f}, {point['bits_per_byte']:.3f} bits a byte"
-        if self._config.keep:
+        if self._config.distill_weight:
             point["distance"] = distance
             measured += f", text vectors {distance:.3f} from the base's"
         self._say(f"held out at step {step:,}: {measured}")

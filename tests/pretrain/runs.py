@@ -28,7 +28,7 @@ def config(**changes) -> PretrainConfig:
         "precision": "float32",
         "save_seconds": 1e9,
         "evaluations": 1,
-        "held_out_rows": 8,
+        "validation_rows": 8,
     }
     return PretrainConfig(**settings | changes)
 

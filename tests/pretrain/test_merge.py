@@ -21,7 +21,9 @@ from tokenizer.encoding.reader import load_reader
 from tokenizer.vocabulary.train import train_tokenizer
 
 QUARTER = MergeConfig(share=0.25)
-RUN = PretrainConfig(steps=1, batch_rows=2, evaluations=0, held_out_rows=2, extend_positions=True, precision="float32")
+RUN = PretrainConfig(
+    steps=1, batch_rows=2, evaluations=0, validation_rows=2, extend_positions=True, precision="float32"
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def other_rows(small_rows, tmp_path_factory) -> Path:
     """A folder with 'tokenizer' and 'rows' of a smaller vocabulary."""
     folder = tmp_path_factory.mktemp("other")
     train_tokenizer(small_rows / "corpus", folder / "tokenizer", TokenizerConfig(vocab_size=90))
-    rows = EncodeConfig(row_length=32, held_out_share=0.1)
+    rows = EncodeConfig(row_length=32, validation_share=0.1)
     encode_rows(small_rows / "corpus", folder / "tokenizer", folder / "rows", rows)
     return folder
 

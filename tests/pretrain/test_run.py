@@ -135,7 +135,7 @@ def test_stop_around_the_end_of_the_embeddings_first_gives_the_same_bytes(
 ):
     new = tmp_path / "vocabulary"
     train_tokenizer(small_rows / "corpus", new, TokenizerConfig(vocab_size=100))
-    encode_rows(small_rows / "corpus", new, tmp_path / "rows", EncodeConfig(row_length=16, held_out_share=0.1))
+    encode_rows(small_rows / "corpus", new, tmp_path / "rows", EncodeConfig(row_length=16, validation_share=0.1))
     settings = config(base=str(tiny_base), embeddings_first=0.125, transfer="similar")
     pretrain(tmp_path / "rows", new, tmp_path / "straight", settings)
     with killed_after(stop, monkeypatch):

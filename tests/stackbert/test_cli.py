@@ -30,7 +30,7 @@ CONFIGS = {
     "tokenizer report": (ReportConfig,),
     "tokenizer bench": (ReadBenchConfig,),
     "pretrain run": (PretrainConfig,),
-    "pretrain transfer": (PretrainConfig,),
+    "pretrain compare-starts": (PretrainConfig,),
     "pretrain bench": (BenchConfig,),
     "pretrain curves": (),
     "pretrain merge": (MergeConfig,),

@@ -81,7 +81,7 @@ def test_studies_that_come_with_the_project_load(name):
     [
         ("[compare]\nbaseline = 'random-tiny adapted'\n", "baseline 'random-tiny adapted' is not among the rows: "),
         ("[checkpoints]\n'random-tiny: adapted (code-aware vocabulary)' = 'x'\n", "differ in punctuation or case only"),
-        ("[compare]\nalong = true\n", "along: no checkpoint has others kept along its run"),
+        ("[compare]\ninclude_exports = true\n", "include_exports: no checkpoint has others kept along its run"),
     ],
 )
 def test_rows_that_cannot_be_compared_are_refused_before_any_stage(settings, message, tmp_path):

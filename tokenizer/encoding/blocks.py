@@ -18,7 +18,7 @@ from tokenizer.encoding.packing import RowPacker
 from tokenizer.encoding.reader import TextReader
 from tokenizer.encoding.truncation import cut_texts
 
-SPLITS = ("train", "held_out")
+SPLITS = ("train", "validation")
 TEXT_AT_ONCE = 1_000_000  # characters; bounds what a process holds, and larger windows were no quicker
 SUMS = ("rows", "text_bytes", "text_tokens", "unknown_tokens", "row_tokens")
 
@@ -37,7 +37,7 @@ class BlockEncoder:
     reader: Path
     """Where `TextReader.save` wrote."""
     row_length: int
-    held_out_share: float
+    validation_share: float
     chosen_share: float
     """Share of the posts to encode at all."""
 
@@ -47,7 +47,7 @@ class BlockEncoder:
         posts: dict[str, list[Post]] = {split: [] for split in SPLITS}
         for post in _posts(block):
             if is_in_share(post.id, self.chosen_share, "chosen"):
-                posts["held_out" if is_in_share(post.id, self.held_out_share, "held-out") else "train"].append(post)
+                posts["validation" if is_in_share(post.id, self.validation_share, "held-out") else "train"].append(post)
         return {split: encode_posts(posts[split], reader, self.row_length) for split in SPLITS}
 
 

@@ -45,7 +45,7 @@ def _encode(posts: Path, tokenizer: Path, staging: Path, config: EncodeConfig) -
         saved = staging / SCRATCH / "reader.json"
         reader.save(saved)
         share = config.max_posts / count if config.max_posts else 1.0
-        encoder = BlockEncoder(saved, config.row_length, config.held_out_share, share)
+        encoder = BlockEncoder(saved, config.row_length, config.validation_share, share)
         is_small = min(share, 1.0) * count < POSTS_WORTH_PROCESSES
         _write_blocks(journal, encoder, posts, 1 if is_small else config.processes)
         splits = journal.finish(config.row_length, reader.padding_id, id_type(reader))
@@ -86,5 +86,6 @@ def _check_filled(splits: dict[str, dict[str, int]], posts: Path) -> None:
     empty = [split for split, sums in splits.items() if not sums["rows"]]
     if empty:
         raise StackbertError(
-            f"{posts}: too few posts, nothing is left for {' and '.join(empty)}; give more text or raise held_out_share"
+            f"{posts}: too few posts, nothing is left for {' and '.join(empty)}; give more text "
+            "or raise validation_share"
         )

@@ -100,7 +100,7 @@ def terminal_table(report: dict[str, Any]) -> str:
 def _chosen(posts: Path, config: ReportConfig) -> list[Post]:
     """The posts that are judged on, spread over the corpus by a hash of the id."""
     total = count_posts(posts)
-    held_out = config.held_out_share if config.part == "held_out" else 1.0
+    held_out = config.validation_share if config.split == "validation" else 1.0
     share = min(1.0, config.max_posts / (total * held_out))
     found = [
         post
@@ -108,13 +108,17 @@ def _chosen(posts: Path, config: ReportConfig) -> list[Post]:
         if is_in_share(post.id, held_out, "held-out") and is_in_share(post.id, share, "report")
     ]
     if not found:
-        raise StackbertError(f"{posts}: no post of the part '{config.part}' was chosen; raise max_posts")
+        raise StackbertError(f"{posts}: no post of the part '{config.split}' was chosen; raise max_posts")
     return found
 
 
 def _about(sample: Sample, config: ReportConfig) -> str:
     titles, prose, code = (f"{len(sample.parts[kind]):,}" for kind in KINDS)
-    part = f"of the {config.held_out_share:.1%} held out by id" if config.part == "held_out" else "of the whole corpus"
+    part = (
+        f"of the {config.validation_share:.1%} held out by id"
+        if config.split == "validation"
+        else "of the whole corpus"
+    )
     return (
         f"{len(sample.texts):,} posts {part}: {titles} titles, {prose} paragraphs of prose and {code} of code; "
         f"{len(sample.words):,} distinct words"

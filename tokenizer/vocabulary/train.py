@@ -126,13 +126,13 @@ def _counted_words(
     A tag's own uses count as occurrences of it.
     """
     scratch.mkdir()
-    tags = count_tags(posts, config.held_out_share)
+    tags = count_tags(posts, config.validation_share)
     normalize = build_normalizer(lowercase).normalize_str
     uses: Counter[str] = Counter()
     for tag, count in tags.items():
         uses[normalize(tag)] += count
     lexicon = [term for term in dict.fromkeys(map(normalize, build_lexicon(tags, config))) if len(term.split()) == 1]
-    counter = SliceCounter(tuple(lexicon), lowercase, config.title_weight, config.held_out_share, scratch)
+    counter = SliceCounter(tuple(lexicon), lowercase, config.title_weight, config.validation_share, scratch)
     found = {term: uses[term] for term in lexicon}
     words: WordCounts = {}
     for word, count in count_words(posts, counter, config.processes):

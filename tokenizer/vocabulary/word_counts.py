@@ -88,7 +88,7 @@ class SliceCounter:
     lowercase: bool
     title_weight: int
     """How often a title's words count."""
-    held_out_share: float
+    validation_share: float
     """Share of posts, by a hash of the id, whose words are not counted."""
     scratch: Path
     most_chunks: int = MOST_CHUNKS
@@ -119,7 +119,9 @@ class SliceCounter:
             with pq.ParquetFile(group.path) as file:
                 columns = ["id", "kind", "title", "text"]
                 for batch in file.iter_batches(ROWS_PER_BATCH, row_groups=[group.number], columns=columns):
-                    read = [not is_in_share(name, self.held_out_share, "held-out") for name in batch["id"].to_pylist()]
+                    read = [
+                        not is_in_share(name, self.validation_share, "held-out") for name in batch["id"].to_pylist()
+                    ]
                     batch = batch.filter(pa.array(read, pa.bool_()))
                     own_title = pa.array(kind != "answer" for kind in batch["kind"].to_pylist())
                     yield batch.filter(own_title)["title"] if batch.num_rows else batch["title"], self.title_weight
@@ -145,14 +147,14 @@ def merged(runs: Iterable[Path]) -> Iterator[tuple[str, int]]:
         yield word, sum(count for _, count in found)
 
 
-def count_tags(folder: Path, held_out_share: float) -> Counter[str]:
+def count_tags(folder: Path, validation_share: float) -> Counter[str]:
     """How many posts outside the held-out share have each tag; not answers, whose tags are their question's."""
     counts: Counter[str] = Counter()
     for group in _groups(folder):
         with pq.ParquetFile(group.path) as file:
             rows = file.read_row_group(group.number, columns=["id", "kind", "tags"])
         for name, kind, tags in zip(*(rows[column].to_pylist() for column in ("id", "kind", "tags")), strict=True):
-            if tags and kind != "answer" and not is_in_share(name, held_out_share, "held-out"):
+            if tags and kind != "answer" and not is_in_share(name, validation_share, "held-out"):
                 counts.update(tags)
     return counts
 

@@ -234,11 +234,11 @@ def test_smaller_training_sets_are_parts_of_larger_ones(labelled):
 
 def test_checkpoints_kept_along_a_pretraining_are_points_of_its_gain(labelled, tiny_base, small_rows, config, tmp_path):
     run = PretrainConfig(
-        base=str(tiny_base), extend_positions=True, steps=6, batch_rows=2, exports=2, evaluations=1, held_out_rows=4
+        base=str(tiny_base), extend_positions=True, steps=6, batch_rows=2, exports=2, evaluations=1, validation_rows=4
     )
     pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "adapted", run)
     checkpoints = {"generic": str(tiny_base), "adapted": str(tmp_path / "adapted")}
-    compare(labelled, checkpoints, tmp_path / "out", replace(config, along=True, **WITHOUT_BASELINES))
+    compare(labelled, checkpoints, tmp_path / "out", replace(config, include_exports=True, **WITHOUT_BASELINES))
     comparison = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))
     gain = comparison["gain_against_tokens"][0]
     assert gain["name"] == "adapted"

@@ -59,7 +59,10 @@ def of_one_label(labelled: Path, folder: Path) -> Path:
     ("changed", "message"),
     [
         ({"label_sizes": (60, 240, 500)}, r"label_sizes \[240, 500\]: must be below 240, the training texts there are"),
-        ({"along": True}, "along: no checkpoint has others kept along its run; pretrain one with --exports"),
+        (
+            {"include_exports": True},
+            "include_exports: no checkpoint has others kept along its run; pretrain one with --exports",
+        ),
     ],
 )
 def test_gains_that_cannot_be_measured_are_refused(changed, message, labelled, rows, config, tmp_path):

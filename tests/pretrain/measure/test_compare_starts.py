@@ -16,7 +16,7 @@ from tokenizer.vocabulary.train import train_tokenizer
 def test_each_start_is_measured_as_the_run_measures_its_own(small_rows, tiny_base, tmp_path):
     new, rows = tmp_path / "vocabulary", tmp_path / "rows"
     train_tokenizer(small_rows / "corpus", new, TokenizerConfig(vocab_size=100))
-    encode_rows(small_rows / "corpus", new, rows, EncodeConfig(row_length=16, held_out_share=0.1))
+    encode_rows(small_rows / "corpus", new, rows, EncodeConfig(row_length=16, validation_share=0.1))
     config = PretrainConfig(base=str(tiny_base), batch_rows=8, tokens=1, evaluations=0, precision="float32")
     starts = {start.transfer: start for start in measure_starts(rows, new, config)}
     assert tuple(starts) == INITIALISERS

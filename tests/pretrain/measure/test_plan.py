@@ -11,7 +11,7 @@ from stackbert.core.errors import StackbertError
 from tokenizer.encoding.packed_rows import load_rows
 from tokenizer.encoding.reader import load_reader
 
-CONFIG = PretrainConfig(base="random-tiny", steps=50, batch_rows=4, precision="float32", held_out_rows=8)
+CONFIG = PretrainConfig(base="random-tiny", steps=50, batch_rows=4, precision="float32", validation_rows=8)
 QUICK = PretrainPlanConfig(seconds=0.1)
 PYTHON = os.environ.get("STACKBERT_TPU_PYTHON", "")
 

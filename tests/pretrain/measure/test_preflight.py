@@ -79,7 +79,7 @@ def test_unknown_slices_and_batches_that_cannot_be_cut_are_refused():
 
 def test_turns_that_bound_no_batch_are_refused():
     with pytest.raises(StackbertError, match="take one of the two"):
-        replace(SMALL, rows_at_once=2, find_batch=True)
+        replace(SMALL, micro_batch_rows=2, find_batch=True)
     with pytest.raises(StackbertError, match="the 34 rows of a device divide into turns of 2 only"):
         turns_of(34, 16)
 
@@ -109,7 +109,7 @@ def test_step_of_six_layers_fits(topology):
 @pytest.mark.parametrize("at_once", [pytest.param(2, marks=needs_compiler)])
 def test_step_in_turns_costs_what_all_at_once_does(at_once):
     whole = preflight(replace(SMALL, batch_rows=64, compiler_python=PYTHON))
-    turns = preflight(replace(SMALL, batch_rows=64, rows_at_once=at_once, compiler_python=PYTHON))
+    turns = preflight(replace(SMALL, batch_rows=64, micro_batch_rows=at_once, compiler_python=PYTHON))
     print(whole, turns, sep="\n")
     assert 1 <= turns.flops / whole.flops < 1.6, "the optimizer's part is counted with each turn"
 

@@ -17,9 +17,9 @@ from pretrain.model.encoder import Encoder
 from pretrain.objectives.distillation import (
     BaseReading,
     KeptBatch,
-    base_row_length,
     base_to_keep,
     distances_at,
+    teacher_row_length,
     text_vectors,
 )
 from pretrain.objectives.masked_lm import masker_of
@@ -166,7 +166,7 @@ def test_batches_hold_the_same_masked_rows_with_and_without(rows_reader, other_b
         for name, part in plain._asdict().items():
             np.testing.assert_array_equal(part, getattr(kept, name))
         assert kept.base_ids_BU.shape == (4, 48)
-    held_out = load_rows(small_rows / "rows", "held_out")
+    held_out = load_rows(small_rows / "rows", "validation")
     batch = held_out_batches(held_out, masker_of(rows_reader, config()), 4, 4, reading)[0]
     chosen = np.unique(np.linspace(0, len(held_out.ids) - 1, min(len(held_out.ids), 4)).round().astype(int))
     np.testing.assert_array_equal(batch.base_ids_BU, reading.read(*load_batch(held_out, chosen))[0])
@@ -198,9 +198,9 @@ def test_distances_are_one_minus_cosines_and_none_from_the_unmasked_base(rows_re
 
 
 def test_devices_and_turns_do_not_change_what_is_kept(other_base, small_rows, tmp_path):
-    settings = {"base": str(other_base), "keep": 10.0, "steps": 6, "evaluations": 2, "learning_rate": 3e-3}
+    settings = {"base": str(other_base), "distill_weight": 10.0, "steps": 6, "evaluations": 2, "learning_rate": 3e-3}
     assert finish(start(small_rows, tmp_path / "alone", **settings)) == [0]
-    assert finish(start(small_rows, tmp_path / "shared", 2, **settings, rows_at_once=2)) == [0]
+    assert finish(start(small_rows, tmp_path / "shared", 2, **settings, micro_batch_rows=2)) == [0]
     alone, shared = (json.loads((tmp_path / run / "history.json").read_text()) for run in ("alone", "shared"))
     assert len(alone) == 4
     assert alone[0]["distance"] != pytest.approx(alone[-1]["distance"], rel=0.05)
@@ -219,7 +219,7 @@ def test_guesses_are_scored_as_without(rows_reader, same_base, small_rows):
 
 
 def settings_of(base: Path, keep: float):
-    return config(base=str(base), keep=keep, learning_rate=3e-3)
+    return config(base=str(base), distill_weight=keep, learning_rate=3e-3)
 
 
 @pytest.fixture(scope="module")
@@ -260,11 +260,11 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(kept, other_base, small_rows, t
 
 
 def test_base_may_read_less_than_a_row_and_rows_may_be_padding(other_base, small_rows, rows_reader):
-    assert load_checkpoint(other_base).architecture.max_length < base_row_length(ROW_LENGTH)
-    held_out = load_rows(small_rows / "rows", "held_out")
+    assert load_checkpoint(other_base).architecture.max_length < teacher_row_length(ROW_LENGTH)
+    held_out = load_rows(small_rows / "rows", "validation")
     checkpoint, reading = base_to_keep(str(other_base), rows_reader, ROW_LENGTH, has_new_vocabulary=True)
     start_here = with_positions(tiny_checkpoint("bert", vocab_size=120), ROW_LENGTH)
-    step = MlmStep(encoder_of(start_here), config(base="some", keep=1.0), 1, base=encoder_of(checkpoint))
+    step = MlmStep(encoder_of(start_here), config(base="some", distill_weight=1.0), 1, base=encoder_of(checkpoint))
     batch = held_out_batches(held_out, masker_of(rows_reader, config()), len(held_out.ids) + 3, 10**6, reading)[0]
     assert not np.any(batch.base_segments_BU[-3:])
     assert np.isfinite(step.evaluate(batch)).all()
@@ -272,12 +272,12 @@ def test_base_may_read_less_than_a_row_and_rows_may_be_padding(other_base, small
 
 def test_new_weights_have_nothing_to_keep():
     with pytest.raises(StackbertError, match="random-tiny is new"):
-        config(keep=10.0)
+        config(distill_weight=10.0)
 
 
 def test_a_tpu_is_asked_for_the_base_too():
     asked = PreflightConfig(model="1x32", vocab_size=200, row_length=16)
-    program, weights = step_program(replace(asked, base_row_length=24), 4, named_model(asked))
+    program, weights = step_program(replace(asked, teacher_row_length=24), 4, named_model(asked))
     plain, same_weights = step_program(asked, 4, named_model(asked))
     assert weights == same_weights
     assert program.count("stablehlo.dot") >= plain.count("stablehlo.dot") + 6, "the base's layer"

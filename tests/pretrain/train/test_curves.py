@@ -12,7 +12,7 @@ from stackbert.core.errors import StackbertError
 
 
 def test_runs_are_drawn_with_their_names_and_figures(small_rows, tmp_path):
-    config = PretrainConfig(base="random-tiny", steps=2, batch_rows=2, evaluations=2, held_out_rows=4)
+    config = PretrainConfig(base="random-tiny", steps=2, batch_rows=2, evaluations=2, validation_rows=4)
     runs = {}
     for seed in (0, 1):
         runs[f"seed <{seed}>"] = tmp_path / str(seed)

@@ -185,7 +185,7 @@ def test_of_steps_taken_in_one_call_the_window_is_named(small_rows, tmp_path, mo
 
     honest = MlmStep.train_many
     monkeypatch.setattr(MlmStep, "train_many", train_many)
-    settings = config(steps_at_once=5, evaluations=0)
+    settings = config(steps_per_execution=5, evaluations=0)
     with pytest.raises(TrainingError, match=r"step 12 \(of steps 11 to 15, taken in one call\): loss nan"):
         pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", settings)
 

@@ -40,7 +40,7 @@ SETTINGS = {
     "precision": "float32",
     "save_seconds": 1e9,
     "evaluations": 19,
-    "held_out_rows": 8,
+    "validation_rows": 8,
 }
 
 
@@ -106,14 +106,14 @@ def test_losses_do_not_depend_on_the_number_of_devices(devices, alone, small_row
     assert furthest < 1e-5
 
 
-@pytest.mark.parametrize("rows_at_once", [2, 3])  # 3 does not divide 8: turns of 2 again
-def test_gradients_and_losses_added_up_in_turns_are_those_of_the_batch(rows_at_once, alone, small_rows, tmp_path):
-    assert finish(start(small_rows, tmp_path / "run", rows_at_once=rows_at_once)) == [0]
+@pytest.mark.parametrize("micro_batch_rows", [2, 3])  # 3 does not divide 8: turns of 2 again
+def test_gradients_and_losses_added_up_in_turns_are_those_of_the_batch(micro_batch_rows, alone, small_rows, tmp_path):
+    assert finish(start(small_rows, tmp_path / "run", micro_batch_rows=micro_batch_rows)) == [0]
     np.testing.assert_allclose(losses(tmp_path / "run"), alone, rtol=1e-5)
 
 
 def test_steps_in_one_call_are_those_taken_alone(alone, small_rows, tmp_path):
-    settings = {"steps_at_once": 7, "evaluations": 1}
+    settings = {"steps_per_execution": 7, "evaluations": 1}
     assert finish(start(small_rows, tmp_path / "run", 2, **settings)) == [0]
     np.testing.assert_allclose(losses(tmp_path / "run"), alone[[0, 10, 20]], rtol=1e-5)
 
@@ -188,5 +188,5 @@ def test_state_outlives_the_output(alone, small_rows, tmp_path):
 
 def test_batches_sent_to_the_devices_are_those_made_there(alone, small_rows, tmp_path):
     sending = "from pretrain.train.replicas import Replicas\nReplicas.feeds_batches = True\n"
-    assert finish(start(small_rows, tmp_path / "run", 2, first=sending, steps_at_once=7)) == [0]
+    assert finish(start(small_rows, tmp_path / "run", 2, first=sending, steps_per_execution=7)) == [0]
     np.testing.assert_allclose(losses(tmp_path / "run"), alone, rtol=1e-5)

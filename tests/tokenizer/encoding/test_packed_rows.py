@@ -43,7 +43,7 @@ def decoded(folder: Path, tokenizer: Path, split: str) -> list[str]:
 
 def test_rows_read_back_decode_to_the_texts(small_rows):
     texts = sorted(post.whole_text for post in read_posts(small_rows / "corpus"))
-    found = [decoded(small_rows / "rows", small_rows / "tokenizer", split) for split in ("train", "held_out")]
+    found = [decoded(small_rows / "rows", small_rows / "tokenizer", split) for split in ("train", "validation")]
     spelled = load_reader(small_rows / "tokenizer").tokenizer
     # the decoder's own joining of punctuation is applied to both sides
     expected = [spelled.decode(spelled.encode(text, add_special_tokens=False).ids) for text in texts]
@@ -54,11 +54,11 @@ def test_rows_read_back_decode_to_the_texts(small_rows):
 def test_counts_add_up(small_rows):
     layout = json.loads((small_rows / "rows" / "rows.json").read_text())
     texts = [post.whole_text for post in read_posts(small_rows / "corpus")]
-    parts = [load_rows(small_rows / "rows", split) for split in ("train", "held_out")]
+    parts = [load_rows(small_rows / "rows", split) for split in ("train", "validation")]
     assert sum(part.text_bytes for part in parts) == sum(len(text.encode()) for text in texts)
-    tokens = sum(len(ids) for split in ("train", "held_out") for ids in sequences(small_rows / "rows", split))
+    tokens = sum(len(ids) for split in ("train", "validation") for ids in sequences(small_rows / "rows", split))
     assert sum(part.text_tokens for part in parts) == tokens
-    for part, split in zip(parts, ("train", "held_out"), strict=True):
+    for part, split in zip(parts, ("train", "validation"), strict=True):
         assert part.ids.shape == (layout["splits"][split]["rows"], 32)
         assert part.ids.dtype == np.uint16
         assert isinstance(part.ids, np.memmap)
@@ -67,11 +67,11 @@ def test_counts_add_up(small_rows):
 
 def test_held_out_posts_are_the_same_whatever_the_tokenizer(small_rows, tmp_path):
     train_tokenizer(small_rows / "corpus", tmp_path / "other", TokenizerConfig(vocab_size=90, lexicon_size=0))
-    config = EncodeConfig(row_length=64, held_out_share=0.1)
+    config = EncodeConfig(row_length=64, validation_share=0.1)
     encode_rows(small_rows / "corpus", tmp_path / "other", tmp_path / "rows", config)
     assert tokenizer_of_rows(tmp_path / "rows") != tokenizer_of_rows(small_rows / "rows")
     one, two = (
-        decoded(folder / "rows", tokenizer, "held_out")
+        decoded(folder / "rows", tokenizer, "validation")
         for folder, tokenizer in ((small_rows, small_rows / "tokenizer"), (tmp_path, tmp_path / "other"))
     )
     plain = str.maketrans("", "", " ")  # vocabularies that split 'node.js' differently are decoded with other spaces
@@ -79,10 +79,10 @@ def test_held_out_posts_are_the_same_whatever_the_tokenizer(small_rows, tmp_path
 
 
 def test_larger_corpus_holds_out_the_same_posts(small_rows, tmp_path):
-    config = EncodeConfig(row_length=32, held_out_share=0.1, max_posts=200)
+    config = EncodeConfig(row_length=32, validation_share=0.1, max_posts=200)
     encode_rows(small_rows / "corpus", small_rows / "tokenizer", tmp_path / "rows", config)
-    fewer = decoded(tmp_path / "rows", small_rows / "tokenizer", "held_out")
-    more = decoded(small_rows / "rows", small_rows / "tokenizer", "held_out")
+    fewer = decoded(tmp_path / "rows", small_rows / "tokenizer", "validation")
+    more = decoded(small_rows / "rows", small_rows / "tokenizer", "validation")
     assert fewer and len(fewer) < len(more)
     assert all(fewer.count(text) <= more.count(text) for text in fewer)
 
@@ -90,17 +90,19 @@ def test_larger_corpus_holds_out_the_same_posts(small_rows, tmp_path):
 def test_long_post_is_cut_and_loses_no_token(small_rows, tmp_path):
     posts = [Post(str(n), "question", "numpy " * 100, "") for n in range(20)]
     build_artifact(tmp_path / "corpus", "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
-    config = EncodeConfig(row_length=16, held_out_share=0.5)
+    config = EncodeConfig(row_length=16, validation_share=0.5)
     encode_rows(tmp_path / "corpus", small_rows / "tokenizer", tmp_path / "rows", config)
     numpy_id = load_reader(small_rows / "tokenizer").tokenizer.token_to_id("numpy")
-    found = [ids for split in ("train", "held_out") for ids in sequences(tmp_path / "rows", split)]
+    found = [ids for split in ("train", "validation") for ids in sequences(tmp_path / "rows", split)]
     assert sum(ids.count(numpy_id) for ids in found) == 20 * 100
     assert max(map(len, found)) == 14
 
 
 def test_nothing_held_out_is_an_error(small_rows, tmp_path):
     with pytest.raises(StackbertError, match="too few posts, nothing is left for held_out"):
-        encode_rows(small_rows / "corpus", small_rows / "tokenizer", tmp_path / "r", EncodeConfig(held_out_share=1e-9))
+        encode_rows(
+            small_rows / "corpus", small_rows / "tokenizer", tmp_path / "r", EncodeConfig(validation_share=1e-9)
+        )
 
 
 def test_folder_without_tokenizer_is_an_error(small_rows, tmp_path):
@@ -113,7 +115,7 @@ def test_changed_tokenizer_byte_is_refused(small_rows, tmp_path):
     other.mkdir()
     for path in (small_rows / "tokenizer").iterdir():
         (other / path.name).write_bytes(path.read_bytes())
-    config = EncodeConfig(row_length=32, held_out_share=0.1)
+    config = EncodeConfig(row_length=32, validation_share=0.1)
     encode_rows(small_rows / "corpus", other, tmp_path / "r", config)
     changed = (other / "tokenizer.json").read_text().replace("numpy", "numqy")
     (other / "tokenizer.json").write_text(changed)
@@ -132,7 +134,7 @@ def many_blocks(small_rows, tmp_path_factory) -> Path:
     return folder
 
 
-CONFIG = EncodeConfig(row_length=32, held_out_share=0.1)
+CONFIG = EncodeConfig(row_length=32, validation_share=0.1)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -219,7 +221,7 @@ def test_stopped_run_is_not_taken_up_with_other_settings(small_rows, many_blocks
 def test_no_word_is_cut_unless_it_alone_exceeds_the_row(small_rows, many_blocks, straight, tmp_path):
     encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
     tokens = load_reader(small_rows / "tokenizer").tokens()
-    for split in ("train", "held_out"):
+    for split in ("train", "validation"):
         assert not any(tokens[ids[0]].startswith("##") for ids in sequences(tmp_path / "rows", split))
 
 

@@ -47,7 +47,7 @@ def test_same_input_gives_the_same_bytes(small_rows, tmp_path):
 
 
 def test_held_out_part_is_the_one_that_encoding_holds_out(small_rows, tmp_path):
-    config = ReportConfig(part="held_out", held_out_share=0.1)
+    config = ReportConfig(split="validation", validation_share=0.1)
     manifest = report_tokenizers(small_rows / "corpus", {"a": small_rows / "tokenizer"}, tmp_path / "out", config)
     assert 0 < manifest.counts["posts"] < 100  # of 400
 
@@ -72,8 +72,8 @@ def test_hostile_text_and_names_stay_text(small_rows, tmp_path, monkeypatch):
 def test_nothing_to_judge_is_said(small_rows, tmp_path):
     with pytest.raises(StackbertError, match="name at least one tokenizer"):
         report_tokenizers(small_rows / "corpus", {}, tmp_path / "out", ReportConfig())
-    config = ReportConfig(part="held_out", held_out_share=1e-9, max_posts=1)
-    with pytest.raises(StackbertError, match="no post of the part 'held_out' was chosen"):
+    config = ReportConfig(split="validation", validation_share=1e-9, max_posts=1)
+    with pytest.raises(StackbertError, match="no post of the part 'validation' was chosen"):
         report_tokenizers(small_rows / "corpus", {"a": small_rows / "tokenizer"}, tmp_path / "out", config)
 
 

@@ -63,7 +63,7 @@ def test_auto_tokenizer_gives_the_ids_of_our_reader(trained):
 
 
 def test_rows_are_encoded_with_them(trained, posts, tmp_path):
-    encode_rows(posts, trained, tmp_path / "rows", EncodeConfig(row_length=32, held_out_share=0.1))
+    encode_rows(posts, trained, tmp_path / "rows", EncodeConfig(row_length=32, validation_share=0.1))
     assert len(load_rows(tmp_path / "rows", "train").ids) > 50
 
 

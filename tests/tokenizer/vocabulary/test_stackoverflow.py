@@ -80,7 +80,7 @@ def test_30_522_tokens_keep_the_tags_and_need_a_fifth_fewer_tokens_than_bert(tmp
                 titles.append(post.title)
                 continue
             posts.append(post)
-            if post.text and is_in_share(post.id, TokenizerConfig().held_out_share, "held-out"):
+            if post.text and is_in_share(post.id, TokenizerConfig().validation_share, "held-out"):
                 bodies.append(post.whole_text)
     build_artifact(tmp_path / "posts", "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
     train_tokenizer(tmp_path / "posts", tmp_path / "out", TokenizerConfig(vocab_size=30_522))

@@ -37,7 +37,7 @@ def counted(folder: Path, posts: list[Post], processes: int = 1, **settings) -> 
     (folder / "posts").mkdir(parents=True)
     (folder / "scratch").mkdir()
     write_posts(posts, folder / "posts")
-    options = {"terms": TERMS, "lowercase": True, "title_weight": 1, "held_out_share": 0.0} | settings
+    options = {"terms": TERMS, "lowercase": True, "title_weight": 1, "validation_share": 0.0} | settings
     return dict(count_words(folder / "posts", SliceCounter(scratch=folder / "scratch", **options), processes))
 
 
@@ -85,7 +85,7 @@ def test_held_out_posts_are_not_seen(tmp_path):
     posts = [Post(str(number), "question", f"word{number}", "", (f"tag{number}",)) for number in range(300)]
     seen = {post.id for post in posts if not is_in_share(post.id, 0.1, "held-out")}
     assert 240 < len(seen) < 300
-    assert set(counted(tmp_path, posts, held_out_share=0.1)) == {f"word{number}" for number in seen}
+    assert set(counted(tmp_path, posts, validation_share=0.1)) == {f"word{number}" for number in seen}
     assert set(count_tags(tmp_path / "posts", 0.1)) == {f"tag{number}" for number in seen}
 
 
