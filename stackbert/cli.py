@@ -1,53 +1,29 @@
 """The command line: parses, calls the rooms, nothing else."""
 
+import functools
+import inspect
 import os
 import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import tyro
 
+import corpora
+import finetune
+import pretrain
+import tokenizer
 from corpora.commands import COMMANDS as CORPORA_COMMANDS
 from finetune.commands import COMMANDS as FINETUNE_COMMANDS
 from pretrain.commands import COMMANDS as PRETRAIN_COMMANDS
-from stackbert.core.errors import StackbertError
+from stackbert import __version__
+from stackbert.core.errors import StackbertError, nearest_hint
 from stackbert.core.process import keep_freed_memory
+from stackbert.guard import DEBUG, explain, import_tensorflow
 from stackbert.study import Study, load_study, run_study
 from tokenizer.commands import COMMANDS as TOKENIZER_COMMANDS
-
-HELP = """usage: stackbert ROOM VERB [options], or stackbert run [STUDY.toml] [options]
-
-Adapts a small BERT encoder to technical text, and says honestly whether that paid.
-
-  run [STUDY.toml]     the whole chain, from text to comparison; studies/demo.toml if no file is named
-  doctor               versions, devices, disk, memory, and the whole chain once in small
-  corpora build        a dump, a table, a folder or the installed packages' documentation -> clean posts
-  corpora label        posts -> a leak-free labelled set, and the text left for pretraining
-  corpora plan         a dump -> hours, disk and memory on 1, 16 and 256 cores, by building a sample of it
-  corpora audit        posts + a labelled set -> what the posts give away of its test and dev texts
-  corpora attribution  posts -> a list of their authors, addresses and licences
-  corpora datasheet    posts -> what they are: counts, lengths, code, tags, years, licences, drops
-  tokenizer train      posts -> a code-aware WordPiece vocabulary
-  tokenizer report     tokenizers side by side on one text: page, Markdown, JSON
-  tokenizer encode     posts + a tokenizer -> packed rows of token ids
-  tokenizer bench      how fast posts are read, in pairs with transformers' tokenizer
-  pretrain run         a base checkpoint + rows -> an adapted checkpoint
-  pretrain compare-starts    the held-out loss at step 0 of each start for a new vocabulary
-  pretrain curves      runs -> their held-out bits a byte against tokens read, as a picture
-  pretrain merge       a base and its adapted checkpoint -> one between the two
-  pretrain convert     a checkpoint with pytorch_model.bin alone -> one of safetensors
-  pretrain bench       tokens a second of a training step here, and the machine's ceiling
-  pretrain plan        what a run will take, here and on TPU slices: hours, disk, memory, money
-  pretrain preflight   a model + a TPU slice that is not here -> whether the step fits, and its best speed
-  finetune compare     checkpoints + a labelled set -> two-phase fine-tuning, table and report
-  finetune predict     a fine-tuned classifier + a text, a file or standard input -> labels
-  finetune serve       a fine-tuned classifier -> a page to try it on, and JSON
-  finetune export      a fine-tuned classifier -> an ONNX model
-  finetune push        a fine-tuned classifier -> the Hugging Face hub
-
-'stackbert ROOM VERB --help' lists a command's options.
-"""
 
 
 def doctor(out: Path = Path("runs")) -> None:
@@ -72,53 +48,135 @@ COMMANDS: dict[str, Callable[..., None]] = {
     **PRETRAIN_COMMANDS,
     **FINETUNE_COMMANDS,
 }
+ROOMS = {"corpora": corpora, "tokenizer": tokenizer, "pretrain": pretrain, "finetune": finetune}
+INTERRUPTED = 130  # as shells have it for a command that SIGINT ended
 
 
 def main() -> None:
     """Entry point of the command `stackbert`."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    arguments = sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
+    debug = len(arguments) < len(sys.argv) - 1
     try:
-        if _asks_for_overview(arguments):
-            print(HELP, end="")
-        elif arguments[0] == "run":
-            keep_freed_memory()
-            _run(arguments[1:])
-        elif arguments[0] == "doctor":
-            tyro.cli(doctor, prog="stackbert doctor", args=arguments[1:])
-        else:
-            _room(arguments)
+        _command(arguments)
+        sys.stdout.flush()
     except StackbertError as error:
+        if debug:
+            raise
         sys.exit(f"stackbert: {error}")
+    except BrokenPipeError:  # the reader of the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if debug:
+            raise
+        sys.exit(f"stackbert: {explain(error)}")
     except KeyboardInterrupt:
-        sys.exit("stackbert: interrupted; the same command goes on from what is finished")
+        print("stackbert: interrupted; the same command goes on from what is finished", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
-def _asks_for_overview(arguments: list[str]) -> bool:
-    """Whether no command is named: nothing at all, a plain call for help, or a room without a verb."""
+def _command(arguments: list[str]) -> None:
+    """Do what the arguments name: help, the version, 'run', 'doctor' or a room's verb."""
     words = [word for word in arguments if word not in ("-h", "--help", "help")]
-    return not words or (len(words) == 1 and words[0] in {name.split()[0] for name in COMMANDS})
+    if arguments == ["--version"]:
+        print(f"stackbert {__version__}")
+    elif not words:
+        print(overview(), end="")
+    elif len(words) == 1 and words[0] in ROOMS:
+        print(room_page(words[0]), end="")
+    elif words[0] == "run":
+        _run(arguments[1:])
+    elif words[0] == "doctor":
+        tyro.cli(_ready(doctor), prog="stackbert doctor", args=arguments[1:])
+    else:
+        name = " ".join(arguments[:2])
+        if name not in COMMANDS:
+            known = ["run", "doctor", *COMMANDS]
+            raise StackbertError(
+                f"there is no '{name}'{nearest_hint(name, known)}; the commands are {', '.join(known)}"
+            )
+        tyro.cli(_ready(COMMANDS[name]), prog=f"stackbert {name}", args=arguments[2:])
 
 
-def _room(arguments: list[str]) -> None:
-    name = " ".join(arguments[:2])
-    if name not in COMMANDS:
-        raise StackbertError(f"there is no '{name}'; the commands are run, doctor, {', '.join(COMMANDS)}")
-    if arguments[0] in ("pretrain", "finetune"):
-        keep_freed_memory()
-    tyro.cli(COMMANDS[name], prog=f"stackbert {name}", args=arguments[2:])
+def _ready(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, with TensorFlow imported quietly just before it starts where it is one that trains or predicts."""
+    if command.__module__.partition(".")[0] not in ("pretrain", "finetune", "stackbert"):
+        return command
+
+    @functools.wraps(command)
+    def start(*arguments: Any, **options: Any) -> None:
+        prepare_tensorflow()
+        command(*arguments, **options)
+
+    return start
+
+
+def prepare_tensorflow() -> None:
+    """Set what must be set before TensorFlow makes threads, and import it."""
+    keep_freed_memory()
+    import_tensorflow()
+
+
+def overview() -> str:
+    """The page of `stackbert --help`: one line a command."""
+    lines = [
+        "usage: stackbert ROOM VERB [options]",
+        "       stackbert run [STUDY.toml] [options]",
+        "       stackbert doctor | --version",
+        "",
+        "Domain-adaptive pretraining of small BERT encoders for technical text.",
+        "",
+        "  run [STUDY.toml]         Run a whole study, from text to comparison; without a file, the demo's.",
+        f"  doctor                   {_summary(doctor)}",
+    ]
+    for room in ROOMS:
+        lines += ["", f"{room}: {_purpose(room)}", *_verbs(room)]
+    lines += [
+        "",
+        "'stackbert ROOM --help' describes a room, 'stackbert ROOM VERB --help' lists a command's options.",
+        f"{DEBUG}, given to any command, shows the traceback of an error.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def room_page(room: str) -> str:
+    """The page of `stackbert ROOM --help`: what the room is for, and its verbs."""
+    lines = [
+        f"usage: stackbert {room} VERB [options]",
+        "",
+        _purpose(room),
+        "",
+        *_verbs(room),
+        "",
+        f"'stackbert {room} VERB --help' lists a verb's options, each with its default and unit.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _purpose(room: str) -> str:
+    return inspect.cleandoc(ROOMS[room].__doc__ or "").splitlines()[0]
+
+
+def _verbs(room: str) -> list[str]:
+    names = [name for name in COMMANDS if name.split()[0] == room]
+    return [f"  {name:<24} {_summary(COMMANDS[name])}" for name in names]
+
+
+def _summary(command: Callable[..., None]) -> str:
+    return inspect.cleandoc(command.__doc__ or "").splitlines()[0]
 
 
 def _run(arguments: list[str]) -> None:
     named = bool(arguments) and not arguments[0].startswith("-")
     path = Path(arguments[0]) if named else _shipped_study("demo.toml")
     study = tyro.cli(Study, prog="stackbert run [STUDY.toml]", default=load_study(path), args=arguments[int(named) :])
+    prepare_tensorflow()
     run_study(study)
 
 
 def _shipped_study(name: str) -> Path:
-    """A study that comes with the project: beside this file in a checkout, else where the installer put it."""
+    """A study that comes with the project: beside this package in a checkout, else where the installer put it."""
     beside = Path(__file__).parents[1] / "studies" / name
     return beside if beside.is_file() else Path(sysconfig.get_path("data")) / "share" / "stackbert" / "studies" / name

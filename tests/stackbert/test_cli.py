@@ -10,10 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import stackbert.cli
 from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from finetune.config import CompareConfig, FinetuneConfig, PredictConfig
 from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
+from stackbert import __version__, cli
+from stackbert.core.errors import StackbertError
 from stackbert.study import Study
 from tests.paths import ROOT
 from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
@@ -50,7 +51,7 @@ def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str]:
     """Exit code and everything printed."""
     monkeypatch.setattr(sys, "argv", ["stackbert", *arguments])
     try:
-        stackbert.main()
+        cli.main()
         code: int | str | None = 0
     except SystemExit as stop:
         code = stop.code
@@ -75,10 +76,24 @@ def refused(monkeypatch, capsys, line: str) -> str:
 def test_help_names_every_command(arguments, monkeypatch, capsys):
     code, printed = run(monkeypatch, capsys, *arguments)
     assert code == 0
-    assert all(f"  {name}" in printed for name in stackbert.COMMANDS)
+    assert all(f"  {name}" in printed for name in cli.COMMANDS)
+    assert "--debug" in printed and "--version" in printed
 
 
-@pytest.mark.parametrize("name", stackbert.COMMANDS)
+@pytest.mark.parametrize("room", cli.ROOMS)
+def test_help_of_a_room_describes_its_verbs(room, monkeypatch, capsys):
+    code, printed = run(monkeypatch, capsys, room, "--help")
+    assert code == 0
+    assert {name for name in cli.COMMANDS if f"  {name} " in printed} == {
+        name for name in cli.COMMANDS if name.split()[0] == room
+    }
+
+
+def test_version_is_printed(monkeypatch, capsys):
+    assert run(monkeypatch, capsys, "--version") == (0, f"stackbert {__version__}\n")
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
 def test_help_of_a_command_lists_its_options_each_with_a_text(name, monkeypatch, capsys):
     code, printed = run(monkeypatch, capsys, *name.split(), "--help")
     assert code == 0
@@ -90,7 +105,7 @@ def test_help_of_a_command_lists_its_options_each_with_a_text(name, monkeypatch,
 
 
 def test_every_command_is_tested():
-    assert CONFIGS.keys() == stackbert.COMMANDS.keys()
+    assert CONFIGS.keys() == cli.COMMANDS.keys()
 
 
 def test_help_of_run_lists_the_sections_of_a_study(monkeypatch, capsys):
@@ -105,6 +120,27 @@ def test_unknown_commands_name_the_known_ones(monkeypatch, capsys):
         message = refused(monkeypatch, capsys, line)
         assert f"there is no '{line}'" in message
         assert "corpora build" in message and "finetune compare" in message
+
+
+def test_what_the_system_refuses_is_said_with_path_reason_and_remedy(folder, monkeypatch, capsys):
+    Path("file").write_text("mine")
+    message = refused(
+        monkeypatch, capsys, f"{TABLE} table.parquet --title-column title".replace("out out", "out file/x")
+    )
+    assert "file: File exists; name another output" in message
+
+
+def test_debug_shows_the_traceback(folder, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", "stackbert tokenizer train none --out out --debug".split())
+    with pytest.raises(StackbertError, match="none: no such folder"):
+        cli.main()
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_error():
+    command = f"{sys.executable} -m stackbert --help | head -n 1; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("usage")
 
 
 def test_unknown_option_is_named(monkeypatch, capsys):
@@ -188,3 +224,31 @@ def test_installed_command_ends_with_code_1_and_one_line(tmp_path):
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert ended.stderr.startswith("stackbert: none: no such folder") and ended.stderr.count("\n") == 1
+
+
+START = "from stackbert.guard import import_tensorflow; import_tensorflow()"
+
+
+def test_tensorflow_starts_in_silence():
+    ended = subprocess.run([sys.executable, "-c", START], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("", "")
+
+
+def test_errors_at_tensorflow_s_start_are_shown(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\n"
+        "os.write(2, b'I0000 00:00:1 port.cc:1] oneDNN custom operations are on.\\n')\n"
+        "os.write(2, b'E0000 00:00:1 cuda.cc:1] no device\\n')\n"
+        "os.write(2, b'F0000 00:00:1 cpu.cc:1] built for another processor\\n')\n"
+        "os.abort()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", START],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode < 0
+    assert "E0000" in ended.stderr and "F0000" in ended.stderr and "I0000" not in ended.stderr
