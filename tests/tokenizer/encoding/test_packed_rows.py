@@ -1,4 +1,4 @@
-"""Packed rows on disk: what was written is read back, and who is held out does not depend on the tokenizer."""
+"""Packed rows on disk: they decode to the posts, and validation posts do not depend on the tokenizer."""
 
 import json
 import shutil
@@ -14,8 +14,8 @@ from stackbert.core.artifact import SCRATCH, build_artifact, write_json
 from stackbert.core.errors import StackbertError
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.encoding import blocks as blocks_module
+from tokenizer.encoding import encode as encode_module
 from tokenizer.encoding import journal as journal_module
-from tokenizer.encoding import packed_rows as rows_module
 from tokenizer.encoding.blocks import encode_posts
 from tokenizer.encoding.encode import encode_rows
 from tokenizer.encoding.packed_rows import identify_tokenizer, load_rows, tokenizer_of_rows
@@ -41,7 +41,7 @@ def decoded(folder: Path, tokenizer: Path, split: str) -> list[str]:
     return sorted(reader.tokenizer.decode(ids) for ids in sequences(folder, split))
 
 
-def test_rows_read_back_decode_to_the_texts(small_rows):
+def test_rows_decode_to_the_texts(small_rows):
     texts = sorted(post.whole_text for post in read_posts(small_rows / "corpus"))
     found = [decoded(small_rows / "rows", small_rows / "tokenizer", split) for split in ("train", "validation")]
     spelled = load_reader(small_rows / "tokenizer").tokenizer
@@ -54,18 +54,18 @@ def test_rows_read_back_decode_to_the_texts(small_rows):
 def test_counts_add_up(small_rows):
     layout = json.loads((small_rows / "rows" / "rows.json").read_text())
     texts = [post.whole_text for post in read_posts(small_rows / "corpus")]
-    parts = [load_rows(small_rows / "rows", split) for split in ("train", "validation")]
-    assert sum(part.text_bytes for part in parts) == sum(len(text.encode()) for text in texts)
+    splits = [load_rows(small_rows / "rows", split) for split in ("train", "validation")]
+    assert sum(rows.text_bytes for rows in splits) == sum(len(text.encode()) for text in texts)
     tokens = sum(len(ids) for split in ("train", "validation") for ids in sequences(small_rows / "rows", split))
-    assert sum(part.text_tokens for part in parts) == tokens
-    for part, split in zip(parts, ("train", "validation"), strict=True):
-        assert part.ids.shape == (layout["splits"][split]["rows"], 32)
-        assert part.ids.dtype == np.uint16
-        assert isinstance(part.ids, np.memmap)
-        assert (part.ids != part.padding_id).sum() == layout["splits"][split]["row_tokens"]
+    assert sum(rows.text_tokens for rows in splits) == tokens
+    for rows, split in zip(splits, ("train", "validation"), strict=True):
+        assert rows.ids.shape == (layout["splits"][split]["rows"], 32)
+        assert rows.ids.dtype == np.uint16
+        assert isinstance(rows.ids, np.memmap)
+        assert (rows.ids != rows.padding_id).sum() == layout["splits"][split]["row_tokens"]
 
 
-def test_held_out_posts_are_the_same_whatever_the_tokenizer(small_rows, tmp_path):
+def test_validation_posts_do_not_depend_on_the_tokenizer(small_rows, tmp_path):
     train_tokenizer(small_rows / "corpus", tmp_path / "other", TokenizerConfig(vocab_size=90, lexicon_size=0))
     config = EncodeConfig(row_length=64, validation_share=0.1)
     encode_rows(small_rows / "corpus", tmp_path / "other", tmp_path / "rows", config)
@@ -78,7 +78,7 @@ def test_held_out_posts_are_the_same_whatever_the_tokenizer(small_rows, tmp_path
     assert sorted(text.translate(plain) for text in one) == sorted(text.translate(plain) for text in two)
 
 
-def test_larger_corpus_holds_out_the_same_posts(small_rows, tmp_path):
+def test_validation_posts_of_a_sample_are_validation_posts_of_the_corpus(small_rows, tmp_path):
     config = EncodeConfig(row_length=32, validation_share=0.1, max_posts=200)
     encode_rows(small_rows / "corpus", small_rows / "tokenizer", tmp_path / "rows", config)
     fewer = decoded(tmp_path / "rows", small_rows / "tokenizer", "validation")
@@ -87,7 +87,7 @@ def test_larger_corpus_holds_out_the_same_posts(small_rows, tmp_path):
     assert all(fewer.count(text) <= more.count(text) for text in fewer)
 
 
-def test_long_post_is_cut_and_loses_no_token(small_rows, tmp_path):
+def test_long_post_is_truncated_into_rows_without_losing_a_token(small_rows, tmp_path):
     posts = [Post(str(n), "question", "numpy " * 100, "") for n in range(20)]
     build_artifact(tmp_path / "corpus", "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
     config = EncodeConfig(row_length=16, validation_share=0.5)
@@ -98,8 +98,8 @@ def test_long_post_is_cut_and_loses_no_token(small_rows, tmp_path):
     assert max(map(len, found)) == 14
 
 
-def test_nothing_held_out_is_an_error(small_rows, tmp_path):
-    with pytest.raises(StackbertError, match="too few posts, nothing is left for held_out"):
+def test_no_validation_row_is_an_error(small_rows, tmp_path):
+    with pytest.raises(StackbertError, match="too few posts, no row for validation"):
         encode_rows(
             small_rows / "corpus", small_rows / "tokenizer", tmp_path / "r", EncodeConfig(validation_share=1e-9)
         )
@@ -142,20 +142,20 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def straight(small_rows, many_blocks, tmp_path_factory) -> dict[str, bytes]:
+def uninterrupted(small_rows, many_blocks, tmp_path_factory) -> dict[str, bytes]:
     """The files of a run that was never stopped."""
-    out = tmp_path_factory.mktemp("straight") / "rows"
+    out = tmp_path_factory.mktemp("uninterrupted") / "rows"
     encode_rows(many_blocks, small_rows / "tokenizer", out, CONFIG)
-    assert set(files_of(out)) == {"train.bin", "held_out.bin", "rows.json"}
+    assert set(files_of(out)) == {"train.bin", "validation.bin", "rows.json"}
     return files_of(out)
 
 
 def test_rows_are_the_same_from_two_processes_and_a_rerun_with_another_number_is_the_same_artifact(
-    small_rows, many_blocks, straight, tmp_path, monkeypatch
+    small_rows, many_blocks, uninterrupted, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(rows_module, "POSTS_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(encode_module, "POSTS_WORTH_PROCESSES", 0)
     made = encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", replace(CONFIG, processes=2))
-    assert files_of(tmp_path / "rows") == straight
+    assert files_of(tmp_path / "rows") == uninterrupted
     again = encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", replace(CONFIG, processes=1))
     assert again.identity == made.identity
 
@@ -165,8 +165,8 @@ class Stopped(BaseException):
 
 
 @pytest.mark.parametrize("stop", range(1, 12))
-def test_run_stopped_anywhere_goes_on_to_the_same_bytes(
-    small_rows, many_blocks, straight, tmp_path, monkeypatch, stop, capsys
+def test_run_stopped_anywhere_resumes_to_the_same_bytes(
+    small_rows, many_blocks, uninterrupted, tmp_path, monkeypatch, stop, capsys
 ):
     """The state is written after each of 8 blocks; the run stops before or after that, or while it finishes."""
     writes = [0]
@@ -186,11 +186,11 @@ def test_run_stopped_anywhere_goes_on_to_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(journal_module, "write_json", stopping)
         if stop > 8:
-            patch.setattr(rows_module, "_check_filled", stopping_at_the_end)
+            patch.setattr(encode_module, "_require_rows", stopping_at_the_end)
         with pytest.raises(Stopped):
             encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
     staging = tmp_path / "rows.partial"
-    for name in ("train.bin", f"{SCRATCH}/train.rest")[: stop % 3]:  # what was being written when it ended
+    for name in ("train.bin", f"{SCRATCH}/train.leftover")[: stop % 3]:  # what was being written when it ended
         with (staging / name).open("ab") as file:
             file.write(b"half a block")
     encoded = []
@@ -201,31 +201,31 @@ def test_run_stopped_anywhere_goes_on_to_the_same_bytes(
 
     monkeypatch.setattr(blocks_module, "encode_posts", counted)
     encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
-    assert files_of(tmp_path / "rows") == straight
+    assert files_of(tmp_path / "rows") == uninterrupted
     finished = min(8, stop if stop % 2 else stop - 1)
     assert len(encoded) == 2 * (8 - finished)
 
 
-def test_stopped_run_is_not_taken_up_with_other_settings(small_rows, many_blocks, tmp_path, monkeypatch):
+def test_stopped_run_does_not_resume_with_other_settings(small_rows, many_blocks, tmp_path, monkeypatch):
     def fail(*_: object) -> None:
         raise Stopped
 
     with monkeypatch.context() as patch:
-        patch.setattr(rows_module, "_check_filled", fail)
+        patch.setattr(encode_module, "_require_rows", fail)
         with pytest.raises(Stopped):
             encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
     with pytest.raises(StackbertError, match=r"config\.row_length: 32 -> 64"):
         encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", replace(CONFIG, row_length=64))
 
 
-def test_no_word_is_cut_unless_it_alone_exceeds_the_row(small_rows, many_blocks, straight, tmp_path):
+def test_no_word_is_split_unless_it_alone_exceeds_the_row(small_rows, many_blocks, uninterrupted, tmp_path):
     encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
     tokens = load_reader(small_rows / "tokenizer").tokens()
     for split in ("train", "validation"):
         assert not any(tokens[ids[0]].startswith("##") for ids in sequences(tmp_path / "rows", split))
 
 
-def test_padding_and_unknown_share_are_told(small_rows, many_blocks, tmp_path, capsys):
+def test_shares_of_padding_and_unknown_tokens_are_recorded_and_printed(small_rows, many_blocks, tmp_path, capsys):
     counts = encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG).counts
     rows = load_rows(tmp_path / "rows", "train").ids
     assert counts["padding_share"] == pytest.approx((rows == 0).mean(), abs=1e-5)

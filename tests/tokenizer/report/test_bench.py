@@ -1,4 +1,4 @@
-"""The bench reads the same text both ways and tells the speeds in pairs."""
+"""The benchmark encodes the same text with both libraries and prints the speeds in pairs."""
 
 import pytest
 
@@ -11,10 +11,10 @@ from tokenizer.report.bench import bench_reading
 
 @pytest.fixture(autouse=True)
 def _parallelism(monkeypatch):
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")  # the bench sets it; this sets it back
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "true")  # the benchmark sets it; this restores it
 
 
-def test_speeds_are_told_for_each_pair_and_in_the_middle(small_rows, capsys):
+def test_speeds_are_printed_for_each_pair_and_their_median(small_rows, capsys):
     base = resolve_base("minilm")
     found = bench_reading(small_rows / "corpus", base, base, ReadBenchConfig(megabytes=1, pairs=3))
     lines = capsys.readouterr().out.splitlines()

@@ -24,19 +24,19 @@ def extended(**settings) -> list[str]:
     return extend_vocabulary(BaseVocabulary(BASE, True), WORDS, ["numpy"], config)
 
 
-def test_unused_rows_are_taken_first_and_the_rest_is_appended():
+def test_unused_rows_are_filled_first_and_the_rest_is_appended():
     tokens = extended(extend_by=3)
-    assert tokens[1:3] == ["numpy", "sql"]  # a term, then what saves most: 20 x 2 pieces
+    assert tokens[1:3] == ["numpy", "sql"]  # a term, then the word that saves most: 20 x 2 tokens
     assert tokens[len(BASE) :] == ["mysql"]
     assert [a for a, b in zip(tokens, BASE, strict=False) if a != b] == ["numpy", "sql"]
 
 
-def test_no_more_is_added_than_asked_for_or_useful():
+def test_no_more_tokens_are_added_than_configured_or_useful():
     assert extended(extend_by=1)[1:3] == ["numpy", "[unused1]"]
     assert set(extended(extend_by=100)) - set(BASE) == {"numpy", "sql", "mysql"}
 
 
-def test_real_base_keeps_its_ids_and_reads_the_domains_words_whole(tmp_path):
+def test_real_base_keeps_its_ids_and_encodes_the_domains_words_as_one_token(tmp_path):
     base = resolve_base("minilm")
     posts = [Post(str(n), "question", "connect node.js to postgresql with c++", "", ("node.js",)) for n in range(50)]
     build_artifact(tmp_path / "posts", "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})

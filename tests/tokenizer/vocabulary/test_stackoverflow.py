@@ -17,6 +17,7 @@ from stackbert.core.checkpoints import resolve_base
 from tests.paths import SHARED
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import load_reader
+from tokenizer.encoding.validation_split import is_validation_post
 from tokenizer.vocabulary.train import train_tokenizer
 
 SAMPLES = SHARED / "so"
@@ -71,7 +72,7 @@ def test_auto_tokenizer_gives_our_ids_and_offsets_on_10_000_texts(vocabulary, la
 
 @pytest.mark.slow
 def test_30_522_tokens_keep_the_tags_and_need_a_fifth_fewer_tokens_than_bert(tmp_path):
-    """Trained on questions, bodies and 80 % of the titles; judged on the other titles and on held-out bodies."""
+    """Trained on questions, bodies and 80 % of the titles; compared on the other titles and on validation bodies."""
     posts, titles, bodies, tags = [], [], [], Counter[str]()
     for name in TABLES:
         for post in read_posts(corpus(name, tmp_path)):
@@ -80,7 +81,7 @@ def test_30_522_tokens_keep_the_tags_and_need_a_fifth_fewer_tokens_than_bert(tmp
                 titles.append(post.title)
                 continue
             posts.append(post)
-            if post.text and is_in_share(post.id, TokenizerConfig().validation_share, "held-out"):
+            if post.text and is_validation_post(post.id, TokenizerConfig().validation_share):
                 bodies.append(post.whole_text)
     build_artifact(tmp_path / "posts", "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
     train_tokenizer(tmp_path / "posts", tmp_path / "out", TokenizerConfig(vocab_size=30_522))

@@ -1,4 +1,4 @@
-"""Vocabularies: what is in them, that they are the same bytes at each run, and that others read them alike."""
+"""Vocabularies: their tokens, the same bytes at each run, and the same ids in transformers."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from stackbert.core.errors import StackbertError
 from tests.paths import ROOT
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import load_reader
-from tokenizer.vocabulary.export import SPECIALS
+from tokenizer.encoding.token_notation import SPECIALS
 from tokenizer.vocabulary.train import build_vocabulary, train_tokenizer
 
 SENTENCES = (
@@ -56,7 +56,7 @@ def lines(folder: Path) -> list[str]:
     return (folder / "vocab.txt").read_text("utf-8").split("\n")[:-1]
 
 
-def test_specials_come_first_and_no_token_comes_twice(trained):
+def test_special_tokens_come_first_and_no_token_is_repeated(trained):
     tokens = lines(trained)
     assert tuple(tokens[: len(SPECIALS)]) == SPECIALS
     assert len(tokens) == len(set(tokens)) <= 200
@@ -99,7 +99,7 @@ def test_auto_tokenizer_gives_the_ids_of_our_reader(trained):
     assert (theirs.pad_token_id, theirs.mask_token_id) == (0, 4)
 
 
-def test_pair_of_texts_is_told_apart_by_auto_tokenizer(trained):
+def test_auto_tokenizer_gives_token_types_for_a_pair_of_texts(trained):
     from transformers import AutoTokenizer
 
     encoded = AutoTokenizer.from_pretrained(trained)("mysql", "c++", return_token_type_ids=True)
@@ -113,7 +113,7 @@ def test_learned_pieces_spell_frequent_words_with_fewer_tokens_than_rare_ones():
     assert "zqxj" not in tokens[: tokens.index("connect")]
 
 
-def test_rare_terms_get_no_token_of_their_own():
+def test_rare_terms_get_no_token():
     words = {"c++": 1, "c#": 5, "plain": 5}
     tokens = build_vocabulary(words, ["c++", "c#"], TokenizerConfig(vocab_size=100, min_count=2))
     assert "c#" in tokens
@@ -128,12 +128,14 @@ def test_more_distinct_characters_than_the_alphabet_holds_are_no_error():
 
 
 def test_vocabulary_too_small_for_its_alphabet_is_an_error(posts, tmp_path):
-    with pytest.raises(StackbertError, match=r"vocab_size 20 is taken up by \d+ specials and single characters"):
+    with pytest.raises(
+        StackbertError, match=r"vocab_size 20 is too small for \d+ special tokens"
+    ):
         train_tokenizer(posts, tmp_path / "out", TokenizerConfig(vocab_size=20))
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_corpus_is_named_with_the_command_that_makes_one(tmp_path):
+def test_missing_corpus_is_an_error_that_names_the_command_to_make_one(tmp_path):
     with pytest.raises(StackbertError, match=r"nowhere: no such folder; .*'corpora build' or 'corpora label'"):
         train_tokenizer(tmp_path / "nowhere", tmp_path / "out", TokenizerConfig())
     (tmp_path / "empty").mkdir()
@@ -141,13 +143,13 @@ def test_missing_corpus_is_named_with_the_command_that_makes_one(tmp_path):
         train_tokenizer(tmp_path / "empty", tmp_path / "out", TokenizerConfig())
 
 
-def test_tag_that_is_nothing_but_accents_is_passed_over(tmp_path):
+def test_tag_of_accents_only_is_ignored(tmp_path):
     posts = corpus(tmp_path / "corpus", [Post("1", "question", "some words to read, some words", "", ("\u0301",))])
     train_tokenizer(posts, tmp_path / "out", TokenizerConfig(vocab_size=60))
     assert "some" in lines(tmp_path / "out")
 
 
-def test_tag_is_one_token_even_where_the_text_never_has_it(tmp_path):
+def test_tag_is_one_token_even_if_the_text_never_contains_it(tmp_path):
     made = [Post(str(n), "question", "visual studio and its tools", "", ("visual-studio-2008",)) for n in range(9)]
     train_tokenizer(corpus(tmp_path / "corpus", made), tmp_path / "out", TokenizerConfig(vocab_size=150))
     tokens = load_reader(tmp_path / "out").tokenizer.encode("in visual-studio-2008?", add_special_tokens=False).tokens
@@ -155,14 +157,14 @@ def test_tag_is_one_token_even_where_the_text_never_has_it(tmp_path):
 
 
 @pytest.mark.parametrize("pieces", ["pruned", "bpe", "unigram"])
-def test_every_way_to_find_pieces_fills_the_vocabulary(pieces, posts, tmp_path):
+def test_every_algorithm_for_pieces_gives_a_vocabulary(pieces, posts, tmp_path):
     train_tokenizer(posts, tmp_path / "out", TokenizerConfig(vocab_size=150, pieces=pieces))
     tokens = lines(tmp_path / "out")
     assert len(tokens) == len(set(tokens)) <= 150
     assert "mysql" in tokens
 
 
-def test_order_of_posts_changes_nothing(posts, trained, tmp_path):
+def test_the_vocabulary_does_not_depend_on_the_order_of_posts(posts, trained, tmp_path):
     backwards = corpus(tmp_path / "backwards", list(read_posts(posts))[::-1])
     train_tokenizer(backwards, tmp_path / "out", TokenizerConfig(vocab_size=200))
     assert (tmp_path / "out" / "tokenizer.json").read_bytes() == (trained / "tokenizer.json").read_bytes()
