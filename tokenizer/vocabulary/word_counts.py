@@ -37,7 +37,7 @@ POSTS_PER_BATCH = 5_000  # about 5 MB of text
 CHUNKS_PER_BATCH = 50_000
 BYTES_PER_PROCESS = 32_000_000  # of Parquet, 2 s of counting; with less another process is not worth its start
 SLICES_PER_PROCESS = 4  # so that the processes finish at about the same time
-MAX_SLICE_BYTES = 512_000_000  # of Parquet, about 30 s of counting: so often is progress shown
+MAX_SLICE_BYTES = 512_000_000  # of Parquet, about 30 s of counting; progress is shown after each slice
 RUN_SCHEMA = pa.schema([("word", pa.string()), ("count", pa.int64())])
 WORDS_PER_RUN_BATCH = 50_000
 
@@ -136,9 +136,9 @@ class SliceCounter:
 
 
 def count_words(folder: Path, counter: SliceCounter, processes: int) -> Iterator[tuple[str, int]]:
-    """Yield each word of the posts in `folder` with its occurrences, in code point order; `processes` 0 is one a core.
+    """Yield each word of the posts in `folder` with its occurrences, in code point order.
 
-    The runs in `counter.scratch` take about 15 bytes for each of their distinct words.
+    `processes` 0 means one per core. The runs in `counter.scratch` take about 15 bytes for each of their distinct words.
     """
     groups = _row_groups(folder)
     size = sum(group.compressed_bytes for group in groups)

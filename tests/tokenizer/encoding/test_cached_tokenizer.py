@@ -12,6 +12,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 
 from stackbert.core.checkpoints import resolve_base
 from tests.paths import SHARED
+from tests.tokenizer.made_corpus import random_posts
 from tokenizer.encoding import cached_tokenizer as cached_tokenizer_module
 from tokenizer.encoding.cached_tokenizer import CachedTokenizer, is_cacheable
 from tokenizer.encoding.reader import load_reader
@@ -179,32 +180,43 @@ def test_cached_and_whole_encoding_find_the_same_chunks_and_line_ends():
     texts = ["one two\nthree\n\n  node.js, c++ \r\n\r\n x", "", "\n a\n", "漢字 b\n\n\nc"]
     tokenizer = TOKENIZERS["ours"]
     one, two = CachedTokenizer(tokenizer).encode(texts), CachedTokenizer(tokenizer, by_chunk=False).encode(texts)
-    for name, quick, whole in zip(one._fields, one, two, strict=True):
+    for name, cached, whole in zip(one._fields, one, two, strict=True):
         firsts = np.isin(one.chunks_C, one.texts_N1)
         if name == "newlines_C":  # line ends before the first chunk belong to the text before
-            quick, whole = quick[~firsts], whole[~firsts]
-        assert quick.tolist() == whole.tolist(), name
+            cached, whole = cached[~firsts], whole[~firsts]
+        assert cached.tolist() == whole.tolist(), name
 
 
 @pytest.fixture(scope="module")
 def real_texts() -> list[str]:
-    path = SAMPLES / "bodies.parquet"
-    if not path.exists():
-        pytest.skip("the sample bodies.parquet is not here")
-    rows = next(pq.ParquetFile(path).iter_batches(batch_size=10_000, columns=["body"]))
+    rows = next(pq.ParquetFile(SAMPLES / "bodies.parquet").iter_batches(batch_size=10_000, columns=["body"]))
     return [text[:150] for text in rows.column("body").to_pylist()]
 
 
-@pytest.mark.parametrize("name", ["ours", "minilm"])
-def test_ten_thousand_real_texts(real_texts, name):
+def tokenizer_for(name: str, texts: list[str]) -> Tokenizer:
+    """MiniLM's, or one with the words of the texts."""
     if name == "minilm":
-        tokenizer = load_reader(resolve_base("minilm")).tokenizer
-    else:
-        words = dict.fromkeys(word for text in real_texts[:500] for word in text.lower().split())
-        alphabet = [chr(number) for number in range(0x21, 0x7F)]
-        tokens = dict.fromkeys([*SPECIALS, *alphabet, *(f"##{c}" for c in alphabet), *words])
-        tokenizer = build_tokenizer(list(tokens), TERMS, lowercase=True)
-        tokenizer.encode_special_tokens = True
+        return load_reader(resolve_base("minilm")).tokenizer
+    words = dict.fromkeys(word for text in texts for word in text.lower().split())
+    alphabet = [chr(number) for number in range(0x21, 0x7F)]
+    tokens = dict.fromkeys([*SPECIALS, *alphabet, *(f"##{c}" for c in alphabet), *words])
+    tokenizer = build_tokenizer(list(tokens), TERMS, lowercase=True)
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+@pytest.mark.parametrize("name", ["ours", "minilm"])
+def test_posts_have_the_ids_of_plain_encoding(name):
+    texts = [post.whole_text for post in random_posts()]
+    tokenizer = tokenizer_for(name, texts)
+    assert CachedTokenizer(tokenizer).by_chunk
+    assert by_chunk(tokenizer, texts) == plain(tokenizer, texts)
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no folder {SAMPLES} with Stack Overflow samples")
+@pytest.mark.parametrize("name", ["ours", "minilm"])
+def test_ten_thousand_real_texts_have_the_ids_of_plain_encoding(real_texts, name):
+    tokenizer = tokenizer_for(name, real_texts[:500])
     assert len(real_texts) == 10_000
     assert CachedTokenizer(tokenizer).by_chunk
     assert by_chunk(tokenizer, real_texts) == plain(tokenizer, real_texts)

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from corpora import post as post_module
-from corpora.post import Post, read_posts, write_posts
-from stackbert.core.artifact import SCRATCH, build_artifact, write_json
+from corpora.post import Post, read_posts
+from stackbert.core import progress
+from stackbert.core.artifact import SCRATCH, write_json
 from stackbert.core.errors import StackbertError
+from tests.tokenizer.made_corpus import write_corpus
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.encoding import blocks as blocks_module
 from tokenizer.encoding import encode as encode_module
@@ -89,7 +91,7 @@ def test_validation_posts_of_a_sample_are_validation_posts_of_the_corpus(small_r
 
 def test_long_post_is_truncated_into_rows_without_losing_a_token(small_rows, tmp_path):
     posts = [Post(str(n), "question", "numpy " * 100, "") for n in range(20)]
-    build_artifact(tmp_path / "corpus", "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
+    write_corpus(tmp_path / "corpus", posts)
     config = EncodeConfig(row_length=16, validation_share=0.5)
     encode_rows(tmp_path / "corpus", small_rows / "tokenizer", tmp_path / "rows", config)
     numpy_id = load_reader(small_rows / "tokenizer").tokenizer.token_to_id("numpy")
@@ -130,8 +132,7 @@ def many_blocks(small_rows, tmp_path_factory) -> Path:
     posts = [replace(post, text="numpy c++ " * (int(post.id) % 90)) for post in read_posts(small_rows / "corpus")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(post_module, "POSTS_PER_GROUP", 50)
-        build_artifact(folder, "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
-    return folder
+        return write_corpus(folder, posts)
 
 
 CONFIG = EncodeConfig(row_length=32, validation_share=0.1)
@@ -161,7 +162,7 @@ def test_rows_are_the_same_from_two_processes_and_a_rerun_with_another_number_is
 
 
 class Stopped(BaseException):
-    """As a kill: nothing handles it."""
+    """Like a killed process: no code handles it."""
 
 
 @pytest.mark.parametrize("stop", range(1, 12))
@@ -190,10 +191,11 @@ def test_run_stopped_anywhere_resumes_to_the_same_bytes(
         with pytest.raises(Stopped):
             encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
     staging = tmp_path / "rows.partial"
-    for name in ("train.bin", f"{SCRATCH}/train.leftover")[: stop % 3]:  # what was being written when it ended
+    for name in ("train.bin", f"{SCRATCH}/train.leftover")[: stop % 3]:  # bytes of an unfinished write
         with (staging / name).open("ab") as file:
             file.write(b"half a block")
-    encoded = []
+    encoded: list[int] = []
+    capsys.readouterr()
 
     def counted(*arguments):
         encoded.append(1)
@@ -203,7 +205,16 @@ def test_run_stopped_anywhere_resumes_to_the_same_bytes(
     encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
     assert files_of(tmp_path / "rows") == uninterrupted
     finished = min(8, stop if stop % 2 else stop - 1)
+    assert (f"resuming: {finished} of 8 blocks" in capsys.readouterr().err) == bool(finished)
     assert len(encoded) == 2 * (8 - finished)
+
+
+def test_progress_is_shown_with_the_speed(small_rows, many_blocks, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("encoding")]
+    assert [line.split(" blocks")[0] for line in lines] == [f"encoding: {number} of 8" for number in range(1, 9)]
+    assert all(" MB/s" in line for line in lines)
 
 
 def test_stopped_run_does_not_resume_with_other_settings(small_rows, many_blocks, tmp_path, monkeypatch):

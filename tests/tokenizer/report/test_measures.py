@@ -4,11 +4,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from corpora.post import Post
-from tests.pretrain.init.test_transfer import roberta_reader
+from stackbert.core.artifact import write_json
 from tokenizer.encoding.reader import TextReader, load_reader
-from tokenizer.encoding.token_notation import SPECIALS
+from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, SPECIALS
 from tokenizer.report.measures import looks_like_code, measure, tag_is_whole, take_sample
 from tokenizer.vocabulary.export import build_tokenizer, save_tokenizer
 
@@ -19,6 +20,25 @@ TOKENS = [*SPECIALS, *"absxyz=", "##a", "##b", "##y", *WORDS]
 def build_reader(folder: Path, terms: tuple[str, ...] = ()) -> TextReader:
     folder.mkdir()
     save_tokenizer(build_tokenizer(list(dict.fromkeys([*TOKENS, *terms])), terms, True), folder, True)
+    return load_reader(folder)
+
+
+def build_byte_level_reader(folder: Path) -> TextReader:
+    """A byte-level vocabulary, in which a token includes the space before a word."""
+    specials = {
+        "pad_token": "<pad>",
+        "unk_token": "<unk>",
+        "cls_token": "<s>",
+        "sep_token": "</s>",
+        "mask_token": "<m>",
+    }
+    space = BYTE_LEVEL_SPACE
+    tokens = [*specials.values(), *"abmxy", space, f"{space}m", f"{space}my", "ab", f"{space}b"]
+    merges = [(space, "m"), (f"{space}m", "y"), ("a", "b"), (space, "b")]
+    tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(tokens)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **specials})
     return load_reader(folder)
 
 
@@ -64,7 +84,7 @@ def test_a_term_is_whole_between_brackets_too(tmp_path):
 
 
 def test_byte_level_words_are_measured_with_their_space(tmp_path, ours):
-    theirs = roberta_reader(tmp_path / "theirs")
+    theirs = build_byte_level_reader(tmp_path)
     found = measure(theirs, take_sample([Post("1", "question", "my my", "")], Counter(), 10), ours)
     assert found.distinct_words_whole == 1.0  # ' my' is one token
     assert 0 < found.shared_with_base < 1

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from corpora.post import Post, write_posts
-from stackbert.core.artifact import build_artifact
+from corpora.post import Post
 from stackbert.core.errors import StackbertError
 from tests.pages import HOSTILE, Structure
+from tests.tokenizer.made_corpus import write_corpus
 from tokenizer.config import ReportConfig, TokenizerConfig
 from tokenizer.report import report
 from tokenizer.report.report import report_tokenizers
@@ -19,8 +19,7 @@ def posts(folder: Path, texts: list[str]) -> Path:
     made = [
         Post(str(number), "question", text, "body; of {it}", (text[:30] or "tag",)) for number, text in enumerate(texts)
     ]
-    build_artifact(folder, "corpora build", {}, {}, lambda out: {"kept": write_posts(made, out)})
-    return folder
+    return write_corpus(folder, made)
 
 
 def test_all_formats_of_the_report_have_the_same_values(small_rows, tmp_path, capsys):

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from corpora.post import Post, write_posts
-from stackbert.core.artifact import build_artifact, write_json
+from corpora.post import Post
+from stackbert.core.artifact import write_json
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import StackbertError
+from tests.tokenizer.made_corpus import write_corpus
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import load_reader
 from tokenizer.vocabulary.extension import BaseVocabulary, extend_vocabulary, read_base
@@ -39,7 +40,7 @@ def test_no_more_tokens_are_added_than_configured_or_useful():
 def test_real_base_keeps_its_ids_and_encodes_the_domains_words_as_one_token(tmp_path):
     base = resolve_base("minilm")
     posts = [Post(str(n), "question", "connect node.js to postgresql with c++", "", ("node.js",)) for n in range(50)]
-    build_artifact(tmp_path / "posts", "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
+    write_corpus(tmp_path / "posts", posts)
     config = TokenizerConfig(extend="minilm", extend_by=20)
     train_tokenizer(tmp_path / "posts", tmp_path / "out", config, base)
     old, new = load_reader(base), load_reader(tmp_path / "out")

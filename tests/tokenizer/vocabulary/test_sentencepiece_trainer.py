@@ -1,35 +1,17 @@
 """SentencePiece's models, converted to the tokenizers library."""
 
 import json
-import random
 
 import pytest
 import sentencepiece
 
-from corpora.post import Post, write_posts
-from stackbert.core.artifact import build_artifact
+from tests.tokenizer.made_corpus import SENTENCES
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.encoding.encode import encode_rows
 from tokenizer.encoding.packed_rows import load_rows
 from tokenizer.encoding.reader import load_reader
 from tokenizer.vocabulary.sentencepiece_trainer import train_pieces, train_sentencepiece
 from tokenizer.vocabulary.train import train_tokenizer
-
-SENTENCES = (
-    "how to connect to mysql from node.js with c++ or c# in asp.net",
-    "a std::vector of numpy arrays, printed by c++ (not c#) on .net",
-    "connecting connections connected reconnect printing printer",
-)
-
-
-@pytest.fixture(scope="module")
-def posts(tmp_path_factory):
-    draw = random.Random(3)
-    texts = [" ".join(draw.choices(" ".join(SENTENCES).split(), k=20)) for _ in range(300)]
-    made = [Post(str(n), "question", text, "", ("mysql", "std::vector")) for n, text in enumerate(texts)]
-    folder = tmp_path_factory.mktemp("posts") / "corpus"
-    build_artifact(folder, "corpora build", {}, {}, lambda out: {"kept": write_posts(made, out)})
-    return folder
 
 
 @pytest.fixture(scope="module", params=["unigram", "bpe"])
@@ -83,9 +65,8 @@ def test_bpe_splits_words_as_sentencepiece_does(tmp_path):
     )
     ours = train_sentencepiece(words, [], TokenizerConfig(vocab_size=45, model="bpe"), lowercase=True)
     theirs = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "theirs.model"))
-    for word in [*words, "connector", "reprinting", "disconnect"]:
-        if set(word) <= set("".join(words)):
-            assert ours.encode(word, add_special_tokens=False).tokens == theirs.encode(word, out_type=str)
+    for word in [*words, "connector", "reprinting", "reconnect"]:
+        assert ours.encode(word, add_special_tokens=False).tokens == theirs.encode(word, out_type=str)
 
 
 def test_most_useful_pieces_come_first():

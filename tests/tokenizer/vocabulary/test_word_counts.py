@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from corpora.post import Post, write_posts
+from stackbert.core import progress
 from tokenizer.encoding.validation_split import is_validation_post
 from tokenizer.vocabulary import word_counts
 from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer
@@ -75,6 +76,18 @@ def test_several_processes_count_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr("corpora.post.POSTS_PER_GROUP", 25)
     texts = random_texts(6, 300)
     assert counted(tmp_path / "two", as_posts(texts), processes=2) == counted(tmp_path / "one", as_posts(texts))
+
+
+def test_a_large_corpus_is_counted_in_slices_and_shows_progress(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("corpora.post.POSTS_PER_GROUP", 25)
+    texts = random_texts(6, 100)
+    whole = counted(tmp_path / "whole", as_posts(texts))
+    monkeypatch.setattr(word_counts, "MAX_SLICE_BYTES", 1)
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    assert counted(tmp_path / "slices", as_posts(texts)) == whole
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines] == [f"counting words: {n} of 4 slices" for n in range(1, 5)]
+    assert all(" MB/s" in line for line in lines)
 
 
 def test_titles_have_more_weight_and_an_answers_title_is_not_counted(tmp_path):
