@@ -6,7 +6,7 @@ from pathlib import Path
 from tyro.conf import OmitArgPrefixes, Positional
 
 from stackbert.core.checkpoints import resolve_base
-from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
+from tokenizer.config import EncodeBenchConfig, EncodeConfig, ReportConfig, TokenizerConfig
 
 
 def train(posts: Positional[Path], config: OmitArgPrefixes[TokenizerConfig], out: Path) -> None:
@@ -37,7 +37,10 @@ def encode(
 
 
 def bench(
-    posts: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[ReadBenchConfig], base: str = "minilm"
+    posts: Positional[Path],
+    tokenizer: Positional[str],
+    config: OmitArgPrefixes[EncodeBenchConfig],
+    base: str = "minilm",
 ) -> None:
     """Measure encoding speed, paired with transformers' BertTokenizerFast on the same text.
 
@@ -46,9 +49,9 @@ def bench(
         tokenizer: Tokenizer that our reader uses: a folder with tokenizer files, 'minilm' or a hub id.
         base: BERT tokenizer that transformers uses: a folder, 'minilm' or a hub id.
     """
-    from tokenizer.report.bench import bench_reading
+    from tokenizer.report.bench import bench_encoding
 
-    bench_reading(posts, resolve_base(tokenizer), resolve_base(base), config)
+    bench_encoding(posts, resolve_base(tokenizer), resolve_base(base), config)
 
 
 def report(

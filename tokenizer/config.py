@@ -30,7 +30,7 @@ class TokenizerConfig:
     lexicon_path: str = ""
     """File of further terms: the site's Tags.xml, or a text file with one term per line."""
     min_count: int = 2
-    """Occurrences that a word or lexicon term needs to get a token of its own; a tag's uses count as occurrences."""
+    """Least occurrences of a word or lexicon term; rarer ones are split into pieces. A tag's uses count too."""
     alphabet_size: int = 400
     """Number of most frequent characters in the vocabulary. Words with others become [UNK]; on Stack Overflow 20
     characters in a million are others."""
@@ -61,7 +61,7 @@ class EncodeConfig:
     row_length: int = 128
     """Tokens in a packed row; several short posts share one, longer posts take several. 128 is fastest on a CPU."""
     validation_share: float = 0.02
-    """Share of posts on which the MLM validation loss is measured, chosen by a hash of the id."""
+    """Share of validation posts, chosen by a hash of the id; their rows measure the MLM validation loss."""
     max_posts: int = 0
     """Approximate number of posts to encode, chosen by a hash of the id; 0 means all."""
     processes: int = 0
@@ -75,7 +75,7 @@ class EncodeConfig:
 
 
 @dataclass(frozen=True)
-class ReadBenchConfig:
+class EncodeBenchConfig:
     """Measurement of encoding speed."""
 
     megabytes: int = 20

@@ -16,7 +16,7 @@ from finetune.config import CompareConfig, FinetuneConfig, PredictConfig
 from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 from stackbert.study import Study
 from tests.paths import ROOT
-from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
+from tokenizer.config import EncodeBenchConfig, EncodeConfig, ReportConfig, TokenizerConfig
 
 CONFIGS = {
     "corpora build": (CorpusConfig,),
@@ -28,7 +28,7 @@ CONFIGS = {
     "tokenizer train": (TokenizerConfig,),
     "tokenizer encode": (EncodeConfig,),
     "tokenizer report": (ReportConfig,),
-    "tokenizer bench": (ReadBenchConfig,),
+    "tokenizer bench": (EncodeBenchConfig,),
     "pretrain run": (PretrainConfig,),
     "pretrain compare-starts": (PretrainConfig,),
     "pretrain bench": (BenchConfig,),

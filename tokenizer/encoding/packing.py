@@ -40,7 +40,7 @@ class RowPacker(Generic[Item]):
             self._insert(length, item)
         nearly_full = int(self.row_length * (1 - FULL_ENOUGH))
         still_open = 0
-        # fullest first: rows above the limit are closed, and the fullest waste least
+        # fullest first: these stay open, up to the limit
         for space, rows in enumerate(self._by_space):
             open_rows = [] if space <= nearly_full else rows[: max(0, self._open_limit - still_open)]
             yield from rows[len(open_rows) :]

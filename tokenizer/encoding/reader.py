@@ -24,7 +24,7 @@ TOKENIZER_FILES = (
     "merges.txt",
     "special_tokens_map.json",
 )
-ROLES = ("pad", "unk", "cls", "sep", "mask")
+ROLES = ("pad", "unk", "cls", "sep", "mask")  # in the order of SPECIALS
 TEXTS_PER_BATCH = 1_000  # a few megabytes of text and of ids
 
 
@@ -97,7 +97,7 @@ class TextReader:
     def restore(path: Path) -> "TextReader":
         """Load the reader that `save` wrote to `path`."""
         saved = json.loads(path.read_text("utf-8"))
-        return _reader(Tokenizer.from_str(json.dumps(saved["tokenizer"])), saved["special_ids"])
+        return _build_reader(Tokenizer.from_str(json.dumps(saved["tokenizer"])), saved["special_ids"])
 
 
 def load_reader(folder: Path) -> TextReader:
@@ -118,10 +118,10 @@ def load_reader(folder: Path) -> TextReader:
         raise StackbertError(
             f"{folder}: the tokenizer names no {', '.join(missing)} token; add it to tokenizer_config.json"
         )
-    return _reader(tokenizer, ids)
+    return _build_reader(tokenizer, ids)
 
 
-def _reader(tokenizer: Tokenizer, ids: dict[str, int]) -> TextReader:
+def _build_reader(tokenizer: Tokenizer, ids: dict[str, int]) -> TextReader:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from corpora.post import Post, pretraining_posts, read_posts
 from stackbert.core.errors import StackbertError
-from tokenizer.config import ReadBenchConfig
+from tokenizer.config import EncodeBenchConfig
 from tokenizer.encoding.blocks import encode_posts
 from tokenizer.encoding.packed_rows import identify_tokenizer
 from tokenizer.encoding.reader import TEXTS_PER_BATCH, TextReader, load_reader
@@ -26,7 +26,7 @@ class Speeds(NamedTuple):
     """Ours, texts to packed rows."""
 
 
-def bench_reading(posts: Path, tokenizer: Path, base: Path, config: ReadBenchConfig) -> list[Speeds]:
+def bench_encoding(posts: Path, tokenizer: Path, base: Path, config: EncodeBenchConfig) -> list[Speeds]:
     """Encode the posts with our reader of `tokenizer`, and with the BERT tokenizer of `base` in transformers.
 
     If both tokenizers are the same, the ids are compared first; raises StackbertError if they differ.

@@ -67,10 +67,11 @@ class Measures:
     unknown_share: float
     vocabulary_used: float
     texts_within: dict[str, float]
+    """By length in tokens."""
     shared_with_base: float | None
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """The metrics as a dictionary, for JSON."""
         return asdict(self)
 
 
@@ -147,6 +148,7 @@ def _are_whole(reader: TextReader, words: list[str]) -> npt.NDArray[np.bool_]:
 
 
 def _shared_share(reader: TextReader, base: TextReader) -> float:
+    """Share of the vocabulary's tokens that the base has too."""
     known = set(_in_wordpiece_notation(base.tokens()))
     return _share(token in known for token in _in_wordpiece_notation(reader.tokens())) or 0.0
 

@@ -18,7 +18,7 @@ from tokenizer.encoding.packed_rows import identify_tokenizer
 from tokenizer.encoding.reader import TextReader, load_reader
 from tokenizer.encoding.validation_split import is_validation_post
 from tokenizer.report.measures import DEFINITIONS, KINDS, LENGTHS, Measures, Sample, measure, take_sample
-from tokenizer.report.view import SPECIALS, UNKNOWN, words_of
+from tokenizer.report.view import UNKNOWN, words_of
 from tokenizer.vocabulary.word_counts import count_tags
 
 STAGE = "tokenizer report"
@@ -159,14 +159,16 @@ def _page(report: dict[str, Any]) -> str:
     environment = page_environment(Path(__file__).parent)
     environment.filters["words_of"] = words_of
     return environment.get_template("report.html.j2").render(
-        **report, plots=_plots(report["rows"]), colours=COLOURS, specials=SPECIALS, unknown=UNKNOWN, nothing=NO_VALUE
+        **report, plots=_plots(report["rows"]), colours=COLOURS, unknown=UNKNOWN
     )
 
 
 def _plots(rows: Sequence[dict[str, Any]]) -> list[Plot]:
     """Plots of bytes a token by kind of text, and of the share of texts that fit."""
-    kinds = {f"{kind}": [row["bytes_per_token"][kind] for row in rows] for kind in KINDS}
-    lengths = {f"{length}": [row["texts_within"][str(length)] for row in rows] for length in LENGTHS}
+    kinds = {kind: [row["bytes_per_token"][kind] for row in rows] for kind in KINDS}
+    lengths: dict[str, list[float | None]] = {
+        str(length): [row["texts_within"][str(length)] for row in rows] for length in LENGTHS
+    }
     names = [row["name"] for row in rows]
     return [
         _bars(names, kinds, "Bytes of text in a token", "UTF-8 bytes a token"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, processors
 
 from stackbert.core.artifact import write_json
+from tokenizer.encoding.reader import ROLES
 from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SPECIALS
 from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer
 from tokenizer.vocabulary.wordpiece import build_wordpiece
@@ -40,13 +41,12 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, lowercase: bool) -> None:
         vocabulary = tokenizer.get_vocab()
         tokens = sorted(vocabulary, key=vocabulary.__getitem__)
         (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens), "utf-8")
-    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
     settings = {
         # the general class: BertTokenizer would replace our pre-tokenizer by BERT's
         "tokenizer_class": "PreTrainedTokenizerFast",
         "do_lower_case": lowercase,
         "model_max_length": 512,
         "model_input_names": ["input_ids", "attention_mask"],  # RoBERTa and DistilBERT have no token types
-        **dict(zip(names, SPECIALS, strict=True)),
+        **{f"{role}_token": token for role, token in zip(ROLES, SPECIALS, strict=True)},
     }
     write_json(folder / "tokenizer_config.json", settings)

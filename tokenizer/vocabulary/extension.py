@@ -1,4 +1,4 @@
-"""Extends a base's vocabulary with words of a domain; the base's tokens keep their ids."""
+"""Extends a base's vocabulary with words of a domain; the base's tokens, except unused ones, keep their ids."""
 
 import json
 import re

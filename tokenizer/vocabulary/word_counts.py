@@ -71,7 +71,7 @@ class WordCounter:
                 continue
             for word, _ in self._splitter.pre_tokenize_str(self._normalizer.normalize_str(chunk)):
                 words[word] = words.get(word, 0) + count
-        # most chunks occur once or twice, so there are long lists with one count
+        # most chunks occur once or twice, so chunks with the same count are counted together
         for count, same_count in plain.items():
             for start in range(0, len(same_count), CHUNKS_PER_BATCH):
                 for word, times in self._count_plain(same_count[start : start + CHUNKS_PER_BATCH]).items():
@@ -138,7 +138,7 @@ class SliceCounter:
 def count_words(folder: Path, counter: SliceCounter, processes: int) -> Iterator[tuple[str, int]]:
     """Yield each word of the posts in `folder` with its occurrences, in code point order.
 
-    `processes` 0 means one per core. The runs in `counter.scratch` take about 15 bytes for each of their distinct words.
+    `processes` 0 means one per core. The runs in `counter.scratch` take about 15 bytes per distinct word each.
     """
     groups = _row_groups(folder)
     size = sum(group.compressed_bytes for group in groups)
