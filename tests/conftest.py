@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from corpora.post import Post, write_posts
+from corpora.post import Post
 from pretrain.model.checkpoint import save_checkpoint
-from stackbert.core.artifact import build_artifact
 from tests.disks import small_disk
 from tests.pretrain.tiny import tiny_checkpoint
+from tests.tokenizer.made_corpus import write_corpus
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.encoding.encode import encode_rows
 from tokenizer.vocabulary.train import train_tokenizer
@@ -30,7 +30,7 @@ def small_posts() -> list[Post]:
 def small_rows(tmp_path_factory) -> Path:
     """A folder with 'corpus', 'tokenizer' and 'rows'."""
     folder = tmp_path_factory.mktemp("small")
-    build_artifact(folder / "corpus", "corpora build", {}, {}, lambda out: {"kept": write_posts(small_posts(), out)})
+    write_corpus(folder / "corpus", small_posts())
     train_tokenizer(folder / "corpus", folder / "tokenizer", TokenizerConfig(vocab_size=120))
     config = EncodeConfig(row_length=32, validation_share=0.1)
     encode_rows(folder / "corpus", folder / "tokenizer", folder / "rows", config)
@@ -39,7 +39,7 @@ def small_rows(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_base(small_rows, tmp_path_factory) -> Path:
-    """A tiny BERT of random weights with the small vocabulary; reads 20 tokens."""
+    """A tiny BERT with random weights, the small vocabulary and 20 positions."""
     folder = tmp_path_factory.mktemp("base")
     save_checkpoint(tiny_checkpoint("bert", vocab_size=120), small_rows / "tokenizer", folder)
     return folder
@@ -47,6 +47,6 @@ def tiny_base(small_rows, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk, to be filled; tests.disks.resize gives it room."""
+    """A small disk for tests that fill it; tests.disks.resize changes its size."""
     with small_disk(tmp_path / "disk") as folder:
         yield folder

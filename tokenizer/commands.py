@@ -1,4 +1,4 @@
-"""The commands 'stackbert tokenizer VERB'; what they call is imported when they are called."""
+"""The commands 'stackbert tokenizer VERB'; each imports its implementation when it runs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from tyro.conf import OmitArgPrefixes, Positional
 
 from stackbert.core.checkpoints import resolve_base
-from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
+from tokenizer.config import EncodeBenchConfig, EncodeConfig, ReportConfig, TokenizerConfig
 
 
 def train(posts: Positional[Path], config: OmitArgPrefixes[TokenizerConfig], out: Path) -> None:
     """Train a code-aware WordPiece vocabulary.
 
     Args:
-        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
+        posts: Output of 'corpora label' (its pretraining text is used) or 'corpora build'.
         out: Folder to write.
     """
     from tokenizer.vocabulary.train import train_tokenizer
@@ -27,7 +27,7 @@ def encode(
     """Encode posts into packed rows of token ids.
 
     Args:
-        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
+        posts: Output of 'corpora label' (its pretraining text is used) or 'corpora build'.
         tokenizer: Folder with tokenizer files, 'minilm' or a hub id.
         out: Folder to write.
     """
@@ -37,34 +37,37 @@ def encode(
 
 
 def bench(
-    posts: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[ReadBenchConfig], base: str = "minilm"
+    posts: Positional[Path],
+    tokenizer: Positional[str],
+    config: OmitArgPrefixes[EncodeBenchConfig],
+    base: str = "minilm",
 ) -> None:
-    """Measure how fast posts are read, in pairs with transformers' BertTokenizerFast on the same text.
+    """Measure encoding speed, paired with transformers' BertTokenizerFast on the same text.
 
     Args:
-        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
-        tokenizer: Folder with tokenizer files, 'minilm' or a hub id; read our way.
-        base: BERT tokenizer that transformers reads with: a folder, 'minilm' or a hub id.
+        posts: Output of 'corpora label' (its pretraining text is used) or 'corpora build'.
+        tokenizer: Tokenizer that our reader uses: a folder with tokenizer files, 'minilm' or a hub id.
+        base: BERT tokenizer that transformers uses: a folder, 'minilm' or a hub id.
     """
-    from tokenizer.report.bench import bench_reading
+    from tokenizer.report.bench import bench_encoding
 
-    bench_reading(posts, resolve_base(tokenizer), resolve_base(base), config)
+    bench_encoding(posts, resolve_base(tokenizer), resolve_base(base), config)
 
 
 def report(
     posts: Positional[Path], tokenizers: dict[str, str], config: OmitArgPrefixes[ReportConfig], out: Path
 ) -> None:
-    """Judge tokenizers side by side on the same text: a page, Markdown, JSON and a table.
+    """Compare tokenizers on the same text; writes a page, Markdown and JSON, and prints a table.
 
     Args:
-        posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build'.
-        tokenizers: Names and tokenizers in turn, the base first: bert minilm ours out/vocabulary. A tokenizer is a
+        posts: Output of 'corpora label' (its pretraining text is used) or 'corpora build'.
+        tokenizers: Pairs of a name and a tokenizer, the base first: bert minilm ours out/vocabulary. A tokenizer is a
             folder with tokenizer files, 'minilm' or a hub id.
         out: Folder to write.
     """
     from tokenizer.report.report import report_tokenizers
 
-    report_tokenizers(posts, {name: resolve_base(place) for name, place in tokenizers.items()}, out, config)
+    report_tokenizers(posts, {name: resolve_base(base) for name, base in tokenizers.items()}, out, config)
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -1,4 +1,4 @@
-"""What one can choose about a vocabulary and about packed rows."""
+"""Settings of the commands 'stackbert tokenizer VERB'."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,34 +11,36 @@ class TokenizerConfig:
     """Training of a code-aware vocabulary."""
 
     vocab_size: int = 16_000
-    """Tokens in the vocabulary; small encoders spend most of their weights here, so half of BERT's 30,522."""
+    """Tokens in the vocabulary; about half of BERT's 30,522, as embeddings are most of a small encoder's weights."""
     model: Literal["wordpiece", "unigram", "bpe"] = "wordpiece"
-    """How words are read: as BERT does, or with SentencePiece's unigram or byte-pair-encoding model."""
+    """Model that splits words into tokens: BERT's WordPiece, or SentencePiece's unigram or byte-pair encoding."""
     pieces: Literal["pruned", "bpe", "unigram"] = "pruned"
-    """How WordPiece's pieces are found: by byte-pair encoding, then chosen for greedy reading; or by one of
-    SentencePiece's trainers alone."""
+    """Algorithm that learns WordPiece's pieces: byte-pair encoding, then pruned for greedy encoding; or one of
+    SentencePiece's trainers without pruning."""
     lowercase: bool = True
-    """Fold case and accents, as uncased BERT does; keep it equal to the base checkpoint's."""
+    """Fold case and strip accents, like uncased BERT; must equal the base checkpoint's setting."""
     extend: str = ""
-    """Base whose vocabulary is kept and added to, instead of a new one: 'minilm', a folder or a hub id."""
+    """Base whose vocabulary is extended, instead of training a new one: 'minilm', a folder or a hub id."""
     extend_by: int = 8_000
-    """Tokens that are added to the base's; its unused rows are taken first."""
+    """Number of tokens to add to the base's vocabulary; they fill its unused rows first."""
     lexicon_size: int = 2_000
-    """Most frequent tags that training knows: they get a token of their own."""
+    """Number of most frequent tags that get one token each."""
     lexicon: tuple[str, ...] = ()
-    """Further terms to keep whole, beside the corpus's tags and well-known ones such as c++ and node.js."""
+    """Further terms that get one token each, besides tags and well-known terms such as c++ and node.js."""
     lexicon_path: str = ""
-    """File of further terms: the site's Tags.xml, or one term a line."""
+    """File of further terms: the site's Tags.xml, or a text file with one term per line."""
     min_count: int = 2
-    """Occurrences below which a word or a lexicon term is left to its pieces; a tag's uses count."""
+    """Least occurrences of a word or lexicon term; rarer ones are split into pieces. A tag's uses count too."""
     alphabet_size: int = 400
-    """Most frequent characters kept; of Stack Overflow's text 20 in a million are others, whose words become [UNK]."""
+    """Number of most frequent characters in the vocabulary. Words with others become [UNK]; on Stack Overflow 20
+    characters in a million are others."""
     title_weight: int = 5
-    """How often a title's words count: it says in one line what a post is about, and is read by every classifier."""
+    """Weight of a title's words in the counts: a title sums up its post, and every classifier reads it."""
     validation_share: float = 0.02
-    """Share of posts, by a hash of the id, that training does not see; those that 'tokenizer encode' holds out."""
+    """Share of validation posts, chosen by a hash of the id and excluded from training; the same posts as in
+    'tokenizer encode'."""
     processes: int = 0
-    """Processes that count words; 0: one a core. Never changes the output."""
+    """Processes that count words; 0 means one per core. The output does not depend on it."""
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "min_count", "alphabet_size", "title_weight", "extend_by"):
@@ -47,22 +49,23 @@ class TokenizerConfig:
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
         require(0 <= self.validation_share < 1, f"validation_share {self.validation_share}: must be from 0 to below 1")
         require(
-            self.model == "wordpiece" or not self.extend, f"extend {self.extend!r}: goes with model 'wordpiece' only"
+            self.model == "wordpiece" or not self.extend,
+            f"extend {self.extend!r}: goes with model 'wordpiece' only",
         )
 
 
 @dataclass(frozen=True)
 class EncodeConfig:
-    """Encoding of posts to packed rows."""
+    """Encoding of posts into packed rows."""
 
     row_length: int = 128
-    """Tokens in a packed row; several short posts share one, longer ones are cut. 128 is quickest on a CPU."""
+    """Tokens in a packed row; several short posts share one, longer posts take several. 128 is fastest on a CPU."""
     validation_share: float = 0.02
-    """Share of posts kept from training to measure the MLM loss on, chosen by a hash of the id."""
+    """Share of validation posts, chosen by a hash of the id; their rows measure the MLM validation loss."""
     max_posts: int = 0
-    """Posts to encode, about so many, chosen by a hash of the id; 0 takes all."""
+    """Approximate number of posts to encode, chosen by a hash of the id; 0 means all."""
     processes: int = 0
-    """Processes that encode; 0 is one a core. The output is the same for any number."""
+    """Processes that encode; 0 means one per core. The output does not depend on it."""
 
     def __post_init__(self) -> None:
         require(8 <= self.row_length <= 4_096, f"row_length {self.row_length}: must be from 8 to 4,096 tokens")
@@ -72,13 +75,13 @@ class EncodeConfig:
 
 
 @dataclass(frozen=True)
-class ReadBenchConfig:
-    """Measuring of reading speed."""
+class EncodeBenchConfig:
+    """Measurement of encoding speed."""
 
     megabytes: int = 20
-    """Text to read, from the corpus's beginning; with more of it more was seen before, and reading is quicker."""
+    """Text to encode, from the start of the corpus; more text is encoded faster, as the cache knows more of it."""
     pairs: int = 5
-    """Times that both readers read it, taking turns to be first."""
+    """Number of paired measurements; the order alternates."""
     row_length: int = 128
     """Tokens in a packed row."""
 
@@ -90,18 +93,18 @@ class ReadBenchConfig:
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """Tokenizers judged side by side."""
+    """Comparison of tokenizers."""
 
     split: Literal["all", "validation"] = "all"
-    """Posts to judge on: all, or those that training leaves out."""
+    """Posts to compare on: all, or the validation posts, which training excludes."""
     validation_share: float = 0.02
-    """Share of posts that training left out; keep it equal to the training's."""
+    """Share of validation posts; must equal the setting of the training."""
     max_posts: int = 5_000
-    """Posts judged on, about so many, chosen by a hash of the id."""
+    """Approximate number of posts to compare on, chosen by a hash of the id."""
     top_tags: int = 1_000
-    """Most frequent tags that are looked for."""
+    """Number of most frequent tags to look up in the vocabularies."""
     examples: int = 6
-    """Texts shown under each tokenizer."""
+    """Number of texts shown with each tokenizer's tokens."""
 
     def __post_init__(self) -> None:
         require(0 < self.validation_share < 1, f"validation_share {self.validation_share}: must be above 0 and below 1")

@@ -9,9 +9,9 @@ import numpy as np
 from pretrain.init.similarity import sparsemax
 from pretrain.model.checkpoint import Checkpoint, with_vocabulary
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.reader import ROLES, SPACE, TextReader
+from tokenizer.encoding.reader import ROLES, TextReader
+from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SENTENCEPIECE_SPACE
 
-CONTINUATION = "##"
 INITIAL_DEVIATION = 0.02  # BERT's
 MOST_SIMILAR = 64  # candidates of a weighted mean; sparsemax gives most of them nothing
 SHARPNESS = 0.1  # likenesses are cosines; divided by this, some five tokens share a mean
@@ -113,12 +113,16 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
     roles = dict(zip(new.special_ids, old.special_ids, strict=True))
     old_ids = old.tokenizer.get_vocab()
     tokens = new.tokens()
-    if new.space_mark == SPACE:  # said in WordPiece's way
-        tokens = [token[1:] if token.startswith(SPACE) else CONTINUATION + token for token in tokens]
+    if new.space_mark == SENTENCEPIECE_SPACE:  # said in WordPiece's way
+        tokens = [
+            token[1:] if token.startswith(SENTENCEPIECE_SPACE) else CONTINUATION_PREFIX + token for token in tokens
+        ]
     starts = [
-        number for number, token in enumerate(tokens) if number not in roles and not token.startswith(CONTINUATION)
+        number
+        for number, token in enumerate(tokens)
+        if number not in roles and not token.startswith(CONTINUATION_PREFIX)
     ]
-    continues, is_marked = old.begins_word is not None, old.space_mark == SPACE
+    continues, is_marked = old.begins_word is not None, old.space_mark == SENTENCEPIECE_SPACE
     texts = [tokens[n] if continues or not tokens[n][:1].isalnum() else " " + tokens[n] for n in starts]
     read = dict(zip(starts, old.ids_without_specials(texts), strict=True))
     result = []
@@ -128,9 +132,9 @@ def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
         elif number in read:
             pieces = [old_ids[token]] if continues and token in old_ids else read[number]
         elif continues or is_marked:
-            pieces = _greedy(token.removeprefix(CONTINUATION), old_ids, CONTINUATION if continues else "")
+            pieces = _greedy(token.removeprefix(CONTINUATION_PREFIX), old_ids, CONTINUATION_PREFIX if continues else "")
         else:
-            pieces = next(iter(old.ids_without_specials([token.removeprefix(CONTINUATION)])))
+            pieces = next(iter(old.ids_without_specials([token.removeprefix(CONTINUATION_PREFIX)])))
         result.append([] if old.unknown_id in pieces and number not in roles else pieces)
     return result
 

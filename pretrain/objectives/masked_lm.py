@@ -10,7 +10,8 @@ from tokenizers import decoders
 
 from pretrain.config import REPLACED_BY_MASK, REPLACED_BY_RANDOM, PretrainConfig
 from pretrain.randomness import split, uniform, uniform_integers
-from tokenizer.encoding.reader import BYTE_SPACE, SPACE, TextReader
+from tokenizer.encoding.reader import TextReader
+from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, SENTENCEPIECE_SPACE
 
 CONTINUES, BEGINS, STANDS_ALONE = 0, 1, 2
 """Tokens in a word: one more of it, its first, or all of it."""
@@ -141,13 +142,13 @@ def word_parts(reader: TextReader) -> np.ndarray:
     if reader.begins_word is not None:
         return np.where(reader.begins_word, BEGINS, CONTINUES)
     tokens = reader.tokens()
-    if reader.space_mark == BYTE_SPACE:
+    if reader.space_mark == BYTE_LEVEL_SPACE:
         read = decoders.ByteLevel()  # a part of a letter's bytes is read as U+FFFD
-        tokens = [read.decode([token]).replace(" ", SPACE, 1) for token in tokens]
+        tokens = [read.decode([token]).replace(" ", SENTENCEPIECE_SPACE, 1) for token in tokens]
     elif not reader.space_mark:
         return np.full(len(tokens), BEGINS)
-    is_word = np.array([token == SPACE or any(map(_is_word_letter, token)) for token in tokens])
-    begins = np.array([token.startswith(SPACE) for token in tokens])
+    is_word = np.array([token == SENTENCEPIECE_SPACE or any(map(_is_word_letter, token)) for token in tokens])
+    begins = np.array([token.startswith(SENTENCEPIECE_SPACE) for token in tokens])
     return np.where(is_word, np.where(begins, BEGINS, CONTINUES), STANDS_ALONE)
 
 

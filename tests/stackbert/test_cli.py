@@ -17,7 +17,7 @@ from stackbert import __version__, cli
 from stackbert.core.errors import StackbertError
 from stackbert.study import Study
 from tests.paths import ROOT
-from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
+from tokenizer.config import EncodeBenchConfig, EncodeConfig, ReportConfig, TokenizerConfig
 
 CONFIGS = {
     "corpora build": (CorpusConfig,),
@@ -29,7 +29,7 @@ CONFIGS = {
     "tokenizer train": (TokenizerConfig,),
     "tokenizer encode": (EncodeConfig,),
     "tokenizer report": (ReportConfig,),
-    "tokenizer bench": (ReadBenchConfig,),
+    "tokenizer bench": (EncodeBenchConfig,),
     "pretrain run": (PretrainConfig,),
     "pretrain compare-starts": (PretrainConfig,),
     "pretrain bench": (BenchConfig,),

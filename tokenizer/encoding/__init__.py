@@ -1,1 +1,1 @@
-"""Posts + a tokenizer -> packed rows of token ids."""
+"""Posts and a tokenizer to packed rows of token ids."""

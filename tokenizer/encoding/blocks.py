@@ -1,6 +1,6 @@
-"""One block of posts to rows: the piece of work that a process does, fixed by the posts' files alone."""
+"""Encodes one block of posts to rows: the unit of work of a process, determined by the posts' files alone."""
 
-# T tokens in a row, R rows, S sequences
+# T tokens in a row, R rows, S sequences, I ids of all texts
 
 import os
 from collections.abc import Iterable, Iterator
@@ -8,23 +8,28 @@ from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from corpora.post import Post, is_in_share, shards
 from tokenizer.encoding.packing import RowPacker
 from tokenizer.encoding.reader import TextReader
-from tokenizer.encoding.truncation import cut_texts
+from tokenizer.encoding.truncation import truncate_texts
+from tokenizer.encoding.validation_split import is_validation_post
 
 SPLITS = ("train", "validation")
-TEXT_AT_ONCE = 1_000_000  # characters; bounds what a process holds, and larger windows were no quicker
-SUMS = ("rows", "text_bytes", "text_tokens", "unknown_tokens", "row_tokens")
+BATCH_CHARACTERS = 1_000_000  # bounds a process's memory; larger batches were no faster
+COUNTERS = ("rows", "text_bytes", "text_tokens", "unknown_tokens", "row_tokens")
+
+Ids = npt.NDArray[np.unsignedinteger[Any]]
+"""Token ids, uint16 or uint32: see `id_type`."""
 
 
 class Block(NamedTuple):
-    """Posts that are encoded together: a row group of a shard, some 5,000 posts."""
+    """Posts that are encoded together: a row group of a shard, about 5,000 posts."""
 
     path: Path
     row_group: int
@@ -32,32 +37,33 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class BlockEncoder:
-    """Encodes blocks; small, so that it travels to other processes with each."""
+    """Encodes blocks; small, because it is sent to the worker process with each block."""
 
     reader: Path
-    """Where `TextReader.save` wrote."""
+    """File that `TextReader.save` wrote."""
     row_length: int
     validation_share: float
     chosen_share: float
-    """Share of the posts to encode at all."""
+    """Share of all posts that is encoded."""
 
     def __call__(self, block: Block) -> "dict[str, EncodedSplit]":
         """The block's rows, by split."""
-        reader = _restored(self.reader)
+        reader = _restore_reader(self.reader)
         posts: dict[str, list[Post]] = {split: [] for split in SPLITS}
-        for post in _posts(block):
+        for post in _read_posts(block):
             if is_in_share(post.id, self.chosen_share, "chosen"):
-                posts["validation" if is_in_share(post.id, self.validation_share, "held-out") else "train"].append(post)
+                posts["validation" if is_validation_post(post.id, self.validation_share) else "train"].append(post)
         return {split: encode_posts(posts[split], reader, self.row_length) for split in SPLITS}
 
 
 class EncodedSplit(NamedTuple):
-    """One split of a block: rows that are full, and the sequences of those that are not."""
+    """One split of a block: its full rows, and the sequences left over."""
 
-    rows_RT: np.ndarray
-    rest: list[np.ndarray]
-    """Sequences that wait for other blocks' to share a row with."""
-    sums: dict[str, int]
+    rows_RT: Ids
+    leftover: list[Ids]
+    """Sequences of rows that are not full; they are packed with those of other blocks."""
+    counts: dict[str, int]
+    """By name, see COUNTERS."""
 
 
 def list_blocks(folder: Path) -> list[Block]:
@@ -66,29 +72,29 @@ def list_blocks(folder: Path) -> list[Block]:
 
 
 def encode_posts(posts: list[Post], reader: TextReader, row_length: int) -> EncodedSplit:
-    """Encode the posts, cut long ones and pack them."""
-    sums = dict.fromkeys(SUMS, 0)
-    sequences: list[np.ndarray] = []
-    for texts in _windows(post.whole_text for post in posts):
-        tokenized = reader.chunks.read(texts)
-        sums["text_bytes"] += sum(len(text.encode("utf-8", "replace")) for text in texts)
-        sums["text_tokens"] += len(tokenized.ids_I)
-        sums["unknown_tokens"] += int(np.count_nonzero(tokenized.ids_I == reader.unknown_id))
-        ids_I = tokenized.ids_I.astype(id_type(reader))
-        starts_S, lengths_S = cut_texts(tokenized, row_length - 2, reader.begins_word)
+    """Encode the posts, cut long ones into several sequences and pack the sequences into rows."""
+    counts = dict.fromkeys(COUNTERS, 0)
+    sequences: list[Ids] = []
+    for texts in _text_batches(post.whole_text for post in posts):
+        encoded = reader.cached_tokenizer.encode(texts)
+        counts["text_bytes"] += sum(len(text.encode("utf-8", "replace")) for text in texts)
+        counts["text_tokens"] += len(encoded.ids_I)
+        counts["unknown_tokens"] += int(np.count_nonzero(encoded.ids_I == reader.unknown_id))
+        ids_I = encoded.ids_I.astype(id_type(reader))
+        starts_S, lengths_S = truncate_texts(encoded, row_length - 2, reader.begins_word)
         for start, length in zip(starts_S.tolist(), lengths_S.tolist(), strict=True):
             sequence = np.empty(length + 2, ids_I.dtype)
             sequence[0], sequence[1:-1], sequence[-1] = reader.first_id, ids_I[start : start + length], reader.last_id
             sequences.append(sequence)
-    packer: RowPacker[np.ndarray] = RowPacker(row_length)
+    packer: RowPacker[Ids] = RowPacker(row_length)
     full = list(packer.add((len(sequence), sequence) for sequence in sequences))
     rows_RT = fill_rows(full, row_length, reader.padding_id, id_type(reader))
-    sums |= {"rows": len(full), "row_tokens": sum(len(sequence) for row in full for sequence in row)}
-    return EncodedSplit(rows_RT, [sequence for row in packer.flush() for sequence in row], sums)
+    counts |= {"rows": len(full), "row_tokens": sum(len(sequence) for row in full for sequence in row)}
+    return EncodedSplit(rows_RT, [sequence for row in packer.flush() for sequence in row], counts)
 
 
-def fill_rows(rows: list[list[np.ndarray]], row_length: int, padding_id: int, dtype: np.dtype) -> np.ndarray:
-    """Rows of sequences as one array (R, T), padded."""
+def fill_rows(rows: list[list[Ids]], row_length: int, padding_id: int, dtype: np.dtype[np.unsignedinteger[Any]]) -> Ids:
+    """The sequences of each row as one array (R, T), padded."""
     rows_RT = np.full((len(rows), row_length), padding_id, dtype)
     for row_T, sequences in zip(rows_RT, rows, strict=True):
         end = 0
@@ -98,35 +104,35 @@ def fill_rows(rows: list[list[np.ndarray]], row_length: int, padding_id: int, dt
     return rows_RT
 
 
-def id_type(reader: TextReader) -> np.dtype:
-    """The smaller integer type that holds the reader's ids."""
+def id_type(reader: TextReader) -> np.dtype[np.unsignedinteger[Any]]:
+    """The smaller of uint16 and uint32 that holds all ids of the vocabulary."""
     return np.dtype("<u2" if reader.vocab_size <= 2**16 else "<u4")
 
 
-def _posts(block: Block) -> Iterator[Post]:
-    """The block's posts, as far as encoding needs them."""
+def _read_posts(block: Block) -> Iterator[Post]:
+    """The block's posts, with the columns that encoding needs."""
     with pq.ParquetFile(block.path) as file:
         table = file.read_row_group(block.row_group, columns=["id", "kind", "title", "text"])
     return (Post(**row) for row in table.to_pylist())
 
 
-def _windows(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Lists of texts that together have not much more than TEXT_AT_ONCE characters."""
-    window: list[str] = []
+def _text_batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Batches that end with the text that reaches BATCH_CHARACTERS."""
+    batch: list[str] = []
     characters = 0
     for text in texts:
-        window.append(text)
+        batch.append(text)
         characters += len(text)
-        if characters >= TEXT_AT_ONCE:
-            yield window
-            window, characters = [], 0
-    if window:
-        yield window
+        if characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
 
 @lru_cache(maxsize=1)
-def _restored(path: Path) -> TextReader:
-    """The reader, once a process."""
+def _restore_reader(path: Path) -> TextReader:
+    """The reader, loaded once per process."""
     if parent_process() is not None:
-        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the other processes have the other cores
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the other processes use the other cores
     return TextReader.restore(path)

@@ -1,4 +1,4 @@
-"""Posts into packed rows of token ids: 'tokenizer encode'."""
+"""Stage 'tokenizer encode': posts to packed rows of token ids."""
 
 import sys
 import time
@@ -9,28 +9,28 @@ from typing import Any
 from corpora.post import count_posts, pretraining_posts
 from stackbert.core.artifact import SCRATCH, Manifest, build_artifact, write_json
 from stackbert.core.errors import StackbertError
+from stackbert.core.progress import Progress
 from stackbert.core.workers import map_in_order
 from tokenizer.config import EncodeConfig
 from tokenizer.encoding.blocks import BlockEncoder, id_type, list_blocks
 from tokenizer.encoding.journal import RowsJournal
-from tokenizer.encoding.packed_rows import LAYOUT, identify_tokenizer
+from tokenizer.encoding.packed_rows import LAYOUT, STAGE, identify_tokenizer
 from tokenizer.encoding.reader import load_reader
 
-POSTS_WORTH_PROCESSES = 30_000  # some five seconds of work; starting others takes two
-PROGRESS_SECONDS = 5.0
+POSTS_WORTH_PROCESSES = 30_000  # about five seconds of work; starting processes takes two
 
 
 def encode_rows(posts: Path, tokenizer: Path, out: Path, config: EncodeConfig) -> Manifest:
-    """Encode a corpus or labelled set's pretraining text with the tokenizer in `tokenizer` into packed rows.
+    """Encode a corpus, or the pretraining text of a labelled set, into packed rows.
 
-    `tokenizer` is a folder with Hugging Face tokenizer files: one of ours, or any checkpoint. A stopped run goes on
-    after the blocks of posts it finished; the rows are the same for any stop and any number of processes.
+    `tokenizer` is a folder with Hugging Face tokenizer files: one of ours, or any checkpoint. A stopped run resumes
+    after the last block of posts it finished; the rows do not depend on stops or on the number of processes.
     """
     folder = pretraining_posts(posts)
     inputs: dict[str, Path | str] = {"posts": posts, "tokenizer": identify_tokenizer(tokenizer)}
     return build_artifact(
         out,
-        "tokenizer encode",
+        STAGE,
         replace(config, processes=0),
         inputs,
         lambda staging: _encode(folder, tokenizer, staging, config),
@@ -49,43 +49,41 @@ def _encode(posts: Path, tokenizer: Path, staging: Path, config: EncodeConfig) -
         is_small = min(share, 1.0) * count < POSTS_WORTH_PROCESSES
         _write_blocks(journal, encoder, posts, 1 if is_small else config.processes)
         splits = journal.finish(config.row_length, reader.padding_id, id_type(reader))
-    _check_filled(splits, posts)
+    _require_rows(splits, posts)
     sizes = {"row_length": config.row_length, "dtype": id_type(reader).str}
     ids = {"first_id": reader.first_id, "padding_id": reader.padding_id}
     write_json(staging / LAYOUT, {**sizes, **ids, "splits": splits})
-    sums = splits["train"]
-    padding = 1 - sums["row_tokens"] / (sums["rows"] * config.row_length)
-    unknown = sums["unknown_tokens"] / sums["text_tokens"]
+    train = splits["train"]
+    padding = 1 - train["row_tokens"] / (train["rows"] * config.row_length)
+    unknown = train["unknown_tokens"] / train["text_tokens"]
     print(
-        f"{sums['rows']:,} rows of {config.row_length}, padding {padding:.2%}, unknown tokens {unknown:.3%}, "
-        f"{sums['text_bytes'] / sums['text_tokens']:.2f} bytes a token"
+        f"{train['rows']:,} rows of {config.row_length}, padding {padding:.2%}, unknown tokens {unknown:.3%}, "
+        f"{train['text_bytes'] / train['text_tokens']:.2f} bytes a token"
     )
     return {**splits, "padding_share": round(padding, 5), "unknown_share": round(unknown, 7)}
 
 
 def _write_blocks(journal: RowsJournal, encoder: BlockEncoder, posts: Path, processes: int) -> None:
-    """Encode the blocks that are not written yet."""
+    """Encode the blocks that the journal does not hold yet."""
     blocks = list_blocks(posts)
     if journal.done:
-        print(f"{journal.done:,} of {len(blocks):,} blocks of posts are encoded; going on", file=sys.stderr)
-    before = _megabytes(journal)
-    start = shown = time.monotonic()
-    for block in map_in_order(encoder, blocks[journal.done :], processes):
-        journal.append(block)
-        if time.monotonic() - shown >= PROGRESS_SECONDS:
-            shown = time.monotonic()
-            done = _megabytes(journal)
-            print(f"encoded {done:,.0f} MB, {(done - before) / (shown - start):.1f} MB/s", file=sys.stderr)
+        print(f"resuming: {journal.done:,} of {len(blocks):,} blocks of posts are encoded", file=sys.stderr)
+    megabytes_before, start = _megabytes(journal), time.monotonic()
+    with Progress("encoding", len(blocks), journal.done, unit="blocks") as progress:
+        for block in map_in_order(encoder, blocks[journal.done :], processes):
+            journal.append(block)
+            speed = (_megabytes(journal) - megabytes_before) / max(time.monotonic() - start, 1e-6)
+            progress.advance(note=f"{speed:.1f} MB/s")
 
 
 def _megabytes(journal: RowsJournal) -> float:
-    return sum(sums["text_bytes"] for sums in journal.sums.values()) / 1e6
+    """Text that the journal's rows encode."""
+    return sum(counts["text_bytes"] for counts in journal.counts.values()) / 1e6
 
 
-def _check_filled(splits: dict[str, dict[str, int]], posts: Path) -> None:
-    empty = [split for split, sums in splits.items() if not sums["rows"]]
+def _require_rows(splits: dict[str, dict[str, int]], posts: Path) -> None:
+    empty = [split for split, counts in splits.items() if not counts["rows"]]
     if empty:
         raise StackbertError(
-            f"{posts}: too few posts, nothing is left for {' and '.join(empty)}; give more text "
-            "or raise validation_share"
+            f"{posts}: too few posts, no row for {' and '.join(empty)}; give more text or raise validation_share"
         )

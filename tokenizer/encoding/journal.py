@@ -1,4 +1,4 @@
-"""The rows of an encoding under way: written block by block, so that a stopped run goes on after the last one."""
+"""The rows of an unfinished encoding, saved block by block, so that a stopped run can resume after the last block."""
 
 import json
 import os
@@ -9,32 +9,34 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from stackbert.core.artifact import SCRATCH, write_json
-from tokenizer.encoding.blocks import SPLITS, SUMS, EncodedSplit, fill_rows
+from tokenizer.encoding.blocks import COUNTERS, SPLITS, EncodedSplit, Ids, fill_rows
 from tokenizer.encoding.packing import RowPacker
 
 STATE = "blocks.json"
 
 
 class RowsJournal:
-    """Appends blocks to the rows' files in `staging`, in order; `state` says how far they are.
+    """Appends blocks in order to the files of rows in `staging`, and records in a state file how long they are.
 
-    A block counts once its bytes are on disk and the state names their end; what a stopped run wrote beyond is cut off.
+    A block counts once its bytes are on disk and the state file includes them; bytes beyond, from a stopped run, are
+    truncated.
     """
 
-    def __init__(self, staging: Path):
+    def __init__(self, staging: Path) -> None:
         scratch = staging / SCRATCH
         scratch.mkdir(exist_ok=True)
         self._state_path = scratch / STATE
         self.done = 0
-        """Blocks written."""
-        self.sums = {split: dict.fromkeys(SUMS, 0) for split in SPLITS}
+        """Number of blocks written."""
+        self.counts = {split: dict.fromkeys(COUNTERS, 0) for split in SPLITS}
+        """Each split's counts, summed over the blocks."""
         ends: dict[str, int] = {}
         if self._state_path.exists():
             state = json.loads(self._state_path.read_text("utf-8"))
-            self.done, self.sums, ends = state["done"], state["sums"], state["ends"]
+            self.done, self.counts, ends = state["done"], state["counts"], state["ends"]
         paths = {split: staging / f"{split}.bin" for split in SPLITS}
-        paths |= {_rest(split): scratch / f"{split}.rest" for split in SPLITS}
-        self._files = {name: _opened(path, ends.get(name, 0)) for name, path in paths.items()}
+        paths |= {_leftover(split): scratch / f"{split}.leftover" for split in SPLITS}
+        self._files = {name: _open_truncated(path, ends.get(name, 0)) for name, path in paths.items()}
 
     def __enter__(self) -> "RowsJournal":
         return self
@@ -44,51 +46,58 @@ class RowsJournal:
             file.close()
 
     def append(self, block: dict[str, EncodedSplit]) -> None:
-        """Write the next block: its full rows to their place, what waits for other blocks to the scratch."""
+        """Write the next block: full rows to the output, leftover sequences to the scratch folder."""
         for split, encoded in block.items():
-            self._add_rows(split, encoded.rows_RT)
-            lengths = np.array([len(sequence) for sequence in encoded.rest], np.int64)
-            np.save(self._files[_rest(split)], lengths)
-            np.save(self._files[_rest(split)], np.concatenate([*encoded.rest, np.zeros(0, encoded.rows_RT.dtype)]))
-            for name, value in encoded.sums.items():
-                self.sums[split][name] += value
+            self._write_rows(split, encoded.rows_RT)
+            lengths = np.array([len(sequence) for sequence in encoded.leftover], np.int64)
+            ids = np.concatenate([*encoded.leftover, np.zeros(0, encoded.rows_RT.dtype)])
+            np.save(self._files[_leftover(split)], lengths)
+            np.save(self._files[_leftover(split)], ids)
+            for name, value in encoded.counts.items():
+                self.counts[split][name] += value
         self.done += 1
-        self._save()
+        self._save_state()
 
-    def finish(self, row_length: int, padding_id: int, dtype: np.dtype) -> dict[str, dict[str, int]]:
-        """Pack what waited, over all blocks; returns each split's sums."""
+    def finish(
+        self, row_length: int, padding_id: int, dtype: np.dtype[np.unsignedinteger[Any]]
+    ) -> dict[str, dict[str, int]]:
+        """Pack the leftover sequences of all blocks; returns each split's counts."""
         for split in SPLITS:
-            packer: RowPacker[np.ndarray] = RowPacker(row_length)
-            for sequences in self._rests(split):
-                self._finish_rows(
-                    split, list(packer.add((len(ids), ids) for ids in sequences)), packer, padding_id, dtype
-                )
-            self._finish_rows(split, list(packer.flush()), packer, padding_id, dtype)
+            packer: RowPacker[Ids] = RowPacker(row_length)
+            for sequences in self._leftovers(split):
+                full = list(packer.add((len(ids), ids) for ids in sequences))
+                self._add_packed(split, full, row_length, padding_id, dtype)
+            self._add_packed(split, list(packer.flush()), row_length, padding_id, dtype)
         self._sync()
-        return self.sums
+        return self.counts
 
-    def _finish_rows(
-        self, split: str, rows: list[list[np.ndarray]], packer: RowPacker[np.ndarray], padding_id: int, dtype: np.dtype
+    def _add_packed(
+        self,
+        split: str,
+        rows: list[list[Ids]],
+        row_length: int,
+        padding_id: int,
+        dtype: np.dtype[np.unsignedinteger[Any]],
     ) -> None:
-        self._add_rows(split, fill_rows(rows, packer.row_length, padding_id, dtype))
-        self.sums[split]["rows"] += len(rows)
-        self.sums[split]["row_tokens"] += sum(len(ids) for row in rows for ids in row)
+        self._write_rows(split, fill_rows(rows, row_length, padding_id, dtype))
+        self.counts[split]["rows"] += len(rows)
+        self.counts[split]["row_tokens"] += sum(len(ids) for row in rows for ids in row)
 
-    def _add_rows(self, split: str, rows_RT: np.ndarray) -> None:
+    def _write_rows(self, split: str, rows_RT: Ids) -> None:
         self._files[split].write(rows_RT.tobytes())
 
-    def _rests(self, split: str) -> Iterator[list[np.ndarray]]:
-        """The sequences left over, block by block."""
-        file = self._files[_rest(split)]
+    def _leftovers(self, split: str) -> Iterator[list[Ids]]:
+        """The leftover sequences, block by block."""
+        file = self._files[_leftover(split)]
         file.seek(0)
         for _ in range(self.done):
             lengths, ids = np.load(file), np.load(file)
             yield np.split(ids, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
-    def _save(self) -> None:
+    def _save_state(self) -> None:
         self._sync()
-        ends: dict[str, Any] = {name: file.tell() for name, file in self._files.items()}
-        write_json(self._state_path, {"done": self.done, "sums": self.sums, "ends": ends})
+        ends = {name: file.tell() for name, file in self._files.items()}
+        write_json(self._state_path, {"done": self.done, "counts": self.counts, "ends": ends})
 
     def _sync(self) -> None:
         for file in self._files.values():
@@ -96,12 +105,13 @@ class RowsJournal:
             os.fsync(file.fileno())
 
 
-def _rest(split: str) -> str:
-    return f"{split} rest"
+def _leftover(split: str) -> str:
+    """Name of the file of a split's leftover sequences in the journal's state."""
+    return f"{split} leftover"
 
 
-def _opened(path: Path, end: int) -> BinaryIO:
-    """The file, cut to `end` bytes, ready to be appended to."""
+def _open_truncated(path: Path, end: int) -> BinaryIO:
+    """The file, truncated to `end` bytes and positioned there."""
     path.touch()
     file = path.open("r+b")
     file.truncate(end)

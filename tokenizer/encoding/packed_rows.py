@@ -1,16 +1,19 @@
-"""Packed rows on disk, read memory-mapped."""
+"""Packed rows on disk: loading them memory-mapped, and the identity of their tokenizer."""
 
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from stackbert.core.artifact import identify, load_manifest, require_artifact
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.reader import TOKENIZER_FILES
 
+STAGE = "tokenizer encode"
 LAYOUT = "rows.json"
 
 
@@ -18,14 +21,14 @@ LAYOUT = "rows.json"
 class PackedRows:
     """One split of an encoded corpus."""
 
-    ids: np.ndarray
-    """(rows, row length), memory-mapped uint16 or uint32."""
+    ids: npt.NDArray[np.unsignedinteger[Any]]
+    """(rows, row length), uint16 or uint32, memory-mapped."""
     first_id: int
     padding_id: int
     text_bytes: int
-    """UTF-8 bytes of the posts encoded."""
+    """UTF-8 bytes of the encoded posts."""
     text_tokens: int
-    """Their tokens, without [CLS], [SEP] and padding."""
+    """Tokens of the encoded posts, without [CLS], [SEP] and padding."""
 
     @property
     def tokens_per_byte(self) -> float:
@@ -33,13 +36,13 @@ class PackedRows:
 
 
 def load_rows(folder: Path, split: str) -> PackedRows:
-    """Open one split of `folder` memory-mapped."""
-    require_artifact(folder, "tokenizer encode")
+    """Open the rows of one split, "train" or "validation", that 'tokenizer encode' wrote to `folder`."""
+    require_artifact(folder, STAGE)
     layout = json.loads((folder / LAYOUT).read_text("utf-8"))
-    part = layout["splits"][split]
-    shape = (part["rows"], layout["row_length"])
+    counts = layout["splits"][split]
+    shape = (counts["rows"], layout["row_length"])
     ids = np.memmap(folder / f"{split}.bin", layout["dtype"], "r", shape=shape)
-    return PackedRows(ids, layout["first_id"], layout["padding_id"], part["text_bytes"], part["text_tokens"])
+    return PackedRows(ids, layout["first_id"], layout["padding_id"], counts["text_bytes"], counts["text_tokens"])
 
 
 def tokenizer_of_rows(folder: Path) -> str:
@@ -48,9 +51,9 @@ def tokenizer_of_rows(folder: Path) -> str:
 
 
 def identify_tokenizer(folder: Path) -> str:
-    """What tells one tokenizer from another: the bytes of all its files."""
+    """sha256 over the bytes of all files of the tokenizer in `folder`."""
     found = [name for name in TOKENIZER_FILES if (folder / name).is_file()]
     if not {"tokenizer.json", "vocab.txt", "vocab.json"} & set(found):
-        raise StackbertError(f"{folder}: holds no tokenizer (tokenizer.json or vocab.txt)")
+        raise StackbertError(f"{folder}: holds no tokenizer; expected tokenizer.json, vocab.txt or vocab.json")
     listed = "".join(f"{name} {identify(folder / name)}\n" for name in found)
     return hashlib.sha256(listed.encode()).hexdigest()

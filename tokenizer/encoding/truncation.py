@@ -1,4 +1,7 @@
-"""Where posts longer than a row are cut: at a paragraph or line that leaves a decent piece, else between words."""
+"""Where texts longer than a row are truncated: at the end of a paragraph, a line or a word; the rest starts a new row.
+
+No token is lost: each text becomes one sequence or several.
+"""
 
 # S sequences, I ids of all texts
 
@@ -6,54 +9,58 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
-from tokenizer.encoding.cached_tokenizer import TokenizedTexts
+from tokenizer.encoding.cached_tokenizer import EncodedTexts, Flags, Indices
 
-DECENT = {"paragraph": 0.85, "line": 0.92, "space": 0.985}
-"""Share of a row that a piece must fill to end there; lower ones leave gaps that only padding fills."""
+LEAST_FILLED = {"paragraph": 0.85, "line": 0.92, "space": 0.985}
+"""Share of a row that a sequence must fill to end there; with lower shares only padding would fill the gap."""
 
 
-def cut_texts(texts: TokenizedTexts, room: int, begins_word: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Where each sequence of at most `room` tokens begins among the ids, and how many tokens it has; texts in order.
+def truncate_texts(
+    texts: EncodedTexts, max_tokens: int, begins_word: Flags | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Split each text into sequences of at most `max_tokens`; returns their starts in the ids, (S,), and lengths, (S,).
 
-    `begins_word` tells by id which tokens begin a word: a word is parted only where it alone exceeds the room. Without
-    it what white space parts is a word.
+    `begins_word` tells by id which tokens begin a word: a word is split only if it alone exceeds `max_tokens`. Without
+    it, the same holds for chunks (see `cached_tokenizer`).
     """
-    cutter = _Cutter(texts, room, begins_word)
-    bounds = texts.texts_N1.tolist()
-    edges = [edge for start, end in itertools.pairwise(bounds) for edge in cutter.edges(start, end)]
-    starts_S = np.array([start for start, _ in edges], np.int64)
-    return starts_S, np.array([end for _, end in edges], np.int64) - starts_S
+    truncator = _Truncator(texts, max_tokens, begins_word)
+    bounds = itertools.pairwise(texts.texts_N1.tolist())
+    spans = [span for start, end in bounds for span in truncator.spans(start, end)]
+    starts_S = np.array([start for start, _ in spans], np.int64)
+    return starts_S, np.array([end for _, end in spans], np.int64) - starts_S
 
 
-class _Cutter:
-    """The places where texts may be cut, best first."""
+class _Truncator:
+    """Finds the best index at which to end each sequence."""
 
-    def __init__(self, texts: TokenizedTexts, room: int, begins_word: np.ndarray | None):
-        self._ids_I, self._room, self._begins_word = texts.ids_I, room, begins_word
+    def __init__(self, texts: EncodedTexts, max_tokens: int, begins_word: Flags | None) -> None:
+        self._ids_I, self._max_tokens, self._begins_word = texts.ids_I, max_tokens, begins_word
         chunks, newlines = texts.chunks_C, texts.newlines_C
-        least_at_space = 1 if begins_word is None else int(DECENT["space"] * room)
-        self._places = (
-            (chunks[newlines >= 2], int(DECENT["paragraph"] * room)),
-            (chunks[newlines >= 1], int(DECENT["line"] * room)),
+        least_at_space = 1 if begins_word is None else int(LEAST_FILLED["space"] * max_tokens)
+        self._boundaries: tuple[tuple[Indices, int], ...] = (
+            (chunks[newlines >= 2], int(LEAST_FILLED["paragraph"] * max_tokens)),
+            (chunks[newlines >= 1], int(LEAST_FILLED["line"] * max_tokens)),
             (chunks, least_at_space),
         )
+        """Indices at which a sequence may end, and the least tokens it must then have; best first."""
 
-    def edges(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+    def spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Start and end of each sequence of the text between `start` and `end`."""
-        while end - start > self._room:
-            cut = self._cut(start)
+        while end - start > self._max_tokens:
+            cut = self._best_end(start)
             yield start, cut
             start = cut
         if end > start:
             yield start, end
 
-    def _cut(self, start: int) -> int:
-        limit = start + self._room
-        for places, least in self._places:
-            last = places.searchsorted(limit, side="right") - 1
-            if last >= 0 and places[last] >= start + least:
-                return int(places[last])
+    def _best_end(self, start: int) -> int:
+        limit = start + self._max_tokens
+        for indices, least in self._boundaries:
+            last = indices.searchsorted(limit, side="right") - 1
+            if last >= 0 and indices[last] >= start + least:
+                return int(indices[last])
         if self._begins_word is None:
             return limit
         words = np.flatnonzero(self._begins_word[self._ids_I[start + 1 : limit + 1]])

@@ -1,1 +1,1 @@
-"""Tokenizers compared on one text: quality and speed."""
+"""Comparison of tokenizers on the same text: quality and speed."""

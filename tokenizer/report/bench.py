@@ -1,4 +1,4 @@
-"""Reading speed beside transformers' BertTokenizerFast: the same text in the same run, in pairs."""
+"""Encoding speed compared with transformers' BertTokenizerFast: the same text in the same process, in pairs."""
 
 import os
 import statistics
@@ -9,66 +9,66 @@ from typing import NamedTuple
 
 from corpora.post import Post, pretraining_posts, read_posts
 from stackbert.core.errors import StackbertError
-from tokenizer.config import ReadBenchConfig
+from tokenizer.config import EncodeBenchConfig
 from tokenizer.encoding.blocks import encode_posts
 from tokenizer.encoding.packed_rows import identify_tokenizer
-from tokenizer.encoding.reader import TEXTS_AT_ONCE, TextReader, load_reader
+from tokenizer.encoding.reader import TEXTS_PER_BATCH, TextReader, load_reader
 
 
 class Speeds(NamedTuple):
-    """One pair's megabytes of text a second of processor time."""
+    """Megabytes of text per second of processor time, of one pair."""
 
     transformers: float
-    """To ids, by BertTokenizerFast."""
+    """BertTokenizerFast, texts to ids."""
     ids: float
-    """To ids, by ours, which begins with nothing remembered."""
+    """Ours, texts to ids, with an empty cache at the start."""
     rows: float
-    """To packed rows, by ours: read, cut and packed."""
+    """Ours, texts to packed rows."""
 
 
-def bench_reading(posts: Path, tokenizer: Path, base: Path, config: ReadBenchConfig) -> list[Speeds]:
-    """Read the posts with `tokenizer` our way and with the BERT tokenizer of `base` through transformers.
+def bench_encoding(posts: Path, tokenizer: Path, base: Path, config: EncodeBenchConfig) -> list[Speeds]:
+    """Encode the posts with our reader of `tokenizer`, and with the BERT tokenizer of `base` in transformers.
 
-    Where both are the same the ids are compared too. Raises StackbertError where they differ.
+    If both tokenizers are the same, the ids are compared first; raises StackbertError if they differ.
     """
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one core each
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one core for each side
     chosen = _first_posts(pretraining_posts(posts), config.megabytes * 1e6)
     texts = [post.whole_text for post in chosen]
     megabytes = sum(len(text.encode()) for text in texts) / 1e6
-    same = identify_tokenizer(tokenizer) == identify_tokenizer(base)
-    peer = _peer(base)
-    if same and peer(texts) != list(load_reader(tokenizer).ids_without_specials(texts)):
+    is_same = identify_tokenizer(tokenizer) == identify_tokenizer(base)
+    encode_peer = _load_peer(base)
+    if is_same and encode_peer(texts) != list(load_reader(tokenizer).ids_without_specials(texts)):
         raise StackbertError(f"{base}: our ids differ from those of transformers; please report this")
 
-    print(f"{megabytes:.1f} MB of text; MB a second of processor time")
-    runs: list[Callable[[], float]] = [
-        lambda: _seconds(lambda: peer(texts)),
+    print(f"{megabytes:.1f} MB of text; speeds in MB per second of processor time")
+    timers: list[Callable[[], float]] = [
+        lambda: _seconds(lambda: encode_peer(texts)),
         lambda: _seconds_of_new(tokenizer, lambda reader: list(reader.ids_without_specials(texts))),
         lambda: _seconds_of_new(tokenizer, lambda reader: encode_posts(chosen, reader, config.row_length)),
     ]
     found = []
     for number in range(config.pairs):
         order = (0, 1, 2) if number % 2 == 0 else (2, 1, 0)
-        seconds = {place: runs[place]() for place in order}
-        found.append(Speeds(*(megabytes / seconds[place] for place in range(3))))
+        seconds = {side: timers[side]() for side in order}
+        found.append(Speeds(*(megabytes / seconds[side] for side in range(3))))
         print(_line(f"pair {number + 1}", found[-1]))
     print(_line("median", Speeds(*map(statistics.median, zip(*found, strict=True)))))
     return found
 
 
-def _peer(base: Path) -> Callable[[list[str]], list[list[int]]]:
-    """Texts to ids through transformers, a thousand at a time."""
+def _load_peer(base: Path) -> Callable[[list[str]], list[list[int]]]:
+    """A function from texts to ids that uses transformers, in batches of TEXTS_PER_BATCH."""
     from transformers import BertTokenizerFast  # type: ignore[attr-defined] # slow to import
 
     try:
         tokenizer = BertTokenizerFast.from_pretrained(str(base), local_files_only=True)
-    except Exception as error:  # a broken file raises many kinds, down to the Exception of the Rust library
+    except Exception as error:  # broken files raise many types, among them plain Exception from the Rust library
         raise StackbertError(f"{base}: no BERT tokenizer can be loaded from it: {error}") from error
     settings = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
     return lambda texts: [
         ids
-        for start in range(0, len(texts), TEXTS_AT_ONCE)
-        for ids in tokenizer(texts[start : start + TEXTS_AT_ONCE], **settings)["input_ids"]
+        for start in range(0, len(texts), TEXTS_PER_BATCH)
+        for ids in tokenizer(texts[start : start + TEXTS_PER_BATCH], **settings)["input_ids"]
     ]
 
 
@@ -79,7 +79,7 @@ def _seconds(run: Callable[[], object]) -> float:
 
 
 def _seconds_of_new(tokenizer: Path, run: Callable[[TextReader], object]) -> float:
-    """The time of `run` with a reader that has read nothing yet."""
+    """The time of `run` with a new reader, whose cache is empty."""
     reader = load_reader(tokenizer)
     return _seconds(lambda: run(reader))
 
@@ -93,7 +93,7 @@ def _line(name: str, speeds: Speeds) -> str:
 
 
 def _first_posts(folder: Path, most_bytes: float) -> list[Post]:
-    """The corpus's first posts, as many as reach so many bytes."""
+    """The first posts of the corpus, up to the one that reaches `most_bytes` of text."""
     posts: list[Post] = []
     size = 0
     for post in read_posts(folder):

@@ -1,17 +1,19 @@
-"""What a tokenizer makes of a text: the figures by which one vocabulary is judged against another."""
+"""Metrics of a tokenizer on a text, by which vocabularies are compared."""
 
-# N texts
+# N texts, V vocabulary
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from corpora.post import Post
 from tokenizer.encoding.reader import TextReader
+from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, CONTINUATION_PREFIX, SENTENCEPIECE_SPACE
 
 LENGTHS = (128, 256, 512)
 NUM_SPECIALS = 2  # [CLS] and [SEP]
@@ -19,18 +21,18 @@ TAG_TEXT = "how to use {0} with x, or ({0})?"
 KINDS = ("titles", "prose", "code")
 
 DEFINITIONS = {
-    "bytes a token": "UTF-8 bytes of the text, white space included, over its tokens, without special tokens",
-    "tokens a word": "tokens over words; a word is a letter and the letters and digits that follow it",
+    "bytes a token": "UTF-8 bytes of the text, with white space, divided by its tokens, without special tokens",
+    "tokens a word": "tokens divided by words; a word is a letter and the letters and digits that follow it",
     "titles": "titles of questions and documents",
-    "code": "paragraphs of a body of which at least half of the lines are indented or end as code does: ; { } ) , >",
+    "code": "paragraphs of a body in which at least half of the lines are indented or end in one of ; { } ) , >",
     "prose": "the other paragraphs",
-    "tags in one token": f"share of the most frequent tags that are one token twice in '{TAG_TEXT.format('TAG')}'",
-    "distinct words whole": "share of the distinct words, case folded, that are one known token after a space",
-    "running words whole": "the same share by occurrences",
+    "tags in one token": f"share of the most frequent tags that are one token both times in '{TAG_TEXT.format('TAG')}'",
+    "distinct words whole": "share of distinct words, case folded, that are one token, not unknown, after a space",
+    "running words whole": "the same share, weighted by occurrences",
     "unknown": "share of tokens that are the unknown token",
     "vocabulary used": "share of the vocabulary that occurs in the text at least once",
-    "texts in N tokens": "share of texts (title and body) that fit with two special tokens",
-    "shared with base": "share of the vocabulary's tokens that the base has as well, marks of word starts put alike",
+    "texts in N tokens": "share of texts (title and body) that fit, with two special tokens",
+    "shared with base": "share of the vocabulary's tokens that the base has too, with word marks written alike",
 }
 
 _WORD = re.compile(r"[^\W\d_][^\W_]*")
@@ -39,12 +41,12 @@ _CODE_LINE = re.compile(r"^(?:\t|  )|[;{}),>]\s*$")
 
 @dataclass(frozen=True)
 class Sample:
-    """The texts that tokenizers are judged on."""
+    """The texts that tokenizers are compared on."""
 
     texts: list[str]
     """Title and body of each post."""
-    parts: dict[str, list[str]]
-    """Titles, prose and code apart."""
+    sections: dict[str, list[str]]
+    """The same texts divided by KINDS: titles, paragraphs of prose and paragraphs of code."""
     words: Counter[str]
     """Occurrences of each word, case folded."""
     tags: list[str]
@@ -53,11 +55,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Measures:
-    """Figures of one tokenizer; see DEFINITIONS."""
+    """Metrics of one tokenizer; see DEFINITIONS."""
 
     vocab_size: int
     bytes_per_token: dict[str, float | None]
-    """By kind of text; None where there is none."""
+    """By kind of text; None if there is no such text."""
     tokens_per_word: dict[str, float | None]
     tags_whole: float | None
     distinct_words_whole: float | None
@@ -65,19 +67,20 @@ class Measures:
     unknown_share: float
     vocabulary_used: float
     texts_within: dict[str, float]
+    """By length in tokens."""
     shared_with_base: float | None
 
     def plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """The metrics as a dictionary, for JSON."""
         return asdict(self)
 
 
 def take_sample(posts: Sequence[Post], tags: Counter[str], top_tags: int) -> Sample:
-    """The posts as they are judged; `tags` are the corpus's, with their uses."""
+    """The sample of `posts`; `tags` are the tags of the whole corpus with their uses."""
     titles = [post.title for post in posts if post.title and post.kind != "answer"]
     blocks = [block for post in posts for block in post.text.split("\n\n") if block.strip()]
     is_code = [looks_like_code(block) for block in blocks]
-    parts = {
+    sections = {
         "titles": titles,
         "prose": [block for block, code in zip(blocks, is_code, strict=True) if not code],
         "code": [block for block, code in zip(blocks, is_code, strict=True) if code],
@@ -85,7 +88,7 @@ def take_sample(posts: Sequence[Post], tags: Counter[str], top_tags: int) -> Sam
     texts = [post.whole_text for post in posts]
     words = Counter(word for text in texts for word in _WORD.findall(text.casefold()))
     frequent = sorted(tags, key=lambda tag: (-tags[tag], tag))[:top_tags]
-    return Sample(texts, parts, words, frequent)
+    return Sample(texts, sections, words, frequent)
 
 
 def looks_like_code(block: str) -> bool:
@@ -99,32 +102,32 @@ def looks_like_code(block: str) -> bool:
 
 
 def measure(reader: TextReader, sample: Sample, base: TextReader | None) -> Measures:
-    """The figures of one tokenizer on the sample."""
+    """The metrics of one tokenizer on the sample; `base` is compared with for shared tokens."""
     bytes_per_token: dict[str, float | None] = {}
     tokens_per_word: dict[str, float | None] = {}
     for kind in KINDS:
-        texts = sample.parts[kind]
+        texts = sample.sections[kind]
         tokens = sum(map(len, reader.ids_without_specials(texts)))
         words = sum(len(_WORD.findall(text)) for text in texts)
         bytes_per_token[kind] = sum(len(text.encode("utf-8", "replace")) for text in texts) / tokens if tokens else None
         tokens_per_word[kind] = tokens / words if words else None
-    lengths_N, seen = [], np.zeros(reader.vocab_size, np.int64)
+    lengths_N, uses_V = [], np.zeros(reader.vocab_size, np.int64)
     for ids in reader.ids_without_specials(sample.texts):
         lengths_N.append(len(ids) + NUM_SPECIALS)
-        np.add.at(seen, ids, 1)
-    whole = _whole_words(reader, list(sample.words))
+        np.add.at(uses_V, ids, 1)
+    is_whole = _are_whole(reader, list(sample.words))
     counts = np.fromiter(sample.words.values(), np.int64, len(sample.words))
     return Measures(
         vocab_size=reader.vocab_size,
         bytes_per_token=bytes_per_token,
         tokens_per_word=tokens_per_word,
         tags_whole=_share(tag_is_whole(reader, tag) for tag in sample.tags),
-        distinct_words_whole=float(whole.mean()) if len(whole) else None,
-        running_words_whole=float(whole @ counts / counts.sum()) if len(whole) else None,
-        unknown_share=float(seen[reader.unknown_id] / max(seen.sum(), 1)),
-        vocabulary_used=float((seen > 0).mean()),
+        distinct_words_whole=float(is_whole.mean()) if len(is_whole) else None,
+        running_words_whole=float(is_whole @ counts / counts.sum()) if len(is_whole) else None,
+        unknown_share=float(uses_V[reader.unknown_id] / max(uses_V.sum(), 1)),
+        vocabulary_used=float((uses_V > 0).mean()),
         texts_within={str(length): float(np.mean(np.array(lengths_N) <= length)) for length in LENGTHS},
-        shared_with_base=_shared(reader, base) if base else None,
+        shared_with_base=_shared_share(reader, base) if base else None,
     )
 
 
@@ -133,31 +136,35 @@ def tag_is_whole(reader: TextReader, tag: str) -> bool:
     text, (before, between, _) = TAG_TEXT.format(tag), TAG_TEXT.split("{0}")
     ends = {len(before + tag), len(before + tag + between + tag)}
     encoding = reader.tokenizer.encode(text, add_special_tokens=False)
-    known = (place for place, number in zip(encoding.offsets, encoding.ids, strict=True) if number != reader.unknown_id)
+    pairs = zip(encoding.offsets, encoding.ids, strict=True)
+    known = (offsets for offsets, number in pairs if number != reader.unknown_id)
     return sum(end in ends and text[start:end].strip() == tag for start, end in known) == 2
 
 
-def _whole_words(reader: TextReader, words: list[str]) -> np.ndarray:
-    """Whether each word is one known token after a space."""
+def _are_whole(reader: TextReader, words: list[str]) -> npt.NDArray[np.bool_]:
+    """Whether each word is one token, not unknown, after a space."""
     ids = reader.ids_without_specials([f" {word}" for word in words])
     return np.array([len(found) == 1 and found[0] != reader.unknown_id for found in ids], bool)
 
 
-def _shared(reader: TextReader, base: TextReader) -> float:
-    known = set(_alike(base.tokens()))
-    return _share(token in known for token in _alike(reader.tokens())) or 0.0
+def _shared_share(reader: TextReader, base: TextReader) -> float:
+    """Share of the vocabulary's tokens that the base has too."""
+    known = set(_in_wordpiece_notation(base.tokens()))
+    return _share(token in known for token in _in_wordpiece_notation(reader.tokens())) or 0.0
 
 
-def _alike(tokens: list[str]) -> Iterator[str]:
-    """Tokens in WordPiece's notation, whatever marks the start of a word or its going on."""
-    marks = tuple(mark for mark in ("\u0120", "\u2581") if sum(token.startswith(mark) for token in tokens) > 1)
+def _in_wordpiece_notation(tokens: list[str]) -> Iterator[str]:
+    """The tokens with WordPiece's marks: no space before a word, a prefix on tokens that continue one."""
+    spaces = (BYTE_LEVEL_SPACE, SENTENCEPIECE_SPACE)
+    marks = tuple(mark for mark in spaces if sum(token.startswith(mark) for token in tokens) > 1)
     for token in tokens:
         if not marks:
             yield token
         else:
-            yield token[1:] if token.startswith(marks) else f"##{token}"
+            yield token[1:] if token.startswith(marks) else CONTINUATION_PREFIX + token
 
 
-def _share(found: Iterator[bool] | Any) -> float | None:
+def _share(found: Iterable[bool]) -> float | None:
+    """Share of true values; None if there are none."""
     values = list(found)
     return sum(values) / len(values) if values else None

@@ -1,4 +1,4 @@
-"""Stage 'tokenizer report': tokenizers side by side on one text; a page, Markdown, JSON and a table."""
+"""Stage 'tokenizer report': tokenizers compared on the same text; a page, Markdown, JSON and a table."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -16,20 +16,21 @@ from stackbert.core.printing import escape_markdown, fit, markdown_lines, printa
 from tokenizer.config import ReportConfig
 from tokenizer.encoding.packed_rows import identify_tokenizer
 from tokenizer.encoding.reader import TextReader, load_reader
+from tokenizer.encoding.validation_split import is_validation_post
 from tokenizer.report.measures import DEFINITIONS, KINDS, LENGTHS, Measures, Sample, measure, take_sample
-from tokenizer.report.view import SPECIALS, UNKNOWN, words_of
+from tokenizer.report.view import UNKNOWN, words_of
 from tokenizer.vocabulary.word_counts import count_tags
 
 STAGE = "tokenizer report"
 EXAMPLE_CHARACTERS = 400
-NOTHING = "\N{EN DASH}"
+NO_VALUE = "\N{EN DASH}"
 NAME_COLUMNS = 24
 
 
 def report_tokenizers(posts: Path, tokenizers: Mapping[str, Path], out: Path, config: ReportConfig) -> Manifest:
-    """Judge `tokenizers` (name -> folder with any Hugging Face tokenizer) on posts; the first is the base.
+    """Compare `tokenizers` (name -> folder with any Hugging Face tokenizer) on posts; the first is the base.
 
-    `posts` is a corpus or a labelled set. Raises StackbertError where a tokenizer cannot be read or no post is chosen.
+    `posts` is a corpus or a labelled set. Raises StackbertError if a tokenizer cannot be loaded or no post is chosen.
     """
     require(bool(tokenizers), "name at least one tokenizer")
     folder = pretraining_posts(posts)
@@ -45,12 +46,12 @@ def _write(
 ) -> dict[str, Any]:
     readers = {name: load_reader(path) for name, path in tokenizers.items()}
     base_name = next(iter(readers))
-    chosen = _chosen(posts, config)
+    chosen = _choose_posts(posts, config)
     sample = take_sample(chosen, count_tags(posts, 0.0), config.top_tags)
     rows = {name: measure(reader, sample, readers[base_name]) for name, reader in readers.items()}
     report: dict[str, Any] = {
         "base": base_name,
-        "text": _about(sample, config),
+        "text": _describe(sample, config),
         "rows": [{"name": name} | row.plain() for name, row in rows.items()],
         "figures": figures(rows),
         "examples": _examples(chosen, readers, config.examples),
@@ -66,7 +67,7 @@ def _write(
 
 
 def figures(rows: Mapping[str, Measures]) -> list[tuple[str, list[str]]]:
-    """Each figure's name with its value for each tokenizer, as a person reads it."""
+    """Each metric's name with its formatted value for each tokenizer."""
     found = list(rows.values())
     lines: list[tuple[str, list[str]]] = [("vocabulary", [f"{row.vocab_size:,}" for row in found])]
     for kind in KINDS:
@@ -86,7 +87,7 @@ def figures(rows: Mapping[str, Measures]) -> list[tuple[str, list[str]]]:
 
 
 def terminal_table(report: dict[str, Any]) -> str:
-    """The figures for the terminal: a line each, a column a tokenizer."""
+    """The metrics as a table for the terminal: one line per metric, one column per tokenizer."""
     names = [row["name"] for row in report["rows"]]
     widths = [min(max(len(name), 8), NAME_COLUMNS) for name in names]
     header = " " * NAME_COLUMNS + "".join(f"  {fit(name, width)}" for name, width in zip(names, widths, strict=True))
@@ -97,46 +98,45 @@ def terminal_table(report: dict[str, Any]) -> str:
     return "\n".join(line.rstrip() for line in [header, *lines])
 
 
-def _chosen(posts: Path, config: ReportConfig) -> list[Post]:
-    """The posts that are judged on, spread over the corpus by a hash of the id."""
+def _choose_posts(posts: Path, config: ReportConfig) -> list[Post]:
+    """The posts to compare on, chosen across the corpus by a hash of the id."""
     total = count_posts(posts)
-    held_out = config.validation_share if config.split == "validation" else 1.0
-    share = min(1.0, config.max_posts / (total * held_out))
+    split_share = config.validation_share if config.split == "validation" else 1.0
+    share = min(1.0, config.max_posts / (total * split_share))
     found = [
         post
         for post in read_posts(posts)
-        if is_in_share(post.id, held_out, "held-out") and is_in_share(post.id, share, "report")
+        if is_validation_post(post.id, split_share) and is_in_share(post.id, share, "report")
     ]
     if not found:
-        raise StackbertError(f"{posts}: no post of the part '{config.split}' was chosen; raise max_posts")
+        raise StackbertError(f"{posts}: no post of the split '{config.split}' was chosen; raise max_posts")
     return found
 
 
-def _about(sample: Sample, config: ReportConfig) -> str:
-    titles, prose, code = (f"{len(sample.parts[kind]):,}" for kind in KINDS)
-    part = (
-        f"of the {config.validation_share:.1%} held out by id"
-        if config.split == "validation"
-        else "of the whole corpus"
-    )
+def _describe(sample: Sample, config: ReportConfig) -> str:
+    titles, prose, code = (f"{len(sample.sections[kind]):,}" for kind in KINDS)
+    is_validation = config.split == "validation"
+    source = f"of the {config.validation_share:.1%} for validation" if is_validation else "of the whole corpus"
     return (
-        f"{len(sample.texts):,} posts {part}: {titles} titles, {prose} paragraphs of prose and {code} of code; "
+        f"{len(sample.texts):,} posts {source}: {titles} titles, {prose} paragraphs of prose and {code} of code; "
         f"{len(sample.words):,} distinct words"
     )
 
 
 def _examples(posts: Sequence[Post], readers: Mapping[str, TextReader], number: int) -> list[dict[str, Any]]:
-    """The first posts with symbols in their beginning, under each tokenizer."""
-    telling = (post for post in posts if sum(not c.isalnum() and not c.isspace() for c in post.whole_text[:200]) > 8)
+    """The first posts with many symbols near their start, as tokens of each tokenizer."""
+    with_symbols = (
+        post for post in posts if sum(not c.isalnum() and not c.isspace() for c in post.whole_text[:200]) > 8
+    )
     found = []
-    for post in itertools.islice(telling, number):
+    for post in itertools.islice(with_symbols, number):
         text = post.whole_text[:EXAMPLE_CHARACTERS].rsplit(" ", 1)[0]
         rows = []
         for name, reader in readers.items():
-            found_tokens = reader.tokenizer.encode(text, add_special_tokens=False)
-            unknown = reader.tokenizer.id_to_token(reader.unknown_id)  # SentencePiece's models show the text instead
-            pairs = zip(found_tokens.ids, found_tokens.tokens, strict=True)
-            tokens = [unknown if number == reader.unknown_id else token for number, token in pairs]
+            encoding = reader.tokenizer.encode(text, add_special_tokens=False)
+            unknown = reader.tokenizer.id_to_token(reader.unknown_id)  # SentencePiece's models give the text instead
+            pairs = zip(encoding.ids, encoding.tokens, strict=True)
+            tokens = [unknown if token_id == reader.unknown_id else token for token_id, token in pairs]
             rows.append({"name": name, "tokens": tokens})
         found.append({"text": text, "rows": rows})
     return found
@@ -147,26 +147,28 @@ def _markdown(report: dict[str, Any]) -> str:
     lines = [[escape_markdown(name), *values] for name, values in report["figures"]]
     defined = [f"- {escape_markdown(name)}: {escape_markdown(text)}" for name, text in report["definitions"].items()]
     made = [f"- {escape_markdown(name)}: {value}" for name, value in report["tokenizers"].items()]
-    parts = [
+    head = [
         "# Tokenizers, side by side\n",
         f"On {escape_markdown(report['text'])}.\n",
         markdown_lines(["", *names], lines),
     ]
-    return "\n".join([*parts, *defined, "\nTokenizers, by the sha256 of their files:\n", *made, ""])
+    return "\n".join([*head, *defined, "\nTokenizers, by the sha256 of their files:\n", *made, ""])
 
 
 def _page(report: dict[str, Any]) -> str:
     environment = page_environment(Path(__file__).parent)
     environment.filters["words_of"] = words_of
     return environment.get_template("report.html.j2").render(
-        **report, plots=_plots(report["rows"]), colours=COLOURS, specials=SPECIALS, unknown=UNKNOWN, nothing=NOTHING
+        **report, plots=_plots(report["rows"]), colours=COLOURS, unknown=UNKNOWN
     )
 
 
 def _plots(rows: Sequence[dict[str, Any]]) -> list[Plot]:
-    """Bytes a token by kind of text, and how many texts fit."""
-    kinds = {f"{kind}": [row["bytes_per_token"][kind] for row in rows] for kind in KINDS}
-    lengths = {f"{length}": [row["texts_within"][str(length)] for row in rows] for length in LENGTHS}
+    """Plots of bytes a token by kind of text, and of the share of texts that fit."""
+    kinds = {kind: [row["bytes_per_token"][kind] for row in rows] for kind in KINDS}
+    lengths: dict[str, list[float | None]] = {
+        str(length): [row["texts_within"][str(length)] for row in rows] for length in LENGTHS
+    }
     names = [row["name"] for row in rows]
     return [
         _bars(names, kinds, "Bytes of text in a token", "UTF-8 bytes a token"),
@@ -178,10 +180,10 @@ def _bars(names: Sequence[str], groups: Mapping[str, Sequence[float | None]], ti
     height = 0.8 / len(names)
 
     def draw(axes: Axes) -> None:
-        for place, _ in enumerate(names):
-            values = [group[place] or 0.0 for group in groups.values()]
-            heights = [number + (place - (len(names) - 1) / 2) * height for number in range(len(groups))]
-            axes.barh(heights, values, height=height * 0.9, color=COLOURS[place % len(COLOURS)])
+        for bar, _ in enumerate(names):
+            values = [group[bar] or 0.0 for group in groups.values()]
+            heights = [number + (bar - (len(names) - 1) / 2) * height for number in range(len(groups))]
+            axes.barh(heights, values, height=height * 0.9, color=COLOURS[bar % len(COLOURS)])
             for y, value in zip(heights, values, strict=True):
                 axes.annotate(
                     f"{value:.2f}", (value, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8
@@ -200,8 +202,8 @@ def _bars(names: Sequence[str], groups: Mapping[str, Sequence[float | None]], ti
 
 
 def _number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.2f}"
+    return NO_VALUE if value is None else f"{value:.2f}"
 
 
 def _percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1%}" if value >= 0.001 or not value else f"{value:.4%}"
+    return NO_VALUE if value is None else f"{value:.1%}" if value >= 0.001 or not value else f"{value:.4%}"

@@ -1,12 +1,12 @@
-"""How text becomes words: one definition, used in training, in use, and stored inside `tokenizer.json`.
+"""How text is split into words: one definition for training and use, stored in `tokenizer.json`.
 
-White space separates. Then, at each place, the first that fits:
+White space separates chunks. In a chunk, the first alternative that matches is the next word:
 
-1. a term of the lexicon that holds a symbol (`c++`, `node.js`, `.net`), longest first, with no letter adjoining;
-2. the ending of a file's or a site's name with its dot (`.html`, `.com`);
+1. a lexicon term with a symbol (`c++`, `node.js`, `.net`), longest first, with no letter before or after it;
+2. a file extension or top-level domain with its dot (`.html`, `.com`);
 3. a word: a letter, then letters, marks and digits (`numpy`, `utf8`), joined to others by `_` (`user_id`) or, where it
-   reads as a hyphen, by `-` (`client-side`), and the rest of a contraction (`don't`);
-4. a number, four digits at a time, so that long ones do not eat the vocabulary; a version whole (`3.5.1`);
+   is a hyphen, by `-` (`client-side`), with the rest of a contraction (`don't`);
+4. a number, in groups of four digits, so that long ones do not fill the vocabulary; a version whole (`3.5.1`);
 5. an operator or a frequent run of punctuation (`->`, `==`, `();`);
 6. any other single character.
 """
@@ -35,20 +35,20 @@ UNITS = tuple(
     '\'\' "" `` =" () ); ", \', ("" (" (); (\' ="" :// ), ": [] ): "> "", "); \': ") [\' =\' >< )) }, \') ($ ], }} '
     '></ ){ "; :\\ (( ][ (), "": \',\' ()) "," }); ++) ()); \'); )); [" \'] ``` "/ ]; ":" )? }; \'; (){ ({ "></ :/ ]) '
     ']: }) /// (! \\\\ $( ["" ([ {} :" {\' "] (): ={ "") "), "/> );} \'), \'], >( >(); )] ). ". \'. "? \'? \'\'\' """ '
-    # characters of HTML as they are escaped; text about code is full of them
+    # HTML entities, frequent in text about code
     "&lt; &gt; &amp; &quot; &nbsp; &#39;".split()
 )
 
 
 def build_normalizer(lowercase: bool) -> normalizers.Normalizer:
-    """BERT's own normalizer: control characters out, Chinese characters apart; lower case drops accents too."""
+    """BERT's normalizer: removes control characters, separates Chinese characters; lower case also strips accents."""
     return normalizers.BertNormalizer(
         clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase
     )
 
 
 def build_pretokenizer(terms: Iterable[str]) -> pre_tokenizers.PreTokenizer:
-    """The splitter that keeps `terms` whole.
+    """The pre-tokenizer that never splits `terms`.
 
     >>> split = build_pretokenizer(["c++", "node.js", ".net", "asp.net"])
     >>> [word for word, _ in split.pre_tokenize_str("asp.net, c++11 i++; end.net node.js. user_id in index.html")]
@@ -60,10 +60,10 @@ def build_pretokenizer(terms: Iterable[str]) -> pre_tokenizers.PreTokenizer:
 
 
 def word_pattern(terms: Iterable[str]) -> str:
-    """The regular expression of one word, in the syntax of the tokenizers library; `terms` stay whole.
+    """The regular expression of one word, in the syntax of the tokenizers library; `terms` are never split.
 
-    It is kept to what `ascii_pattern` can translate (classes of letters, marks and numbers, escaped punctuation), so
-    that Python can read ASCII text with it.
+    It uses only what `ascii_pattern` can translate for Python (classes of letters, marks and numbers, escaped
+    punctuation).
     """
     units = sorted(UNITS, key=lambda unit: (-len(unit), unit))
     endings = rf"(?<={ADJOINING})\.(?i:{_trie_pattern(sorted(FILE_ENDINGS))})(?!{ADJOINING})"
@@ -71,22 +71,22 @@ def word_pattern(terms: Iterable[str]) -> str:
 
 
 def needs_rule(term: str) -> bool:
-    """Whether `term` would be split without a rule of its own: it holds more than one word's characters."""
+    """Whether the pattern needs an alternative for `term`: it is not a single plain word."""
     return re.fullmatch(r"[^\W\d_][^\W_]*", term) is None
 
 
 def _term_patterns(terms: Iterable[str]) -> list[str]:
-    """One pattern for terms that end in a letter or digit, one for those that end in a symbol, as `c++` in `c++11`."""
-    kept = sorted({term for term in terms if term and needs_rule(term)})
+    """One pattern for terms that end in a letter or digit, one for those that end in a symbol (`c++` in `c++11`)."""
+    ruled = sorted({term for term in terms if term and needs_rule(term)})
     ends = (
-        (f"(?!{ADJOINING})", [t for t in kept if t[-1].isalnum()]),
-        (r"(?![+#])", [t for t in kept if not t[-1].isalnum()]),
+        (f"(?!{ADJOINING})", [term for term in ruled if term[-1].isalnum()]),
+        (r"(?![+#])", [term for term in ruled if not term[-1].isalnum()]),
     )
     return [rf"(?<!{ADJOINING})(?i:{_trie_pattern(group)}){after}" for after, group in ends if group]
 
 
 def _trie_pattern(terms: list[str]) -> str:
-    """A pattern that tries long terms before their prefixes and looks at each character once."""
+    """A pattern that tries long terms before their prefixes and examines each character once."""
     if terms == [""]:
         return ""
     heads: dict[str, list[str]] = {}

@@ -1,7 +1,7 @@
-"""Vocabularies trained from word counts, and the stage that writes them.
+"""Stage 'tokenizer train': a vocabulary trained from word counts.
 
-WordPiece's pieces come from SentencePiece's byte-pair-encoding trainer run on the counts (one thread, no sampling),
-whose output is the same bytes at each run, and are then chosen for WordPiece's greedy reading: see `pruning`.
+SentencePiece's byte-pair-encoding trainer (one thread, no sampling, so that each run gives the same bytes) learns
+candidate pieces from the counts; `pruning` then chooses those that suit WordPiece's greedy encoding.
 """
 
 from collections import Counter
@@ -16,86 +16,92 @@ from stackbert.core.artifact import SCRATCH, Manifest, build_artifact
 from stackbert.core.errors import StackbertError, require
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.packed_rows import identify_tokenizer
-from tokenizer.vocabulary.export import CONTINUATION, SPECIALS, build_tokenizer, save_tokenizer
+from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SPECIALS
+from tokenizer.vocabulary.export import build_tokenizer, save_tokenizer
 from tokenizer.vocabulary.extension import BaseVocabulary, extend_vocabulary, read_base
 from tokenizer.vocabulary.lexicon import build_lexicon
 from tokenizer.vocabulary.pretokenizer import build_normalizer
-from tokenizer.vocabulary.pruning import LONGEST_WORD, prune_pieces
-from tokenizer.vocabulary.sentencepiece_trainer import learn_pieces, learn_sentencepiece
-from tokenizer.vocabulary.word_counts import SliceCounter, WordCounts, WordSplitter, count_tags, count_words
+from tokenizer.vocabulary.pruning import prune_pieces
+from tokenizer.vocabulary.sentencepiece_trainer import train_pieces, train_sentencepiece
+from tokenizer.vocabulary.word_counts import SliceCounter, WordCounter, WordCounts, count_tags, count_words
+from tokenizer.vocabulary.wordpiece import MAX_WORD_CHARACTERS
 
 STAGE = "tokenizer train"
-CANDIDATES = 2  # pieces learned for each that is kept: three were no better
+CANDIDATES_PER_TOKEN = 2  # pieces learned for each token of the vocabulary; three were no better
 
 
 def train_tokenizer(posts: Path, out: Path, config: TokenizerConfig, base: Path | None = None) -> Manifest:
-    """Train a vocabulary on the posts of `posts` (a corpus or a labelled set) and write `tokenizer.json` and kin.
+    """Train a vocabulary on `posts` (a corpus or a labelled set) and write `tokenizer.json` and related files to `out`.
 
-    Posts of the held-out share are left out, so that later figures on them say something. `base` is the folder of the
-    tokenizer that `config.extend` names. Raises StackbertError where the text is too small for the vocabulary's
-    alphabet, or the base cannot be extended.
+    Validation posts are excluded, so that they can measure how the vocabulary generalizes. `base` is the folder of the
+    tokenizer that `config.extend` names. Raises StackbertError if `config.vocab_size` is too small for the alphabet, or
+    if the base cannot be extended.
     """
-    require((base is not None) == bool(config.extend), f"extend {config.extend!r}: needs the base's folder")
+    require(
+        (base is not None) == bool(config.extend),
+        f"extend {config.extend!r}: goes with the base's folder, give both or neither",
+    )
     folder = pretraining_posts(posts)
     inputs: dict[str, Path | str] = {"posts": posts}
     if base:
         inputs["base"] = identify_tokenizer(base)
     if config.lexicon_path:
         inputs["lexicon"] = Path(config.lexicon_path)
-    # the number of processes changes nothing in the output
+    # the output does not depend on the number of processes
     recorded = replace(config, processes=0)
     return build_artifact(out, STAGE, recorded, inputs, lambda staging: _train(folder, staging, config, base))
 
 
 def build_vocabulary(words: WordCounts, lexicon: Iterable[str], config: TokenizerConfig) -> list[str]:
-    """The tokens, position = id: specials, alphabet, lexicon, then learned pieces in the order they were learned."""
-    alphabet, inner = _alphabet(words, config)
+    """The tokens, position = id: special tokens, alphabet, lexicon terms, then pieces in the order of learning."""
+    alphabet, continuing = _alphabet(words, config)
     terms = [term for term in lexicon if words.get(term, 0) >= config.min_count]
-    kept = dict.fromkeys([*SPECIALS, *alphabet, *inner, *terms])
-    counted = _spelled(words, config, set(alphabet))
+    required = dict.fromkeys([*SPECIALS, *alphabet, *continuing, *terms])
+    learnable = _learnable_words(words, config, set(alphabet))
     pieces = config.pieces
-    # a term has its token already, so there is nothing to learn from it
-    learned_from = ((word, count) for word, count in counted.items() if word not in kept)
-    size = CANDIDATES * config.vocab_size if pieces == "pruned" else config.vocab_size
-    tokens = list(kept | dict.fromkeys(learn_pieces(learned_from, size, "unigram" if pieces == "unigram" else "bpe")))
+    # a term already has its token, so nothing is learned from it
+    training_words = ((word, count) for word, count in learnable.items() if word not in required)
+    size = CANDIDATES_PER_TOKEN * config.vocab_size if pieces == "pruned" else config.vocab_size
+    candidates = train_pieces(training_words, size, "unigram" if pieces == "unigram" else "bpe")
+    tokens = list(required | dict.fromkeys(candidates))
     if pieces == "pruned":
-        tokens = prune_pieces(counted, tokens, frozenset(kept), config.vocab_size)
+        tokens = prune_pieces(learnable, tokens, frozenset(required), config.vocab_size)
     return tokens[: config.vocab_size]
 
 
 def _alphabet(words: WordCounts, config: TokenizerConfig) -> tuple[list[str], list[str]]:
-    """The most frequent characters, as they begin a word and as they go on in one."""
+    """The most frequent characters: as tokens that begin a word, and as tokens that continue one."""
     characters: Counter[str] = Counter()
-    continuing: set[str] = set()
+    inside_words: set[str] = set()
     for word, count in words.items():
         for character in word:
             characters[character] += count
-        continuing.update(word[1:])
+        inside_words.update(word[1:])
     alphabet = sorted(sorted(characters, key=lambda c: (-characters[c], c))[: config.alphabet_size])
-    inner = [CONTINUATION + character for character in alphabet if character in continuing]
-    taken = len(SPECIALS) + len(alphabet) + len(inner)
+    continuing = [CONTINUATION_PREFIX + character for character in alphabet if character in inside_words]
+    taken = len(SPECIALS) + len(alphabet) + len(continuing)
     if taken >= config.vocab_size:
         raise StackbertError(
-            f"vocab_size {config.vocab_size} is taken up by {taken} specials and single characters; raise it, or "
-            f"lower alphabet_size (now {config.alphabet_size})"
+            f"vocab_size {config.vocab_size} is too small for {taken} special tokens and single characters; raise "
+            f"it, or lower alphabet_size (now {config.alphabet_size})"
         )
-    return alphabet, inner
+    return alphabet, continuing
 
 
-def _spelled(words: WordCounts, config: TokenizerConfig, alphabet: set[str]) -> WordCounts:
-    """The words to learn from: one with a character outside the alphabet is read as [UNK], whatever is learned."""
+def _learnable_words(words: WordCounts, config: TokenizerConfig, alphabet: set[str]) -> WordCounts:
+    """The words to learn pieces from; any word with a character outside the alphabet becomes [UNK]."""
     return {
         word: count
         for word, count in words.items()
-        if count >= config.min_count and len(word) <= LONGEST_WORD and alphabet.issuperset(word)
+        if count >= config.min_count and len(word) <= MAX_WORD_CHARACTERS and alphabet.issuperset(word)
     }
 
 
 def _train(posts: Path, folder: Path, config: TokenizerConfig, base: Path | None) -> dict[str, int]:
-    known = read_base(base) if base else None
-    lowercase = known.lowercase if known else config.lowercase
-    words, terms = _counted_words(posts, folder / SCRATCH, config, lowercase)
-    tokenizer, tokens = _trained(words, terms, config, known, lowercase)
+    base_vocabulary = read_base(base) if base else None
+    lowercase = base_vocabulary.lowercase if base_vocabulary else config.lowercase
+    words, terms = _count_words_and_terms(posts, folder / SCRATCH, config, lowercase)
+    tokenizer, tokens = _build(words, terms, config, base_vocabulary, lowercase)
     save_tokenizer(tokenizer, folder, lowercase)
     print(f"vocabulary of {tokens:,} tokens from {len(words):,} distinct words, {len(terms):,} lexicon terms")
     return {
@@ -106,24 +112,24 @@ def _train(posts: Path, folder: Path, config: TokenizerConfig, base: Path | None
     }
 
 
-def _trained(
-    words: WordCounts, terms: list[str], config: TokenizerConfig, known: BaseVocabulary | None, lowercase: bool
+def _build(
+    words: WordCounts, terms: list[str], config: TokenizerConfig, base: BaseVocabulary | None, lowercase: bool
 ) -> tuple[Tokenizer, int]:
     """The tokenizer and its number of tokens."""
     if config.model != "wordpiece":
         alphabet, _ = _alphabet(words, config)
-        tokenizer = learn_sentencepiece(_spelled(words, config, set(alphabet)), terms, config, lowercase)
+        tokenizer = train_sentencepiece(_learnable_words(words, config, set(alphabet)), terms, config, lowercase)
         return tokenizer, tokenizer.get_vocab_size()
-    tokens = extend_vocabulary(known, words, terms, config) if known else build_vocabulary(words, terms, config)
+    tokens = extend_vocabulary(base, words, terms, config) if base else build_vocabulary(words, terms, config)
     return build_tokenizer(tokens, terms, lowercase), len(tokens)
 
 
-def _counted_words(
+def _count_words_and_terms(
     posts: Path, scratch: Path, config: TokenizerConfig, lowercase: bool
 ) -> tuple[WordCounts, list[str]]:
-    """Words of at least `min_count` occurrences, most frequent first, ties in code point order; terms that are words.
+    """Words with at least `min_count` occurrences, most frequent first, ties by code point; and the terms among them.
 
-    A tag's own uses count as occurrences of it.
+    Each use of a tag counts as an occurrence of it.
     """
     scratch.mkdir()
     tags = count_tags(posts, config.validation_share)
@@ -142,7 +148,7 @@ def _counted_words(
             words[word] = count
     terms = [term for term in lexicon if found[term] >= config.min_count]
     words |= {term: found[term] for term in terms}
-    # a term too rare for a token of its own has no rule either: its words are what it falls into without one
+    # a term too rare for a token has no alternative in the pattern either: the words it is split into are counted
     rare = {term: count for term, count in found.items() if 0 < count < config.min_count}
-    WordSplitter(terms, lowercase).count(rare, words)
+    WordCounter(terms, lowercase).count(rare, words)
     return dict(sorted(words.items(), key=lambda item: (-item[1], item[0]))), terms

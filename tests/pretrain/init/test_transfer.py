@@ -17,7 +17,7 @@ from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import TextReader, load_reader
 from tokenizer.vocabulary.export import build_tokenizer, save_tokenizer
-from tokenizer.vocabulary.sentencepiece_trainer import learn_sentencepiece
+from tokenizer.vocabulary.sentencepiece_trainer import train_sentencepiece
 
 OLD = [
     "[PAD]",
@@ -264,7 +264,7 @@ def test_sentencepiece_s_tokens_are_read_as_wordpiece_s(old, tmp_path):
     folder.mkdir()
     words = {"mysql": 30, "sort": 20, "sorting": 10}
     config = TokenizerConfig(vocab_size=40, model="unigram")
-    save_tokenizer(learn_sentencepiece(words, ["mysql"], config, lowercase=True), folder, lowercase=True)
+    save_tokenizer(train_sentencepiece(words, ["mysql"], config, lowercase=True), folder, lowercase=True)
     new = load_reader(folder)
     spelled = dict(zip(new.tokens(), old_pieces(old, new), strict=True))
     names = {token: [OLD[number] for number in numbers] for token, numbers in spelled.items()}

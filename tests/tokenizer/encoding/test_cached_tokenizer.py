@@ -1,4 +1,4 @@
-"""Reading stretch by stretch gives the ids of plain encoding, for every text; other tokenizers read texts whole."""
+"""Encoding chunk by chunk gives the ids of plain encoding for every text; other tokenizers encode whole texts."""
 
 import json
 import random
@@ -12,10 +12,12 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 
 from stackbert.core.checkpoints import resolve_base
 from tests.paths import SHARED
-from tokenizer.encoding import cached_tokenizer as chunks_module
-from tokenizer.encoding.cached_tokenizer import ChunkReader, reads_by_chunk
+from tests.tokenizer.made_corpus import random_posts
+from tokenizer.encoding import cached_tokenizer as cached_tokenizer_module
+from tokenizer.encoding.cached_tokenizer import CachedTokenizer, is_cacheable
 from tokenizer.encoding.reader import load_reader
-from tokenizer.vocabulary.export import SPECIALS, build_tokenizer
+from tokenizer.encoding.token_notation import SPECIALS
+from tokenizer.vocabulary.export import build_tokenizer
 from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer
 
 SAMPLES = SHARED / "so"
@@ -58,7 +60,7 @@ def build_bert(normalizer: normalizers.Normalizer, splitter: pre_tokenizers.PreT
 
 
 def build_byte_level() -> Tokenizer:
-    """A byte-level model, which reads spaces as part of words."""
+    """A byte-level model, in which spaces are part of words."""
     vocabulary = {character: number for number, character in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -94,7 +96,7 @@ def plain(tokenizer: Tokenizer, texts: Iterable[str]) -> list[list[int]]:
 
 
 def by_chunk(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
-    return [ids.tolist() for ids in ChunkReader(tokenizer).read(texts).of_each_text()]
+    return [ids.tolist() for ids in CachedTokenizer(tokenizer).encode(texts).of_each_text()]
 
 
 @by_name
@@ -120,26 +122,26 @@ def test_texts_without_words(texts):
         assert by_chunk(tokenizer, texts) == plain(tokenizer, texts)
 
 
-def test_ids_are_the_same_when_little_is_remembered(monkeypatch):
-    monkeypatch.setattr(chunks_module, "MOST_REMEMBERED", 50)
+def test_a_small_cache_gives_the_same_ids(monkeypatch):
+    monkeypatch.setattr(cached_tokenizer_module, "MAX_CACHED_CHARACTERS", 50)
     draw = random.Random(6)
     tokenizer = TOKENIZERS["ours"]
-    reader = ChunkReader(tokenizer)
+    cached = CachedTokenizer(tokenizer)
     for _ in range(30):
         texts = [" ".join(draw.choices(PIECES, k=20)) for _ in range(3)]
-        assert [ids.tolist() for ids in reader.read(texts).of_each_text()] == plain(tokenizer, texts)
-        assert len(reader._chunks._known) <= 60
+        assert [ids.tolist() for ids in cached.encode(texts).of_each_text()] == plain(tokenizer, texts)
+        assert len(cached._chunks._entries) <= 60
 
 
-def test_only_tokenizers_that_never_look_across_white_space_are_read_by_chunk():
-    declared = {name: reads_by_chunk(json.loads(tokenizer.to_str())) for name, tokenizer in TOKENIZERS.items()}
+def test_only_tokenizers_that_never_match_across_white_space_are_cached():
+    declared = {name: is_cacheable(json.loads(tokenizer.to_str())) for name, tokenizer in TOKENIZERS.items()}
     assert declared == {name: name != "byte-level" for name in TOKENIZERS}
     with_added = build_bert(normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer())
     with_added.add_tokens([AddedToken("two words", normalized=True)])
-    assert not reads_by_chunk(json.loads(with_added.to_str()))
+    assert not is_cacheable(json.loads(with_added.to_str()))
     assert by_chunk(with_added, ["one two words"]) == plain(with_added, ["one two words"])
     metaspace = build_bert(normalizers.BertNormalizer(), pre_tokenizers.Metaspace())
-    assert not reads_by_chunk(json.loads(metaspace.to_str()))
+    assert not is_cacheable(json.loads(metaspace.to_str()))
 
 
 def splitting(pattern: str) -> Tokenizer:
@@ -157,53 +159,64 @@ HARD = ["aaaa fax ss.x() !!", "net-cafe", "c++ net net. cafe_net", "a\nb .5 -x-"
         *(r"[^a-z]+", r"a(?=.)", r"^a", r"net$", r"a(?!\s)", r"net\b", "a(?=\n)"),
     ],
 )
-def test_pattern_that_python_might_read_otherwise_is_left_to_the_library(pattern):
+def test_pattern_that_python_may_match_differently_is_left_to_the_library(pattern):
     tokenizer = splitting(pattern)
-    assert ChunkReader(tokenizer)._word_pattern is None
+    assert CachedTokenizer(tokenizer)._word_pattern is None
     assert by_chunk(tokenizer, HARD) == plain(tokenizer, HARD)
 
 
 @pytest.mark.parametrize("pattern", [r"\p{L}+", r"(?<!\p{L})net(?![.])|[^\s]", r"(?>net|ne)|[^\sn]+|n", r"[.(]+|\p{N}"])
-def test_pattern_read_by_python_splits_as_in_the_library(pattern):
+def test_pattern_translated_for_python_splits_as_in_the_library(pattern):
     tokenizer = splitting(pattern)
-    assert ChunkReader(tokenizer)._word_pattern is not None
+    assert CachedTokenizer(tokenizer)._word_pattern is not None
     assert by_chunk(tokenizer, HARD) == plain(tokenizer, HARD)
 
 
-def test_our_pattern_and_berts_are_read_by_words():
-    assert all(ChunkReader(TOKENIZERS[name])._word_pattern for name in ("ours", "ours, cased", "BERT's", "unclean"))
+def test_our_pattern_and_berts_are_translated():
+    assert all(CachedTokenizer(TOKENIZERS[name])._word_pattern for name in ("ours", "ours, cased", "BERT's", "unclean"))
 
 
-def test_both_ways_of_reading_find_the_same_chunks_and_line_ends():
+def test_cached_and_whole_encoding_find_the_same_chunks_and_line_ends():
     texts = ["one two\nthree\n\n  node.js, c++ \r\n\r\n x", "", "\n a\n", "漢字 b\n\n\nc"]
     tokenizer = TOKENIZERS["ours"]
-    one, two = ChunkReader(tokenizer).read(texts), ChunkReader(tokenizer, by_chunk=False).read(texts)
-    for name, quick, whole in zip(one._fields, one, two, strict=True):
+    one, two = CachedTokenizer(tokenizer).encode(texts), CachedTokenizer(tokenizer, by_chunk=False).encode(texts)
+    for name, cached, whole in zip(one._fields, one, two, strict=True):
         firsts = np.isin(one.chunks_C, one.texts_N1)
-        if name == "newlines_C":  # what stands before a text's first chunk is another text's
-            quick, whole = quick[~firsts], whole[~firsts]
-        assert quick.tolist() == whole.tolist(), name
+        if name == "newlines_C":  # line ends before the first chunk belong to the text before
+            cached, whole = cached[~firsts], whole[~firsts]
+        assert cached.tolist() == whole.tolist(), name
 
 
 @pytest.fixture(scope="module")
 def real_texts() -> list[str]:
-    path = SAMPLES / "bodies.parquet"
-    if not path.exists():
-        pytest.skip("the sample bodies.parquet is not here")
-    rows = next(pq.ParquetFile(path).iter_batches(batch_size=10_000, columns=["body"]))
+    rows = next(pq.ParquetFile(SAMPLES / "bodies.parquet").iter_batches(batch_size=10_000, columns=["body"]))
     return [text[:150] for text in rows.column("body").to_pylist()]
 
 
-@pytest.mark.parametrize("name", ["ours", "minilm"])
-def test_ten_thousand_real_texts(real_texts, name):
+def tokenizer_for(name: str, texts: list[str]) -> Tokenizer:
+    """MiniLM's, or one with the words of the texts."""
     if name == "minilm":
-        tokenizer = load_reader(resolve_base("minilm")).tokenizer
-    else:
-        words = dict.fromkeys(word for text in real_texts[:500] for word in text.lower().split())
-        alphabet = [chr(number) for number in range(0x21, 0x7F)]
-        tokens = dict.fromkeys([*SPECIALS, *alphabet, *(f"##{c}" for c in alphabet), *words])
-        tokenizer = build_tokenizer(list(tokens), TERMS, lowercase=True)
-        tokenizer.encode_special_tokens = True
+        return load_reader(resolve_base("minilm")).tokenizer
+    words = dict.fromkeys(word for text in texts for word in text.lower().split())
+    alphabet = [chr(number) for number in range(0x21, 0x7F)]
+    tokens = dict.fromkeys([*SPECIALS, *alphabet, *(f"##{c}" for c in alphabet), *words])
+    tokenizer = build_tokenizer(list(tokens), TERMS, lowercase=True)
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+@pytest.mark.parametrize("name", ["ours", "minilm"])
+def test_posts_have_the_ids_of_plain_encoding(name):
+    texts = [post.whole_text for post in random_posts()]
+    tokenizer = tokenizer_for(name, texts)
+    assert CachedTokenizer(tokenizer).by_chunk
+    assert by_chunk(tokenizer, texts) == plain(tokenizer, texts)
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no folder {SAMPLES} with Stack Overflow samples")
+@pytest.mark.parametrize("name", ["ours", "minilm"])
+def test_ten_thousand_real_texts_have_the_ids_of_plain_encoding(real_texts, name):
+    tokenizer = tokenizer_for(name, real_texts[:500])
     assert len(real_texts) == 10_000
-    assert ChunkReader(tokenizer).by_chunk
+    assert CachedTokenizer(tokenizer).by_chunk
     assert by_chunk(tokenizer, real_texts) == plain(tokenizer, real_texts)

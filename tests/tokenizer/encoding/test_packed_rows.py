@@ -1,47 +1,18 @@
-"""Packed rows on disk: what was written is read back, and who is held out does not depend on the tokenizer."""
+"""Packed rows on disk decode to the posts, and name their tokenizer."""
 
 import json
 import shutil
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from corpora import post as post_module
-from corpora.post import Post, read_posts, write_posts
-from stackbert.core.artifact import SCRATCH, build_artifact, write_json
-from stackbert.core.errors import StackbertError
-from tokenizer.config import EncodeConfig, TokenizerConfig
-from tokenizer.encoding import blocks as blocks_module
-from tokenizer.encoding import journal as journal_module
-from tokenizer.encoding import packed_rows as rows_module
-from tokenizer.encoding.blocks import encode_posts
-from tokenizer.encoding.encode import encode_rows
-from tokenizer.encoding.packed_rows import identify_tokenizer, load_rows, tokenizer_of_rows
+from corpora.post import read_posts
+from tests.tokenizer.encoding.decoded_rows import decoded, sequences
+from tokenizer.encoding.packed_rows import identify_tokenizer, load_rows
 from tokenizer.encoding.reader import load_reader
-from tokenizer.vocabulary.train import train_tokenizer
 
 
-def sequences(folder: Path, split: str) -> list[list[int]]:
-    """The sequences of a split without [CLS], [SEP] and padding."""
-    packed = load_rows(folder, split)
-    found: list[list[int]] = []
-    for row in packed.ids.tolist():
-        for token in row:
-            if token == packed.first_id:
-                found.append([])
-            elif token != packed.padding_id:
-                found[-1].append(token)
-    return [ids[:-1] for ids in found]
-
-
-def decoded(folder: Path, tokenizer: Path, split: str) -> list[str]:
-    reader = load_reader(tokenizer)
-    return sorted(reader.tokenizer.decode(ids) for ids in sequences(folder, split))
-
-
-def test_rows_read_back_decode_to_the_texts(small_rows):
+def test_rows_decode_to_the_texts(small_rows):
     texts = sorted(post.whole_text for post in read_posts(small_rows / "corpus"))
     found = [decoded(small_rows / "rows", small_rows / "tokenizer", split) for split in ("train", "validation")]
     spelled = load_reader(small_rows / "tokenizer").tokenizer
@@ -54,187 +25,15 @@ def test_rows_read_back_decode_to_the_texts(small_rows):
 def test_counts_add_up(small_rows):
     layout = json.loads((small_rows / "rows" / "rows.json").read_text())
     texts = [post.whole_text for post in read_posts(small_rows / "corpus")]
-    parts = [load_rows(small_rows / "rows", split) for split in ("train", "validation")]
-    assert sum(part.text_bytes for part in parts) == sum(len(text.encode()) for text in texts)
+    splits = [load_rows(small_rows / "rows", split) for split in ("train", "validation")]
+    assert sum(rows.text_bytes for rows in splits) == sum(len(text.encode()) for text in texts)
     tokens = sum(len(ids) for split in ("train", "validation") for ids in sequences(small_rows / "rows", split))
-    assert sum(part.text_tokens for part in parts) == tokens
-    for part, split in zip(parts, ("train", "validation"), strict=True):
-        assert part.ids.shape == (layout["splits"][split]["rows"], 32)
-        assert part.ids.dtype == np.uint16
-        assert isinstance(part.ids, np.memmap)
-        assert (part.ids != part.padding_id).sum() == layout["splits"][split]["row_tokens"]
-
-
-def test_held_out_posts_are_the_same_whatever_the_tokenizer(small_rows, tmp_path):
-    train_tokenizer(small_rows / "corpus", tmp_path / "other", TokenizerConfig(vocab_size=90, lexicon_size=0))
-    config = EncodeConfig(row_length=64, validation_share=0.1)
-    encode_rows(small_rows / "corpus", tmp_path / "other", tmp_path / "rows", config)
-    assert tokenizer_of_rows(tmp_path / "rows") != tokenizer_of_rows(small_rows / "rows")
-    one, two = (
-        decoded(folder / "rows", tokenizer, "validation")
-        for folder, tokenizer in ((small_rows, small_rows / "tokenizer"), (tmp_path, tmp_path / "other"))
-    )
-    plain = str.maketrans("", "", " ")  # vocabularies that split 'node.js' differently are decoded with other spaces
-    assert sorted(text.translate(plain) for text in one) == sorted(text.translate(plain) for text in two)
-
-
-def test_larger_corpus_holds_out_the_same_posts(small_rows, tmp_path):
-    config = EncodeConfig(row_length=32, validation_share=0.1, max_posts=200)
-    encode_rows(small_rows / "corpus", small_rows / "tokenizer", tmp_path / "rows", config)
-    fewer = decoded(tmp_path / "rows", small_rows / "tokenizer", "validation")
-    more = decoded(small_rows / "rows", small_rows / "tokenizer", "validation")
-    assert fewer and len(fewer) < len(more)
-    assert all(fewer.count(text) <= more.count(text) for text in fewer)
-
-
-def test_long_post_is_cut_and_loses_no_token(small_rows, tmp_path):
-    posts = [Post(str(n), "question", "numpy " * 100, "") for n in range(20)]
-    build_artifact(tmp_path / "corpus", "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
-    config = EncodeConfig(row_length=16, validation_share=0.5)
-    encode_rows(tmp_path / "corpus", small_rows / "tokenizer", tmp_path / "rows", config)
-    numpy_id = load_reader(small_rows / "tokenizer").tokenizer.token_to_id("numpy")
-    found = [ids for split in ("train", "validation") for ids in sequences(tmp_path / "rows", split)]
-    assert sum(ids.count(numpy_id) for ids in found) == 20 * 100
-    assert max(map(len, found)) == 14
-
-
-def test_nothing_held_out_is_an_error(small_rows, tmp_path):
-    with pytest.raises(StackbertError, match="too few posts, nothing is left for held_out"):
-        encode_rows(
-            small_rows / "corpus", small_rows / "tokenizer", tmp_path / "r", EncodeConfig(validation_share=1e-9)
-        )
-
-
-def test_folder_without_tokenizer_is_an_error(small_rows, tmp_path):
-    with pytest.raises(StackbertError, match="holds no tokenizer"):
-        encode_rows(small_rows / "corpus", tmp_path, tmp_path / "r", EncodeConfig())
-
-
-def test_changed_tokenizer_byte_is_refused(small_rows, tmp_path):
-    other = tmp_path / "tokenizer"
-    other.mkdir()
-    for path in (small_rows / "tokenizer").iterdir():
-        (other / path.name).write_bytes(path.read_bytes())
-    config = EncodeConfig(row_length=32, validation_share=0.1)
-    encode_rows(small_rows / "corpus", other, tmp_path / "r", config)
-    changed = (other / "tokenizer.json").read_text().replace("numpy", "numqy")
-    (other / "tokenizer.json").write_text(changed)
-    with pytest.raises(StackbertError, match=r"inputs\.tokenizer"):
-        encode_rows(small_rows / "corpus", other, tmp_path / "r", config)
-
-
-@pytest.fixture(scope="module")
-def many_blocks(small_rows, tmp_path_factory) -> Path:
-    """The small corpus in 8 blocks of 50 posts, some of them long."""
-    folder = tmp_path_factory.mktemp("blocks") / "corpus"
-    posts = [replace(post, text="numpy c++ " * (int(post.id) % 90)) for post in read_posts(small_rows / "corpus")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(post_module, "POSTS_PER_GROUP", 50)
-        build_artifact(folder, "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
-    return folder
-
-
-CONFIG = EncodeConfig(row_length=32, validation_share=0.1)
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "manifest.json"}
-
-
-@pytest.fixture(scope="module")
-def straight(small_rows, many_blocks, tmp_path_factory) -> dict[str, bytes]:
-    """The files of a run that was never stopped."""
-    out = tmp_path_factory.mktemp("straight") / "rows"
-    encode_rows(many_blocks, small_rows / "tokenizer", out, CONFIG)
-    assert set(files_of(out)) == {"train.bin", "held_out.bin", "rows.json"}
-    return files_of(out)
-
-
-def test_rows_are_the_same_from_two_processes_and_a_rerun_with_another_number_is_the_same_artifact(
-    small_rows, many_blocks, straight, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(rows_module, "POSTS_WORTH_PROCESSES", 0)
-    made = encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", replace(CONFIG, processes=2))
-    assert files_of(tmp_path / "rows") == straight
-    again = encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", replace(CONFIG, processes=1))
-    assert again.identity == made.identity
-
-
-class Stopped(BaseException):
-    """As a kill: nothing handles it."""
-
-
-@pytest.mark.parametrize("stop", range(1, 12))
-def test_run_stopped_anywhere_goes_on_to_the_same_bytes(
-    small_rows, many_blocks, straight, tmp_path, monkeypatch, stop, capsys
-):
-    """The state is written after each of 8 blocks; the run stops before or after that, or while it finishes."""
-    writes = [0]
-
-    def stopping(path: Path, value: object) -> None:
-        writes[0] += 1
-        if writes[0] == stop:
-            if stop % 2:
-                write_json(path, value)
-            raise Stopped
-
-        write_json(path, value)
-
-    def stopping_at_the_end(*_: object) -> None:
-        raise Stopped
-
-    with monkeypatch.context() as patch:
-        patch.setattr(journal_module, "write_json", stopping)
-        if stop > 8:
-            patch.setattr(rows_module, "_check_filled", stopping_at_the_end)
-        with pytest.raises(Stopped):
-            encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
-    staging = tmp_path / "rows.partial"
-    for name in ("train.bin", f"{SCRATCH}/train.rest")[: stop % 3]:  # what was being written when it ended
-        with (staging / name).open("ab") as file:
-            file.write(b"half a block")
-    encoded = []
-
-    def counted(*arguments):
-        encoded.append(1)
-        return encode_posts(*arguments)
-
-    monkeypatch.setattr(blocks_module, "encode_posts", counted)
-    encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
-    assert files_of(tmp_path / "rows") == straight
-    finished = min(8, stop if stop % 2 else stop - 1)
-    assert len(encoded) == 2 * (8 - finished)
-
-
-def test_stopped_run_is_not_taken_up_with_other_settings(small_rows, many_blocks, tmp_path, monkeypatch):
-    def fail(*_: object) -> None:
-        raise Stopped
-
-    with monkeypatch.context() as patch:
-        patch.setattr(rows_module, "_check_filled", fail)
-        with pytest.raises(Stopped):
-            encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
-    with pytest.raises(StackbertError, match=r"config\.row_length: 32 -> 64"):
-        encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", replace(CONFIG, row_length=64))
-
-
-def test_no_word_is_cut_unless_it_alone_exceeds_the_row(small_rows, many_blocks, straight, tmp_path):
-    encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG)
-    tokens = load_reader(small_rows / "tokenizer").tokens()
-    for split in ("train", "validation"):
-        assert not any(tokens[ids[0]].startswith("##") for ids in sequences(tmp_path / "rows", split))
-
-
-def test_padding_and_unknown_share_are_told(small_rows, many_blocks, tmp_path, capsys):
-    counts = encode_rows(many_blocks, small_rows / "tokenizer", tmp_path / "rows", CONFIG).counts
-    rows = load_rows(tmp_path / "rows", "train").ids
-    assert counts["padding_share"] == pytest.approx((rows == 0).mean(), abs=1e-5)
-    assert counts["padding_share"] < 0.02
-    assert counts["unknown_share"] == pytest.approx((rows == 1).sum() / counts["train"]["text_tokens"], abs=1e-7)
-    assert (
-        f"padding {counts['padding_share']:.2%}, unknown tokens {counts['unknown_share']:.3%}"
-        in capsys.readouterr().out
-    )
+    assert sum(rows.text_tokens for rows in splits) == tokens
+    for rows, split in zip(splits, ("train", "validation"), strict=True):
+        assert rows.ids.shape == (layout["splits"][split]["rows"], 32)
+        assert rows.ids.dtype == np.uint16
+        assert isinstance(rows.ids, np.memmap)
+        assert (rows.ids != rows.padding_id).sum() == layout["splits"][split]["row_tokens"]
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json", "vocab.txt"])

@@ -10,13 +10,13 @@ from tokenizer.encoding.packing import RowPacker, segments_of
 FIRST, LAST, PADDING = 2, 3, 0
 
 
-def packed(lengths: list[int], row_length: int, window: int = 1_000, open_rows: int = 4_096) -> list[list[int]]:
+def packed(lengths: list[int], row_length: int, batch: int = 1_000, open_rows: int = 4_096) -> list[list[int]]:
     """Rows of item numbers."""
     packer: RowPacker[int] = RowPacker(row_length, open_rows)
     items = list(enumerate(lengths))
     rows = []
-    for start in range(0, len(items), window):
-        rows += packer.add((length, number) for number, length in items[start : start + window])
+    for start in range(0, len(items), batch):
+        rows += packer.add((length, number) for number, length in items[start : start + batch])
     return rows + list(packer.flush())
 
 
@@ -65,10 +65,10 @@ def test_each_sequence_goes_to_the_open_row_it_fills_best(seed):
     lengths = [draw.randint(1, 40) for _ in range(300)]
     expected: list[tuple[int, list[int]]] = []
     for number in sorted(range(300), key=lambda n: -lengths[n]):
-        fitting = [(space, -place) for place, (space, _) in enumerate(expected) if space >= lengths[number]]
-        space, place = min(fitting) if fitting else (40, -len(expected))
-        row = expected[-place][1] if fitting else []
-        expected[-place : -place + 1] = [(space - lengths[number], [*row, number])]
+        fitting = [(space, -index) for index, (space, _) in enumerate(expected) if space >= lengths[number]]
+        space, index = min(fitting) if fitting else (40, -len(expected))
+        row = expected[-index][1] if fitting else []
+        expected[-index : -index + 1] = [(space - lengths[number], [*row, number])]
     spaces = sorted(40 - sum(lengths[number] for number in row) for row in packed(lengths, 40))
     assert spaces == sorted(space for space, _ in expected)
 
@@ -78,7 +78,7 @@ def test_segments_are_read_back_from_rows():
     sequences = [[FIRST, *(draw.randint(5, 90) for _ in range(draw.randint(1, 20))), LAST] for _ in range(200)]
     for row in packed([len(sequence) for sequence in sequences], 32):
         ids = [token for number in row for token in sequences[number]]
-        expected = [place for place, number in enumerate(row, 1) for _ in sequences[number]]
+        expected = [segment for segment, number in enumerate(row, 1) for _ in sequences[number]]
         padding = 32 - len(ids)
         found = segments_of(np.array([ids + [PADDING] * padding]), FIRST, PADDING)
         assert found.tolist() == [expected + [0] * padding]

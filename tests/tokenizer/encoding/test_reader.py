@@ -1,4 +1,4 @@
-"""The reader takes any text, and refuses folders that hold no usable tokenizer."""
+"""The reader encodes any text, and refuses folders without a usable tokenizer."""
 
 import json
 import random
@@ -58,7 +58,7 @@ def test_odd_texts(reader, text, tokens):
 
 
 @pytest.mark.parametrize("special", ["[MASK]", "[CLS]", "[SEP]", "[PAD]", "[UNK]"])
-def test_special_token_written_in_a_text_is_text(reader, special):
+def test_special_token_written_in_a_text_is_encoded_as_text(reader, special):
     (ids,) = reader.ids_without_specials([f"numpy {special} numpy"])
     assert not set(ids) & (set(reader.special_ids) - {reader.unknown_id})
     assert ids[0] == ids[-1] == reader.tokenizer.token_to_id("numpy")
@@ -75,7 +75,7 @@ def test_offsets_rebuild_the_text(reader):
     assert all(done or character.isspace() for done, character in zip(covered, text, strict=True))
 
 
-def test_texts_are_cut_to_the_length_between_first_and_last(reader):
+def test_texts_are_truncated_between_cls_and_sep(reader):
     long, short = reader.ids_for_classifier(["numpy " * 50, "numpy"], 8)
     numpy_id = reader.tokenizer.token_to_id("numpy")
     assert long == [reader.first_id, *[numpy_id] * 6, reader.last_id]
@@ -101,7 +101,7 @@ def test_broken_tokenizer_file_is_an_error(content, small_rows, tmp_path):
         load_reader(folder)
 
 
-def test_tokenizer_without_a_mask_is_an_error(small_rows, tmp_path):
+def test_tokenizer_without_a_mask_token_is_an_error(small_rows, tmp_path):
     folder = tmp_path / "maskless"
     shutil.copytree(small_rows / "tokenizer", folder)
     settings = json.loads((folder / "tokenizer_config.json").read_text())

@@ -1,41 +1,62 @@
-"""The figures that tokenizers are judged by, on texts whose answers are known."""
+"""Metrics of tokenizers, on texts with known values."""
 
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from corpora.post import Post
-from tests.pretrain.init.test_transfer import roberta_reader
+from stackbert.core.artifact import write_json
 from tokenizer.encoding.reader import TextReader, load_reader
+from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, SPECIALS
 from tokenizer.report.measures import looks_like_code, measure, tag_is_whole, take_sample
-from tokenizer.vocabulary.export import SPECIALS, build_tokenizer, save_tokenizer
+from tokenizer.vocabulary.export import build_tokenizer, save_tokenizer
 
 WORDS = "ab abba how to use with x , or ( ) ?".split()
 TOKENS = [*SPECIALS, *"absxyz=", "##a", "##b", "##y", *WORDS]
 
 
-def reader(folder: Path, terms: tuple[str, ...] = ()) -> TextReader:
+def build_reader(folder: Path, terms: tuple[str, ...] = ()) -> TextReader:
     folder.mkdir()
     save_tokenizer(build_tokenizer(list(dict.fromkeys([*TOKENS, *terms])), terms, True), folder, True)
     return load_reader(folder)
 
 
+def build_byte_level_reader(folder: Path) -> TextReader:
+    """A byte-level vocabulary, in which a token includes the space before a word."""
+    specials = {
+        "pad_token": "<pad>",
+        "unk_token": "<unk>",
+        "cls_token": "<s>",
+        "sep_token": "</s>",
+        "mask_token": "<m>",
+    }
+    space = BYTE_LEVEL_SPACE
+    tokens = [*specials.values(), *"abmxy", space, f"{space}m", f"{space}my", "ab", f"{space}b"]
+    merges = [(space, "m"), (f"{space}m", "y"), ("a", "b"), (space, "b")]
+    tokenizer = Tokenizer(models.BPE({token: number for number, token in enumerate(tokens)}, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **specials})
+    return load_reader(folder)
+
+
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory) -> TextReader:
-    return reader(tmp_path_factory.mktemp("measures") / "ours")
+    return build_reader(tmp_path_factory.mktemp("measures") / "ours")
 
 
-def test_code_is_told_from_prose_and_answers_titles_are_not_counted():
+def test_code_and_prose_are_separated_and_titles_of_answers_left_out():
     posts = [Post("1", "question", "ab", "xy abba\n\n  x = y\n  y = x"), Post("2", "answer", "", "zz", parent_id="1")]
     sample = take_sample(posts, Counter({"b": 2, "a": 2, "c": 1}), 2)
-    assert sample.parts == {"titles": ["ab"], "prose": ["xy abba", "zz"], "code": ["  x = y\n  y = x"]}
+    assert sample.sections == {"titles": ["ab"], "prose": ["xy abba", "zz"], "code": ["  x = y\n  y = x"]}
     assert sample.tags == ["a", "b"]
     assert sample.words == {"ab": 1, "xy": 1, "abba": 1, "x": 2, "y": 2, "zz": 1}
     assert not looks_like_code("a list, of words")
 
 
-def test_figures_by_hand(ours):
+def test_metrics_computed_by_hand(ours):
     posts = [Post("1", "question", "AB abba", "xy a?")]  # xy is x ##y
     found = measure(ours, take_sample(posts, Counter({"ab": 1, "xy": 1}), 10), ours)
     assert found.bytes_per_token == {"titles": 7 / 2, "prose": 5 / 4, "code": None}
@@ -56,14 +77,14 @@ def test_unknown_words_are_counted_and_not_whole(ours):
 
 
 def test_a_term_is_whole_between_brackets_too(tmp_path):
-    knowing = reader(tmp_path / "knowing", ("c++",))
+    knowing = build_reader(tmp_path / "knowing", ("c++",))
     assert tag_is_whole(knowing, "c++")
     assert not tag_is_whole(knowing, "c--")
     assert tag_is_whole(knowing, "x")  # though the text around has one of its own
 
 
-def test_byte_level_vocabulary_is_judged_with_its_space(tmp_path, ours):
-    theirs = roberta_reader(tmp_path / "theirs")
+def test_byte_level_words_are_measured_with_their_space(tmp_path, ours):
+    theirs = build_byte_level_reader(tmp_path)
     found = measure(theirs, take_sample([Post("1", "question", "my my", "")], Counter(), 10), ours)
     assert found.distinct_words_whole == 1.0  # ' my' is one token
     assert 0 < found.shared_with_base < 1

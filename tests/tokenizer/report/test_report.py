@@ -1,14 +1,14 @@
-"""The report of tokenizers: a stage, and a page that shows hostile text as text."""
+"""The report of tokenizers: its files, and a page that shows hostile text as text."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from corpora.post import Post, write_posts
-from stackbert.core.artifact import build_artifact
+from corpora.post import Post
 from stackbert.core.errors import StackbertError
 from tests.pages import HOSTILE, Structure
+from tests.tokenizer.made_corpus import write_corpus
 from tokenizer.config import ReportConfig, TokenizerConfig
 from tokenizer.report import report
 from tokenizer.report.report import report_tokenizers
@@ -19,11 +19,10 @@ def posts(folder: Path, texts: list[str]) -> Path:
     made = [
         Post(str(number), "question", text, "body; of {it}", (text[:30] or "tag",)) for number, text in enumerate(texts)
     ]
-    build_artifact(folder, "corpora build", {}, {}, lambda out: {"kept": write_posts(made, out)})
-    return folder
+    return write_corpus(folder, made)
 
 
-def test_report_holds_the_same_figures_everywhere(small_rows, tmp_path, capsys):
+def test_all_formats_of_the_report_have_the_same_values(small_rows, tmp_path, capsys):
     tokenizers = {"base": small_rows / "tokenizer", "again": small_rows / "tokenizer"}
     report_tokenizers(small_rows / "corpus", tokenizers, tmp_path / "out", ReportConfig(max_posts=50, examples=2))
     printed = capsys.readouterr().out
@@ -46,13 +45,13 @@ def test_same_input_gives_the_same_bytes(small_rows, tmp_path):
         assert first == second
 
 
-def test_held_out_part_is_the_one_that_encoding_holds_out(small_rows, tmp_path):
+def test_validation_split_has_the_posts_of_the_encoded_validation_rows(small_rows, tmp_path):
     config = ReportConfig(split="validation", validation_share=0.1)
     manifest = report_tokenizers(small_rows / "corpus", {"a": small_rows / "tokenizer"}, tmp_path / "out", config)
     assert 0 < manifest.counts["posts"] < 100  # of 400
 
 
-def test_hostile_text_and_names_stay_text(small_rows, tmp_path, monkeypatch):
+def test_hostile_text_and_names_are_shown_as_text(small_rows, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "_plots", lambda rows: [])
     texts = [f"{text} ;;; {{}} () [] <>" for text in HOSTILE]
     harmless = [f"harmless {number} ;;; {{}} () [] <>" for number in range(len(HOSTILE))]
@@ -69,15 +68,15 @@ def test_hostile_text_and_names_stay_text(small_rows, tmp_path, monkeypatch):
     assert "alert(1)" in pages[0].text
 
 
-def test_nothing_to_judge_is_said(small_rows, tmp_path):
+def test_no_tokenizer_or_no_post_is_an_error(small_rows, tmp_path):
     with pytest.raises(StackbertError, match="name at least one tokenizer"):
         report_tokenizers(small_rows / "corpus", {}, tmp_path / "out", ReportConfig())
     config = ReportConfig(split="validation", validation_share=1e-9, max_posts=1)
-    with pytest.raises(StackbertError, match="no post of the part 'validation' was chosen"):
+    with pytest.raises(StackbertError, match="no post of the split 'validation' was chosen"):
         report_tokenizers(small_rows / "corpus", {"a": small_rows / "tokenizer"}, tmp_path / "out", config)
 
 
-def test_unknown_pieces_are_marked_whatever_the_model(small_rows, tmp_path):
+def test_unknown_tokens_are_marked_for_every_model(small_rows, tmp_path):
     train_tokenizer(small_rows / "corpus", tmp_path / "unigram", TokenizerConfig(vocab_size=80, model="unigram"))
     corpus = posts(tmp_path / "corpus", ["漢字 [] {} () <> ;;; connect mysql"])
     report_tokenizers(corpus, {"a": tmp_path / "unigram"}, tmp_path / "out", ReportConfig())

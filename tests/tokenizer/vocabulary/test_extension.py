@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from corpora.post import Post, write_posts
-from stackbert.core.artifact import build_artifact, write_json
+from corpora.post import Post
+from stackbert.core.artifact import write_json
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import StackbertError
+from tests.tokenizer.made_corpus import write_corpus
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import load_reader
 from tokenizer.vocabulary.extension import BaseVocabulary, extend_vocabulary, read_base
@@ -24,22 +25,22 @@ def extended(**settings) -> list[str]:
     return extend_vocabulary(BaseVocabulary(BASE, True), WORDS, ["numpy"], config)
 
 
-def test_unused_rows_are_taken_first_and_the_rest_is_appended():
+def test_unused_rows_are_filled_first_and_the_rest_is_appended():
     tokens = extended(extend_by=3)
-    assert tokens[1:3] == ["numpy", "sql"]  # a term, then what saves most: 20 x 2 pieces
+    assert tokens[1:3] == ["numpy", "sql"]  # a term, then the word that saves most: 20 x 2 tokens
     assert tokens[len(BASE) :] == ["mysql"]
     assert [a for a, b in zip(tokens, BASE, strict=False) if a != b] == ["numpy", "sql"]
 
 
-def test_no_more_is_added_than_asked_for_or_useful():
+def test_no_more_tokens_are_added_than_configured_or_useful():
     assert extended(extend_by=1)[1:3] == ["numpy", "[unused1]"]
     assert set(extended(extend_by=100)) - set(BASE) == {"numpy", "sql", "mysql"}
 
 
-def test_real_base_keeps_its_ids_and_reads_the_domains_words_whole(tmp_path):
+def test_real_base_keeps_its_ids_and_encodes_the_domains_words_as_one_token(tmp_path):
     base = resolve_base("minilm")
     posts = [Post(str(n), "question", "connect node.js to postgresql with c++", "", ("node.js",)) for n in range(50)]
-    build_artifact(tmp_path / "posts", "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
+    write_corpus(tmp_path / "posts", posts)
     config = TokenizerConfig(extend="minilm", extend_by=20)
     train_tokenizer(tmp_path / "posts", tmp_path / "out", config, base)
     old, new = load_reader(base), load_reader(tmp_path / "out")

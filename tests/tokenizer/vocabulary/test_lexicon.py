@@ -1,4 +1,4 @@
-"""Which terms are to stay whole."""
+"""Terms that get one token each."""
 
 from collections import Counter
 
@@ -22,7 +22,7 @@ def test_given_terms_then_well_known_then_frequent_tags():
     assert found == ["htmx", *WELL_KNOWN, "asp", "mysql"]
 
 
-def test_site_s_tags_and_a_list_are_read(tmp_path):
+def test_tags_xml_and_a_list_of_terms_are_read(tmp_path):
     (tmp_path / "Tags.xml").write_text(TAGS_XML)
     (tmp_path / "terms.txt").write_text("\ufeffhtmx\n\nhtmx\nc++ \n")
     assert read_terms(tmp_path / "Tags.xml") == [".net", "c#"]
@@ -31,8 +31,8 @@ def test_site_s_tags_and_a_list_are_read(tmp_path):
     assert build_lexicon(Counter(), config)[:2] == [".net", "c#"]
 
 
-def test_what_is_wrong_with_a_list_is_said(tmp_path):
-    with pytest.raises(StackbertError, match="no such file; it is the lexicon_path"):
+def test_errors_name_what_is_wrong_with_a_list(tmp_path):
+    with pytest.raises(StackbertError, match="no such file; check lexicon_path"):
         read_terms(tmp_path / "nowhere.txt")
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(StackbertError, match="holds no term"):

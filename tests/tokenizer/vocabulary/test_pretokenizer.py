@@ -1,11 +1,12 @@
-"""How running text becomes words."""
+"""How text is split into words."""
 
 import random
 import re
 
 import pytest
 
-from tokenizer.vocabulary.export import SPECIALS, build_tokenizer
+from tokenizer.encoding.token_notation import SPECIALS
+from tokenizer.vocabulary.export import build_tokenizer
 from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer, needs_rule
 
 TERMS = ("asp.net", ".net", "c++", "c#", "c", "f#", "node.js", "std::vector", "node.js-stream", "numpy")
@@ -27,7 +28,7 @@ def words(text: str, terms: tuple[str, ...] = TERMS) -> list[str]:
         ("C++ and Node.JS", "C++ and Node.JS"),
     ],
 )
-def test_terms_stay_whole_in_running_text(text, expected):
+def test_terms_are_not_split_in_running_text(text, expected):
     assert words(text) == expected.split()
 
 
@@ -75,7 +76,7 @@ def test_no_character_is_lost_but_white_space():
     assert "".join(words(text)) == "".join(text.split())
 
 
-def test_characters_of_a_pattern_stand_for_themselves():
+def test_pattern_characters_in_terms_are_literal():
     assert words("a.b axb a*b", ("a.b", "a*b", "[x]", "(?:", "\\d")) == ["a.b", "axb", "a*b"]
 
 
@@ -84,7 +85,7 @@ def test_without_terms_or_with_an_empty_one():
         assert words("c++ now", terms) == ["c", "++", "now"]
 
 
-def test_a_plain_word_needs_no_rule():
+def test_a_plain_word_needs_no_alternative_in_the_pattern():
     assert [term for term in TERMS if not needs_rule(term)] == ["c", "numpy"]
 
 
@@ -106,7 +107,7 @@ def made_up_texts() -> list[str]:
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-def test_white_space_is_never_looked_across(lowercase):
+def test_no_word_spans_white_space(lowercase):
     splitter, normalizer = build_pretokenizer(TERMS), build_normalizer(lowercase)
 
     def split(text: str) -> list[str]:
@@ -117,7 +118,7 @@ def test_white_space_is_never_looked_across(lowercase):
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-def test_offsets_of_any_text_rebuild_it(lowercase):
+def test_offsets_cover_any_text(lowercase):
     tokenizer = build_tokenizer([*SPECIALS, *"abc", "##a"], TERMS, lowercase)
     texts = [*made_up_texts(), "\x00", "a" * 10_000, "\ud800".encode("utf-8", "replace").decode(), ""]
     unknown = tokens = 0
@@ -127,8 +128,8 @@ def test_offsets_of_any_text_rebuild_it(lowercase):
         for start, end in encoding.offsets:
             assert 0 <= start < end <= len(text)
             covered.update(range(start, end))
-        left = "".join(character for place, character in enumerate(text) if place not in covered)
-        # what no token covers is what the normalizer takes out: white space, controls, and accents where case is folded
+        left = "".join(character for index, character in enumerate(text) if index not in covered)
+        # tokens leave out only what the normalizer removes: white space, controls, and accents where case is folded
         assert not tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(left)) or lowercase
         tokens += len(encoding.ids)
         unknown += encoding.tokens.count("[UNK]")

@@ -1,35 +1,17 @@
-"""SentencePiece's models in the tokenizers library's form."""
+"""SentencePiece's models, converted to the tokenizers library."""
 
 import json
-import random
 
 import pytest
 import sentencepiece
 
-from corpora.post import Post, write_posts
-from stackbert.core.artifact import build_artifact
+from tests.tokenizer.made_corpus import SENTENCES
 from tokenizer.config import EncodeConfig, TokenizerConfig
 from tokenizer.encoding.encode import encode_rows
 from tokenizer.encoding.packed_rows import load_rows
 from tokenizer.encoding.reader import load_reader
-from tokenizer.vocabulary.sentencepiece_trainer import learn_pieces
+from tokenizer.vocabulary.sentencepiece_trainer import train_pieces, train_sentencepiece
 from tokenizer.vocabulary.train import train_tokenizer
-
-SENTENCES = (
-    "how to connect to mysql from node.js with c++ or c# in asp.net",
-    "a std::vector of numpy arrays, printed by c++ (not c#) on .net",
-    "connecting connections connected reconnect printing printer",
-)
-
-
-@pytest.fixture(scope="module")
-def posts(tmp_path_factory):
-    draw = random.Random(3)
-    texts = [" ".join(draw.choices(" ".join(SENTENCES).split(), k=20)) for _ in range(300)]
-    made = [Post(str(n), "question", text, "", ("mysql", "std::vector")) for n, text in enumerate(texts)]
-    folder = tmp_path_factory.mktemp("posts") / "corpus"
-    build_artifact(folder, "corpora build", {}, {}, lambda out: {"kept": write_posts(made, out)})
-    return folder
 
 
 @pytest.fixture(scope="module", params=["unigram", "bpe"])
@@ -39,14 +21,14 @@ def trained(request, posts, tmp_path_factory):
     return out
 
 
-def test_terms_are_one_token_and_words_of_the_text_few(trained):
+def test_terms_are_one_token_each_and_no_word_is_unknown(trained):
     reader = load_reader(trained)
     tokens = reader.tokenizer.encode("Connect MySQL (c#), asp.net, std::vector.", add_special_tokens=False).tokens
     assert {"\u2581connect", "\u2581mysql", "\u2581c#", "\u2581asp.net", "\u2581std::vector"} <= set(tokens)
     assert reader.unknown_id not in reader.tokenizer.encode(SENTENCES[0], add_special_tokens=False).ids
 
 
-def test_specials_have_their_ids_and_nothing_comes_twice(trained):
+def test_special_tokens_have_their_ids_and_no_token_is_repeated(trained):
     reader = load_reader(trained)
     assert reader.special_ids == (0, 1, 2, 3, 4)
     assert len(set(reader.tokens())) == reader.vocab_size <= 200
@@ -62,12 +44,12 @@ def test_auto_tokenizer_gives_the_ids_of_our_reader(trained):
     assert theirs(texts)["input_ids"] == reader.ids_for_classifier(texts, 512)
 
 
-def test_rows_are_encoded_with_them(trained, posts, tmp_path):
+def test_rows_can_be_encoded(trained, posts, tmp_path):
     encode_rows(posts, trained, tmp_path / "rows", EncodeConfig(row_length=32, validation_share=0.1))
     assert len(load_rows(tmp_path / "rows", "train").ids) > 50
 
 
-def test_bpe_reads_words_as_sentencepiece_does(tmp_path):
+def test_bpe_splits_words_as_sentencepiece_does(tmp_path):
     words = {"connection": 50, "connected": 40, "connect": 30, "printing": 20, "printer": 10, "reprint": 5}
     table = tmp_path / "words.tsv"
     table.write_text("".join(f"{word}\t{count}\n" for word, count in words.items()))
@@ -81,16 +63,13 @@ def test_bpe_reads_words_as_sentencepiece_does(tmp_path):
         normalization_rule_name="identity",
         minloglevel=2,
     )
-    from tokenizer.vocabulary.sentencepiece_trainer import learn_sentencepiece
-
-    ours = learn_sentencepiece(words, [], TokenizerConfig(vocab_size=45, model="bpe"), lowercase=True)
+    ours = train_sentencepiece(words, [], TokenizerConfig(vocab_size=45, model="bpe"), lowercase=True)
     theirs = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "theirs.model"))
-    for word in [*words, "connector", "reprinting", "disconnect"]:
-        if set(word) <= set("".join(words)):
-            assert ours.encode(word, add_special_tokens=False).tokens == theirs.encode(word, out_type=str)
+    for word in [*words, "connector", "reprinting", "reconnect"]:
+        assert ours.encode(word, add_special_tokens=False).tokens == theirs.encode(word, out_type=str)
 
 
 def test_most_useful_pieces_come_first():
-    pieces = learn_pieces({"connection": 50, "connected": 40, "zq": 2}.items(), 60, "bpe")
+    pieces = train_pieces({"connection": 50, "connected": 40, "zq": 2}.items(), 60, "bpe")
     assert pieces.index("connect") < len(pieces)
     assert "zq" not in pieces[: pieces.index("connect")]

@@ -1,28 +1,22 @@
-"""Vocabularies: what is in them, that they are the same bytes at each run, and that others read them alike."""
+"""Vocabularies: their tokens, the same bytes at each run, and the same ids in transformers."""
 
 import hashlib
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from corpora.post import Post, read_posts, write_posts
-from stackbert.core.artifact import build_artifact
+from corpora.post import Post, read_posts
 from stackbert.core.errors import StackbertError
 from tests.paths import ROOT
+from tests.tokenizer.made_corpus import SENTENCES, write_corpus
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import load_reader
-from tokenizer.vocabulary.export import SPECIALS
+from tokenizer.encoding.token_notation import SPECIALS
 from tokenizer.vocabulary.train import build_vocabulary, train_tokenizer
 
-SENTENCES = (
-    "how to connect to mysql from node.js with c++ or c# in asp.net",
-    "a std::vector of numpy arrays, printed by c++ (not c#) on .net",
-    "connecting connections connected reconnect printing printer",
-)
 TRAIN = """
 import sys
 from pathlib import Path
@@ -30,33 +24,14 @@ from tokenizer.config import TokenizerConfig
 from tokenizer.vocabulary.train import train_tokenizer
 train_tokenizer(Path(sys.argv[1]), Path(sys.argv[2]), TokenizerConfig(vocab_size=200))
 """
-
-
-def corpus(folder: Path, posts: list[Post]) -> Path:
-    build_artifact(folder, "corpora build", {}, {}, lambda out: {"kept": write_posts(posts, out)})
-    return folder
-
-
-@pytest.fixture(scope="module")
-def posts(tmp_path_factory) -> Path:
-    draw = random.Random(3)
-    texts = [" ".join(draw.choices(" ".join(SENTENCES).split(), k=20)) for _ in range(300)]
-    made = [Post(str(n), "question", text, "", ("mysql", "std::vector")) for n, text in enumerate(texts)]
-    return corpus(tmp_path_factory.mktemp("posts") / "corpus", made)
-
-
-@pytest.fixture(scope="module")
-def trained(posts, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("trained") / "tokenizer"
-    train_tokenizer(posts, out, TokenizerConfig(vocab_size=200))
-    return out
+NUM_PROCESSES = 3  # each takes seconds to start
 
 
 def lines(folder: Path) -> list[str]:
     return (folder / "vocab.txt").read_text("utf-8").split("\n")[:-1]
 
 
-def test_specials_come_first_and_no_token_comes_twice(trained):
+def test_special_tokens_come_first_and_no_token_is_repeated(trained):
     tokens = lines(trained)
     assert tuple(tokens[: len(SPECIALS)]) == SPECIALS
     assert len(tokens) == len(set(tokens)) <= 200
@@ -69,9 +44,9 @@ def test_terms_are_one_token_in_running_text(trained):
     assert {"mysql", "c#", "asp.net", "c++", "."} <= set(encoded.tokens)
 
 
-def test_five_processes_with_five_hash_seeds_give_the_same_bytes(posts, trained, tmp_path):
+def test_processes_with_different_hash_seeds_and_threads_give_the_same_bytes(posts, trained, tmp_path):
     running = []
-    for seed in range(5):
+    for seed in range(NUM_PROCESSES):
         environment = os.environ | {
             "PYTHONHASHSEED": str(seed),
             "RAYON_NUM_THREADS": str(1 + seed % 2),
@@ -79,13 +54,12 @@ def test_five_processes_with_five_hash_seeds_give_the_same_bytes(posts, trained,
         }
         command = [sys.executable, "-c", TRAIN, str(posts), str(tmp_path / str(seed))]
         running.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL))
-    assert [process.wait(120) for process in running] == [0] * 5
+    assert [process.wait(120) for process in running] == [0] * NUM_PROCESSES
     for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
         digests = [
             hashlib.sha256((folder / name).read_bytes()).hexdigest()
-            for folder in (trained, *(tmp_path / str(seed) for seed in range(5)))
+            for folder in (trained, *(tmp_path / str(seed) for seed in range(NUM_PROCESSES)))
         ]
-        print(f"{name}: {len(digests)} files, {len(set(digests))} content")
         assert len(set(digests)) == 1
 
 
@@ -99,7 +73,16 @@ def test_auto_tokenizer_gives_the_ids_of_our_reader(trained):
     assert (theirs.pad_token_id, theirs.mask_token_id) == (0, 4)
 
 
-def test_pair_of_texts_is_told_apart_by_auto_tokenizer(trained):
+def test_auto_tokenizer_gives_our_offsets(trained):
+    from transformers import AutoTokenizer
+
+    theirs, reader = AutoTokenizer.from_pretrained(trained), load_reader(trained)
+    texts = [*SENTENCES, "Caf\u00e9, C++ and\n(c++)", ""]
+    found = theirs(texts, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    assert found == [each.offsets for each in reader.tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+
+def test_auto_tokenizer_gives_token_types_for_a_pair_of_texts(trained):
     from transformers import AutoTokenizer
 
     encoded = AutoTokenizer.from_pretrained(trained)("mysql", "c++", return_token_type_ids=True)
@@ -113,7 +96,7 @@ def test_learned_pieces_spell_frequent_words_with_fewer_tokens_than_rare_ones():
     assert "zqxj" not in tokens[: tokens.index("connect")]
 
 
-def test_rare_terms_get_no_token_of_their_own():
+def test_rare_terms_get_no_token():
     words = {"c++": 1, "c#": 5, "plain": 5}
     tokens = build_vocabulary(words, ["c++", "c#"], TokenizerConfig(vocab_size=100, min_count=2))
     assert "c#" in tokens
@@ -128,12 +111,12 @@ def test_more_distinct_characters_than_the_alphabet_holds_are_no_error():
 
 
 def test_vocabulary_too_small_for_its_alphabet_is_an_error(posts, tmp_path):
-    with pytest.raises(StackbertError, match=r"vocab_size 20 is taken up by \d+ specials and single characters"):
+    with pytest.raises(StackbertError, match=r"vocab_size 20 is too small for \d+ special tokens"):
         train_tokenizer(posts, tmp_path / "out", TokenizerConfig(vocab_size=20))
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_corpus_is_named_with_the_command_that_makes_one(tmp_path):
+def test_missing_corpus_is_an_error_that_names_the_command_to_make_one(tmp_path):
     with pytest.raises(StackbertError, match=r"nowhere: no such folder; .*'corpora build' or 'corpora label'"):
         train_tokenizer(tmp_path / "nowhere", tmp_path / "out", TokenizerConfig())
     (tmp_path / "empty").mkdir()
@@ -141,28 +124,30 @@ def test_missing_corpus_is_named_with_the_command_that_makes_one(tmp_path):
         train_tokenizer(tmp_path / "empty", tmp_path / "out", TokenizerConfig())
 
 
-def test_tag_that_is_nothing_but_accents_is_passed_over(tmp_path):
-    posts = corpus(tmp_path / "corpus", [Post("1", "question", "some words to read, some words", "", ("\u0301",))])
+def test_tag_of_accents_only_is_ignored(tmp_path):
+    posts = write_corpus(
+        tmp_path / "corpus", [Post("1", "question", "some words to read, some words", "", ("\u0301",))]
+    )
     train_tokenizer(posts, tmp_path / "out", TokenizerConfig(vocab_size=60))
     assert "some" in lines(tmp_path / "out")
 
 
-def test_tag_is_one_token_even_where_the_text_never_has_it(tmp_path):
+def test_tag_is_one_token_even_if_the_text_never_contains_it(tmp_path):
     made = [Post(str(n), "question", "visual studio and its tools", "", ("visual-studio-2008",)) for n in range(9)]
-    train_tokenizer(corpus(tmp_path / "corpus", made), tmp_path / "out", TokenizerConfig(vocab_size=150))
+    train_tokenizer(write_corpus(tmp_path / "corpus", made), tmp_path / "out", TokenizerConfig(vocab_size=150))
     tokens = load_reader(tmp_path / "out").tokenizer.encode("in visual-studio-2008?", add_special_tokens=False).tokens
     assert "visual-studio-2008" in tokens
 
 
 @pytest.mark.parametrize("pieces", ["pruned", "bpe", "unigram"])
-def test_every_way_to_find_pieces_fills_the_vocabulary(pieces, posts, tmp_path):
+def test_every_algorithm_for_pieces_gives_a_vocabulary(pieces, posts, tmp_path):
     train_tokenizer(posts, tmp_path / "out", TokenizerConfig(vocab_size=150, pieces=pieces))
     tokens = lines(tmp_path / "out")
     assert len(tokens) == len(set(tokens)) <= 150
     assert "mysql" in tokens
 
 
-def test_order_of_posts_changes_nothing(posts, trained, tmp_path):
-    backwards = corpus(tmp_path / "backwards", list(read_posts(posts))[::-1])
+def test_the_vocabulary_does_not_depend_on_the_order_of_posts(posts, trained, tmp_path):
+    backwards = write_corpus(tmp_path / "backwards", list(read_posts(posts))[::-1])
     train_tokenizer(backwards, tmp_path / "out", TokenizerConfig(vocab_size=200))
     assert (tmp_path / "out" / "tokenizer.json").read_bytes() == (trained / "tokenizer.json").read_bytes()
