@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 project = "Stackbert"
-copyright = "the Stackbert authors"  # noqa: A001
+copyright = "the Stackbert authors"
 _source = (Path(__file__).parents[1] / "stackbert" / "__init__.py").read_text("utf-8")
 release = version = re.findall(r'__version__ = "(.+)"', _source)[0]
 
