@@ -152,7 +152,7 @@ def test_links_lead_somewhere(page):
 def test_named_files_and_modules_exist(page):
     text = page.read_text("utf-8")
     for path in REPOSITORY_PATH.findall(text):
-        assert "NAME" in path or (ROOT / path).exists(), path
+        assert "NAME" in path or (ROOT / path.rstrip(".")).exists(), path
     for module in MODULE.findall(text):
         assert importlib.util.find_spec(module), module
 
