@@ -9,7 +9,6 @@ _source = (Path(__file__).parents[1] / "stackbert" / "__init__.py").read_text("u
 release = version = re.findall(r'__version__ = "(.+)"', _source)[0]
 
 extensions = ["myst_parser"]
-myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"Stackbert {release}"
