@@ -10,14 +10,12 @@ import inspect
 import sys
 import textwrap
 import types
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
-from corpora.config import CorpusConfig, LabelConfig, PlanConfig
-from finetune.config import CompareConfig, FinetuneConfig, PredictConfig
-from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
+from stackbert.cli import COMMANDS
 from stackbert.study import Study
-from tokenizer.config import EncodeConfig, ReadBenchConfig, ReportConfig, TokenizerConfig
 
 PAGE = Path(__file__).with_name("settings.md")
 
@@ -34,26 +32,17 @@ A setting has one name and one default in the study file, on the command line an
 An unknown name or a value out of range is an error that names the setting and the nearest one.
 """
 
-STUDY = {
-    "The study": ("the top of the file", "stackbert run", Study),
-    "Corpora": ("`[corpora.NAME]`, one section for each source", "stackbert corpora build", CorpusConfig),
-    "Labels": ("`[labels]`", "stackbert corpora label", LabelConfig),
-    "Tokenizer": ("`[tokenizer]`", "stackbert tokenizer train", TokenizerConfig),
-    "Encoding": ("`[encode]`", "stackbert tokenizer encode", EncodeConfig),
-    "Pretraining": ("`[pretrain]`", "stackbert pretrain run", PretrainConfig),
-    "Comparison": ("`[compare]`", "stackbert finetune compare", CompareConfig),
-    "Fine-tuning recipe": ("`[compare.recipe]`", "stackbert finetune compare", FinetuneConfig),
+TITLES = {
+    "": ("The study", "the top of the file"),
+    "corpora": ("Corpora", "`[corpora.NAME]`, one section for each source"),
+    "labels": ("Labels", "`[labels]`"),
+    "tokenizer": ("Tokenizer", "`[tokenizer]`"),
+    "encode": ("Encoding", "`[encode]`"),
+    "pretrain": ("Pretraining", "`[pretrain]`"),
+    "compare": ("Comparison", "`[compare]`"),
+    "recipe": ("Fine-tuning recipe", "`[compare.recipe]`"),
 }
-COMMANDS = {
-    "corpora plan": (PlanConfig, "and those of `corpora build`"),
-    "tokenizer report": (ReportConfig, ""),
-    "tokenizer bench": (ReadBenchConfig, ""),
-    "pretrain plan": (PretrainPlanConfig, "and those of `pretrain run`"),
-    "pretrain preflight": (PreflightConfig, ""),
-    "pretrain bench": (BenchConfig, ""),
-    "pretrain merge": (MergeConfig, ""),
-    "finetune predict": (PredictConfig, ""),
-}
+"""Section of a study -> its heading, and where it is in the file."""
 TYPES: dict[Any, str] = {str: "text", int: "integer", float: "number", bool: "boolean", types.NoneType: "not set"}
 
 
@@ -69,15 +58,43 @@ def main() -> None:
 
 def settings_page() -> str:
     """The whole page as Markdown."""
+    sections = study_sections()
+    used_by = {config: command for command in reversed(COMMANDS) for config in command_configs(command)}
     parts = [HEAD, "## In a study\n"]
-    for title, (where, command, config) in STUDY.items():
-        parts.append(f"### {title}\n\n{_class_text(config)}\n\nSection: {where}. Command: `{command}`.\n")
+    for section, config in sections.items():
+        title, where = TITLES[section]
+        command = used_by.get(config, "finetune compare" if section == "recipe" else "run")
+        parts.append(f"### {title}\n\n{_class_text(config)}\n\nSection: {where}. Command: `stackbert {command}`.\n")
         parts.append(_table(config))
     parts.append("## Of single commands\n")
-    for command, (config, beside) in COMMANDS.items():
-        title = f"### `{command}`\n\n{_class_text(config)}"
-        parts.append(f"{title}{f' ({beside})' if beside else ''}\n\n{_table(config)}")
+    for command in COMMANDS:
+        configs = command_configs(command)
+        own = [config for config in configs if config not in sections.values()]
+        shared = [f"`{used_by[config]}`" for config in configs if config in sections.values()]
+        note = f"\n\nThe settings of {', '.join(shared)} and these:" if shared else ""
+        parts += [f"### `{command}`\n\n{_class_text(config)}{note}\n\n{_table(config)}" for config in own]
     return "\n".join(parts)
+
+
+def study_sections() -> dict[str, type]:
+    """The configurations of a study by their sections' names, in the order of the file."""
+
+    def below(name: str, config: type) -> Iterator[tuple[str, type]]:
+        yield name, config
+        hints = get_type_hints(config)
+        for setting in dataclasses.fields(config):
+            # 'corpora' is a table of configurations, the others are one each
+            for hint in (hints[setting.name], *get_args(hints[setting.name])):
+                if dataclasses.is_dataclass(hint):
+                    yield from below(setting.name, cast(type, hint))
+
+    return dict(below("", Study))
+
+
+def command_configs(command: str) -> list[type]:
+    """The dataclasses of a command's options."""
+    hints = get_type_hints(COMMANDS[command]).values()
+    return [hint for hint in hints if isinstance(hint, type) and dataclasses.is_dataclass(hint)]
 
 
 def _table(config: type) -> str:
