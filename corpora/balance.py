@@ -1,4 +1,4 @@
-"""How many were read, kept and dropped, and why; and a line of progress while it goes on."""
+"""Counts of rows read, kept and dropped by reason."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ PROGRESS_SECONDS = 5.0
 
 
 class Balance:
-    """Counts that must add up: read = kept + each reason's dropped.
+    """Counts that add up: read = kept + dropped for each reason.
 
     >>> balance = Balance("corpus")
     >>> balance.drop("too_short"); balance.keep(); balance.keep()
@@ -39,7 +39,7 @@ class Balance:
         self._show_progress()
 
     def counts(self) -> dict[str, Any]:
-        """For the manifest, reasons by name."""
+        """The counts as the manifest records them, reasons sorted by name."""
         return {"read": self.read, "kept": self.kept, "dropped": dict(sorted(self.dropped.items()))}
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from corpora.text_keys import MIN_BLOCK, WINDOW, text_keys
+from corpora.text_keys import MIN_BLOCK, NGRAM_WORDS, text_keys
 
 
 def key(text: str) -> int:
@@ -82,10 +82,10 @@ def test_a_batch_gives_what_reading_one_post_after_the_other_gives() -> None:
     for number, (title, body) in enumerate(posts):
         alone = text_keys([title], [body])
         words = words_of(f"{title}\n{body}")
-        windows = [tuple(words[place : place + WINDOW]) for place in range(len(words) - WINDOW + 1)]
+        windows = [tuple(words[place : place + NGRAM_WORDS]) for place in range(len(words) - NGRAM_WORDS + 1)]
         blocks = ["".join(words_of(block)).encode() for block in [title, *re.split(r"\n\n", body)]]
         assert batch.letters_N[number] == len("".join(words).encode())
-        for keys in (alone.windows_W, batch.windows_W[batch.window_posts_W == number]):
+        for keys in (alone.ngrams_G, batch.ngrams_G[batch.ngram_posts_G == number]):
             assert len(keys) == len(windows)
             for window, found in zip(windows, keys.tolist(), strict=True):
                 assert letters_of.setdefault(found, window) == window
@@ -98,8 +98,8 @@ def test_a_batch_gives_what_reading_one_post_after_the_other_gives() -> None:
 
 
 def test_no_posts_and_long_posts() -> None:
-    assert len(text_keys([], []).wholes_N) == len(text_keys([], []).windows_W) == 0
+    assert len(text_keys([], []).wholes_N) == len(text_keys([], []).ngrams_G) == 0
     long = " ".join(map(str, range(300_000)))
     keys = text_keys([""], [long])
-    assert len(np.unique(keys.windows_W)) == 300_000 - WINDOW + 1
+    assert len(np.unique(keys.ngrams_G)) == 300_000 - NGRAM_WORDS + 1
     assert keys.wholes_N[0] == keys.bodies_N[0] != 0

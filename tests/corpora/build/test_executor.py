@@ -11,8 +11,7 @@ from corpora.build.build import build_corpus
 from corpora.build.executor import Engine
 from corpora.build.steps import PipelineStep
 from stackbert.core.errors import StackbertError
-from tests.corpora.build.test_parts import CONFIG as SMALL_PARTS
-from tests.corpora.build.test_parts import write_dump
+from tests.corpora.dumps import SMALL_PARTS, write_dump
 
 CONFIG = replace(SMALL_PARTS, part_megabytes=0.06)  # a few parts: Ray takes seconds to start a task
 

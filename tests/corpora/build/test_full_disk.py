@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from stackbert.core.artifact import load_manifest
-from tests.corpora.build.test_parts import write_dump
+from tests.corpora.dumps import write_dump
 from tests.disks import resize
 from tests.paths import ROOT
 

@@ -8,7 +8,7 @@ import pytest
 from corpora.build.plan import Rates, plan_corpus, project
 from corpora.config import CorpusConfig, PlanConfig
 from stackbert.core.errors import StackbertError
-from tests.corpora.build.test_parts import write_dump
+from tests.corpora.dumps import write_dump
 
 RATES = Rates(
     megabytes=100.0,

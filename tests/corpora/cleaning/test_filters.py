@@ -5,7 +5,7 @@ import pytest
 from corpora.build.steps import clean_post
 from corpora.cleaning.filters import chosen_filters, own_characters
 from corpora.config import CorpusConfig
-from corpora.sources.source import document
+from corpora.raw_post import RawPost
 
 ENGLISH = "<p>How can I read the lines of a file one after another without holding all of them in memory?</p>"
 SPANISH = "<p>¿Cómo puedo leer las líneas de un archivo una tras otra sin tenerlas todas en la memoria a la vez?</p>"
@@ -13,7 +13,7 @@ CODE = "<pre><code>for line in open(name):\n    print(line)\n</code></pre>"
 
 
 def reason(body: str, config: CorpusConfig) -> str | None:
-    post = document(id="1", kind="question", title="", text=body, format="html")
+    post = RawPost(id="1", kind="question", title="", text=body, format="html")
     clean_post(post, config)
     return next(filter(None, (reason_of(post) for reason_of in chosen_filters(config))), None)
 

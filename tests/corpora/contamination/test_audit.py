@@ -12,7 +12,6 @@ from corpora.contamination.audit import KINDS, audit
 from corpora.labels.label import PRETRAINING, build_labels
 from corpora.post import write_posts
 from stackbert.core.errors import StackbertError
-from tests.corpora.labels.test_label import LABELS, corpus, ids, question, tagged_questions
 from tests.corpora.planted import (
     ANSWER,
     CODE,
@@ -27,9 +26,10 @@ from tests.corpora.planted import (
     link_to_plants,
     plant_id,
 )
+from tests.corpora.questions import LABELS, ids, question, tagged_questions, write_corpus
 
 KIND_OF = {
-    EXACT: "exact", RECASED: "text", REWRAPPED: "text", CODE: "part", LINKED: "link", LINKING: "link",
+    EXACT: "exact", RECASED: "text", REWRAPPED: "text", CODE: "fragment", LINKED: "link", LINKING: "link",
     ANSWER: "answer", QUOTED: "ngrams", EDITED: "ngrams",
 }  # fmt: skip
 
@@ -37,14 +37,14 @@ KIND_OF = {
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("audit")
-    build_labels([corpus(folder / "corpus", link_to_plants(tagged_questions(300)))], folder / "labels", LABELS)
+    build_labels([write_corpus(folder / "corpus", link_to_plants(tagged_questions(300)))], folder / "labels", LABELS)
     return folder
 
 
 def test_our_own_output_is_clean(labelled: Path, capsys) -> None:
     found = audit(labelled / "labels", labelled / "labels")
     assert found.total == 0 and found.posts > 200
-    assert found.held_out == {split: len(ids(labelled / "labels", split)) for split in ("test", "dev")}
+    assert found.evaluation_posts == {split: len(ids(labelled / "labels", split)) for split in ("test", "dev")}
     corpora_audit(labelled / "labels", labelled / "labels", strict=True)
     assert "the post itself, by id" in capsys.readouterr().out
 
@@ -59,10 +59,12 @@ def test_planted_posts_are_counted_by_kind_and_split(labelled: Path, tmp_path: P
     for split, names in held_out.items():
         counts = {kind: len(names) * sum(name == kind for name in KIND_OF.values()) for kind in KINDS}
         assert found.counts[split] == counts | {"id": len(names)}
-        for leak in found.examples[split]:
-            assert leak.held_out in names
-            assert leak.kind == "id" or any(
-                leak.post == plant_id(kind, leak.held_out) for kind, name in KIND_OF.items() if name == leak.kind
+        for match in found.examples[split]:
+            assert match.evaluation_post in names
+            assert match.kind == "id" or any(
+                match.post == plant_id(kind, match.evaluation_post)
+                for kind, name in KIND_OF.items()
+                if name == match.kind
             )
     report = json.loads((tmp_path / "audit.json").read_text())
     assert report["counts"] == found.counts and report["total"] == found.total == 10 * len(everywhere)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from corpora.contamination.key_index import KeyIndex, first_places
+from corpora.contamination.key_index import KeyIndex, first_occurrences
 
 
 def random_keys(count: int, seed: int) -> np.ndarray:
@@ -32,6 +32,6 @@ def test_an_empty_index_and_the_key_0_find_nothing() -> None:
 def test_first_places_are_those_of_a_set() -> None:
     keys = np.concatenate([random_keys(3_000, 0), random_keys(3_000, 0)[::-1], np.zeros(4, np.uint64)])
     seen: set[int] = set()
-    for key, first in zip(keys.tolist(), first_places(keys).tolist(), strict=True):
+    for key, first in zip(keys.tolist(), first_occurrences(keys).tolist(), strict=True):
         assert first == (key == 0 or key not in seen)
         seen.add(key)

@@ -12,8 +12,8 @@ from corpora.labels.splits import moment
 from corpora.post import Post, read_posts, write_posts
 from stackbert.core.artifact import build_artifact
 from stackbert.core.errors import StackbertError
-from tests.corpora.labels.test_label import LABELS, corpus, ids, question, tagged_questions
 from tests.corpora.planted import disguises, link_to_plants
+from tests.corpora.questions import LABELS, ids, question, tagged_questions, write_corpus
 
 TIME = replace(LABELS, split="time")
 
@@ -29,7 +29,7 @@ def dated(posts: Sequence[Post]) -> list[Post]:
 def test_time_split_trains_on_the_past_and_tests_on_the_future(tmp_path: Path) -> None:
     posts = dated(tagged_questions(401))
     created = {post.id: post.created or "" for post in posts}
-    manifest = build_labels([corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
+    manifest = build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
     train, dev, test = ([created[name] for name in ids(tmp_path / "out", split)] for split in ("train", "dev", "test"))
     assert max(train) < min(dev) <= max(dev) < min(test)
     labelled = manifest.counts["labelled"]["kept"]
@@ -45,7 +45,7 @@ def test_time_split_trains_on_the_past_and_tests_on_the_future(tmp_path: Path) -
 def test_time_split_is_leak_free(tmp_path: Path) -> None:
     """Copies and answers from before a test question was asked are kept out too, whatever their date says."""
     posts = dated(tagged_questions(400))
-    build_labels([corpus(tmp_path / "c", posts)], tmp_path / "clean", TIME)
+    build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "clean", TIME)
     held_out = [post for post in posts if post.id in ids(tmp_path / "clean", "test", "dev")]
     plants = [
         replace(plant, created="2009-01-01")
@@ -53,7 +53,7 @@ def test_time_split_is_leak_free(tmp_path: Path) -> None:
         for plant in disguises(post, post.text.split("\n\n")[1]).values()
     ]
     linked = {post.id: post for post in link_to_plants(held_out)}
-    source = corpus(tmp_path / "d", [linked.get(post.id, post) for post in posts] + plants)
+    source = write_corpus(tmp_path / "d", [linked.get(post.id, post) for post in posts] + plants)
     manifest = build_labels([source], tmp_path / "out", TIME)
     assert ids(tmp_path / "out", "test", "dev") == set(linked)
     read = {post.id for post in read_posts(tmp_path / "out" / PRETRAINING)}
@@ -63,16 +63,16 @@ def test_time_split_is_leak_free(tmp_path: Path) -> None:
 
 def test_posts_without_a_date_are_counted(tmp_path: Path) -> None:
     posts = [*dated(tagged_questions(400)), question(900), replace(question(901), created="yesterday")]
-    manifest = build_labels([corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
+    manifest = build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
     assert manifest.counts["labelled"]["dropped"]["no_date"] == 2
     assert manifest.counts[PRETRAINING]["dropped"]["no_date"] == 2
     with pytest.raises(StackbertError, match=r"split 'test' came out empty: labelled: read 40 = kept 0 \+ no_date 30"):
-        build_labels([corpus(tmp_path / "d", tagged_questions(40))], tmp_path / "none", TIME)
+        build_labels([write_corpus(tmp_path / "d", tagged_questions(40))], tmp_path / "none", TIME)
 
 
 def test_posts_of_one_moment_stay_in_one_split(tmp_path: Path) -> None:
     posts = [replace(post, created=f"20{10 + number % 10}-01-01") for number, post in enumerate(tagged_questions(400))]
-    build_labels([corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
+    build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
     years = [{int(name) % 10 for name in ids(tmp_path / "out", split)} for split in ("train", "dev", "test")]
     # The even years have 40 labelled posts, the odd 20: the 30 that dev asks for begin within the year 6.
     assert years == [{0, 1, 2, 3, 4, 5}, {6, 7}, {8, 9}]
@@ -86,7 +86,7 @@ def test_dates_with_and_without_zone_and_time_compare() -> None:
 def test_duplicates_by_link_do_not_stand_in_two_splits(tmp_path: Path) -> None:
     posts = tagged_questions(400)
     linked = [replace(post, duplicate_of=(posts[number - 1].id,)) for number, post in enumerate(posts)]
-    build_labels([corpus(tmp_path / "c", linked)], tmp_path / "out", LABELS)
+    build_labels([write_corpus(tmp_path / "c", linked)], tmp_path / "out", LABELS)
     test = {int(name) for name in ids(tmp_path / "out", "test")}
     dev = {int(name) for name in ids(tmp_path / "out", "dev")}
     train = {int(name) for name in ids(tmp_path / "out", "train")}

@@ -105,7 +105,7 @@ def test_a_resumable_stage_goes_on_where_it_stopped_but_only_with_the_same_reque
 
     with pytest.raises(KeyboardInterrupt):
         build_artifact(tmp_path / "out", "test", Config(), {}, stop, resumable=True)
-    with pytest.raises(ArtifactError, match=r"was begun otherwise(.|\n)*config.size: 1 -> 2"):
+    with pytest.raises(ArtifactError, match=r"was started with another configuration(.|\n)*config.size: 1 -> 2"):
         build_artifact(tmp_path / "out", "test", Config(size=2), {}, go_on, resumable=True)
     assert build_artifact(tmp_path / "out", "test", Config(), {}, go_on, resumable=True).counts == {"found": "1"}
 

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpora.cleaning.cleaning import clean_body
-from corpora.contamination.held_out import REASONS, HeldOut
+from corpora.contamination.evaluation_index import REASONS, EvaluationPosts
 from corpora.post import Post
 from corpora.post_columns import columns_of_posts
-from tests.corpora.labels.test_label import question, sentence
 from tests.corpora.planted import ALWAYS_FOUND, disguises, link_to_plants
+from tests.corpora.questions import question, sentence
 from tests.paths import SHARED
 
 QUESTIONS = SHARED / "so" / "questions.parquet"
@@ -20,7 +20,7 @@ BATCH = 500
 
 
 def reasons(held_out: Sequence[Post], posts: Sequence[Post]) -> list[str]:
-    keys = HeldOut()
+    keys = EvaluationPosts()
     for start in range(0, len(held_out), BATCH):
         keys.add(columns_of_posts(held_out[start : start + BATCH]))
     index = keys.index()
@@ -93,20 +93,20 @@ def test_ids_are_one_space_a_site_and_unnamed_sites_are_any() -> None:
         return Post(post_id, "question", "", text, url=url)
 
     here, there, unnamed = "stackoverflow.com", "superuser.com", None
-    assert reason(at(here), replace(at(here), text="Another text.")) == "held_out_id"
+    assert reason(at(here), replace(at(here), text="Another text.")) == "contamination_id"
     assert reason(at(here), at(there)) == ""
-    assert reason(at(here), at(unnamed)) == "held_out_id"
-    assert reason(at(unnamed), at(there)) == "held_out_id"
+    assert reason(at(here), at(unnamed)) == "contamination_id"
+    assert reason(at(unnamed), at(there)) == "contamination_id"
     answer = Post("8", "answer", at(here).title, "An answer.", parent_id="7", url=f"https://{there}/a/8")
     assert reason(at(here), answer) == ""
-    assert reason(at(there), answer) == "held_out_answer"
+    assert reason(at(there), answer) == "contamination_answer"
 
 
 def test_an_answers_title_is_its_questions_and_gives_nothing_away() -> None:
     held_out = question(1)
     answer = Post("a", "answer", held_out.title, "Text of its own.", parent_id="2")
     assert reason(held_out, answer) == ""
-    assert reason(held_out, replace(answer, kind="question")) == "held_out_text"
+    assert reason(held_out, replace(answer, kind="question")) == "contamination_text"
 
 
 def test_short_titles_are_common_property() -> None:
@@ -121,7 +121,7 @@ def test_what_many_held_out_posts_have_in_common_gives_none_of_them_away() -> No
     ]
     other = Post("x", "question", "", f"{sentence(random.Random('x'), 20)} {header}")
     assert reasons(held_out, [other]) == [""]
-    assert reasons(held_out[:2], [other]) == ["held_out_ngrams"]
+    assert reasons(held_out[:2], [other]) == ["contamination_ngrams"]
 
 
 def test_nothing_held_out_finds_nothing() -> None:
