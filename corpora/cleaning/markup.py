@@ -79,9 +79,8 @@ def read_well_formed(body: str, marked: bool = False) -> list[Event] | None:
 
 def _read_tags(pieces: list[str], marked: bool) -> list[Event] | None:  # noqa: C901 - one loop: calls would double its time
     """The events of a body split at `<`; None if a tag, its position or a reference is not understood."""
-    events: list[Event] = []
+    events, texts = list[Event](), [pieces[0]]
     names: list[str] = []  # of the open blocks
-    texts = [pieces[0]]
     after_block = in_code = code_begins = False
     for piece in [*pieces[1:], _END_OF_BODY]:
         tag, closed, text = piece.partition(">")

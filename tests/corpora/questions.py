@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ def sentence(numbers: random.Random, length: int) -> str:
     return " ".join(numbers.choices(WORDS, k=length))
 
 
-def question(number: int, tags: Sequence[str] = ("a",), prefix: str = "") -> Post:
+@cache
+def question(number: int, tags: tuple[str, ...] = ("a",), prefix: str = "") -> Post:
     """A question that has no title, paragraph or code in common with any other."""
     numbers = random.Random(f"{prefix}{number}")
     code = "\n".join(f"    {sentence(numbers, 2).replace(' ', '.')}({number}, {line})" for line in range(6))
     text = f"{sentence(numbers, 30)}.\n\n{code}\n\n{sentence(numbers, 20)}?"
-    return Post(f"{prefix}{number}", "question", sentence(numbers, 7).capitalize(), text, tuple(tags))
+    return Post(f"{prefix}{number}", "question", sentence(numbers, 7).capitalize(), text, tags)
 
 
 def tagged_questions(count: int) -> list[Post]:

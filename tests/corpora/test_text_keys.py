@@ -82,13 +82,13 @@ def test_a_batch_gives_what_reading_one_post_after_the_other_gives() -> None:
     for number, (title, body) in enumerate(posts):
         alone = text_keys([title], [body])
         words = words_of(f"{title}\n{body}")
-        windows = [tuple(words[place : place + NGRAM_WORDS]) for place in range(len(words) - NGRAM_WORDS + 1)]
+        ngrams = [tuple(words[start : start + NGRAM_WORDS]) for start in range(len(words) - NGRAM_WORDS + 1)]
         blocks = ["".join(words_of(block)).encode() for block in [title, *re.split(r"\n\n", body)]]
         assert batch.letters_N[number] == len("".join(words).encode())
         for keys in (alone.ngrams_G, batch.ngrams_G[batch.ngram_posts_G == number]):
-            assert len(keys) == len(windows)
-            for window, found in zip(windows, keys.tolist(), strict=True):
-                assert letters_of.setdefault(found, window) == window
+            assert len(keys) == len(ngrams)
+            for ngram, found in zip(ngrams, keys.tolist(), strict=True):
+                assert letters_of.setdefault(found, ngram) == ngram
         lengths = [len(block) for block in blocks if len(block) >= MIN_BLOCK]
         assert batch.block_letters_B[batch.block_posts_B == number].tolist() == lengths
         for name in ("titles_N", "bodies_N", "wholes_N"):

@@ -90,6 +90,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         build_corpus(tmp_path / "out", CONFIG, tmp_path)
 
 
+@pytest.mark.parametrize("field", ["path", "tag_synonyms", "post_links"])
+def test_a_folder_in_place_of_a_file_is_refused_with_advice(tmp_path: Path, field: str) -> None:
+    write_dump(tmp_path, texts(3))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StackbertError, match="folder: is a folder; name the file in it: "):
+        build_corpus(tmp_path / "out", replace(CONFIG, **{field: "folder"}), tmp_path)  # type: ignore[arg-type]
+    assert not (tmp_path / "out.partial").exists()
+
+
 def test_a_changed_dump_is_refused(tmp_path: Path) -> None:
     write_dump(tmp_path, texts(5))
     build_corpus(tmp_path / "out", CONFIG, tmp_path)

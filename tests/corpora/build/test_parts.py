@@ -1,4 +1,4 @@
-"""A corpus made in parts: the same whatever the parts, the workers, the engine, and wherever it was stopped."""
+"""Parts: their size, the number of workers and interruptions do not change the corpus."""
 
 import json
 import os
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from corpora.build import executor as executor_module
 from corpora.build.build import build_corpus
 from corpora.build.part import DROPPED
 from corpora.contamination.audit import audit
@@ -28,7 +29,7 @@ from tests.paths import ROOT
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 1_000, 4_097, 1_000_000])
-def test_each_line_is_in_one_part_whatever_their_size(tmp_path: Path, size: int) -> None:
+def test_each_line_is_in_exactly_one_part(tmp_path: Path, size: int) -> None:
     path = write_dump(tmp_path, 30)
     count = -(-path.stat().st_size // size)
     assert [line for part in range(count) for line in part_lines(path, size, part)] == list(dump_lines(path))
@@ -48,7 +49,7 @@ def test_a_text_in_blocks_is_cut_as_the_file_is(tmp_path: Path, size: int) -> No
         assert parts[: len(expected)] == expected and not any(parts[len(expected) :])
 
 
-def test_the_posts_do_not_depend_on_the_parts(tmp_path: Path) -> None:
+def test_the_posts_do_not_depend_on_the_size_of_parts(tmp_path: Path) -> None:
     write_dump(tmp_path)
     whole = build_corpus(tmp_path / "whole", replace(SMALL_PARTS, part_megabytes=99), tmp_path)
     small = build_corpus(tmp_path / "small", SMALL_PARTS, tmp_path)
@@ -70,7 +71,7 @@ def test_answers_have_the_title_and_tags_of_a_question_in_another_part(tmp_path:
         assert answer.whole_text == answer.text
 
 
-def test_an_archive_gives_the_same_files_as_what_is_in_it(tmp_path: Path) -> None:
+def test_an_archive_gives_the_same_files_as_its_content(tmp_path: Path) -> None:
     py7zr = pytest.importorskip("py7zr")
     path = write_dump(tmp_path)
     with py7zr.SevenZipFile(tmp_path / "site.7z", "w") as archive:
@@ -81,7 +82,7 @@ def test_an_archive_gives_the_same_files_as_what_is_in_it(tmp_path: Path) -> Non
     assert packed.files == plain.files and packed.counts == plain.counts
 
 
-def test_what_is_left_out_is_written_aside_on_request(tmp_path: Path) -> None:
+def test_dropped_posts_are_written_on_request(tmp_path: Path) -> None:
     write_dump(tmp_path)
     manifest = build_corpus(tmp_path / "out", replace(SMALL_PARTS, keep_dropped=True), tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "out" / DROPPED).read_text().splitlines()]
@@ -90,7 +91,7 @@ def test_what_is_left_out_is_written_aside_on_request(tmp_path: Path) -> None:
     assert {row["text"] for row in rows if row["reason"] == "too_short"} == {"short"}
 
 
-def test_notices_alone_are_no_post(tmp_path: Path) -> None:
+def test_a_post_of_boilerplate_alone_is_dropped(tmp_path: Path) -> None:
     body = "&lt;p&gt;Thanks in advance!&lt;/p&gt;&lt;p&gt;Any help would be appreciated.&lt;/p&gt;"
     (tmp_path / "Posts.xml").write_text(
         f'<row Id="1" PostTypeId="2" Body="{body}" />\n<row Id="2" PostTypeId="2" Body="{sentence(1)}" />\n'
@@ -98,7 +99,7 @@ def test_notices_alone_are_no_post(tmp_path: Path) -> None:
     assert build_corpus(tmp_path / "out", SMALL_PARTS, tmp_path).counts["dropped"] == {"boilerplate": 1}
 
 
-def test_near_duplicates_are_left_out_on_request(tmp_path: Path) -> None:
+def test_near_duplicates_are_dropped_on_request(tmp_path: Path) -> None:
     texts = [sentence(number, 60) for number in range(40)]
     texts += [f"{text} indeed" for text in texts[:10]]
     rows = (f'<row Id="{number}" PostTypeId="2" Body="{text}" />' for number, text in enumerate(texts))
@@ -108,7 +109,7 @@ def test_near_duplicates_are_left_out_on_request(tmp_path: Path) -> None:
     assert len({post.text.removesuffix(" indeed") for post in read_posts(tmp_path / "out")}) == 40
 
 
-def test_a_labelled_set_from_elsewhere_is_kept_out_on_request(tmp_path: Path) -> None:
+def test_a_corpus_is_decontaminated_against_a_labelled_set_from_elsewhere(tmp_path: Path) -> None:
     write_dump(tmp_path)
     build_corpus(tmp_path / "all", SMALL_PARTS, tmp_path)
     questions = [post for post in read_posts(tmp_path / "all") if post.kind == "question"][:20]
@@ -126,14 +127,12 @@ def test_a_labelled_set_from_elsewhere_is_kept_out_on_request(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("stage", ["reading", "finding duplicates", "writing posts"])
-def test_a_stopped_build_does_not_do_again_what_is_finished(
+def test_an_interrupted_build_does_not_repeat_finished_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     write_dump(tmp_path)
     straight = build_corpus(tmp_path / "straight", SMALL_PARTS, tmp_path)
-    import corpora.build.executor as engine_module
-
-    run_rank, done = engine_module._run_rank, list[str]()
+    run_rank, done = executor_module._run_rank, list[str]()
 
     def stop_at_three(executor: object, rank: int) -> None:
         done.append(str(executor.logging_dir.path))  # type: ignore[attr-defined]
@@ -142,7 +141,7 @@ def test_a_stopped_build_does_not_do_again_what_is_finished(
             raise KeyboardInterrupt
         run_rank(executor, rank)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(engine_module, "_run_rank", stop_at_three)
+    monkeypatch.setattr(executor_module, "_run_rank", stop_at_three)
     with pytest.raises(KeyboardInterrupt):
         build_corpus(tmp_path / "out", SMALL_PARTS, tmp_path)
     before = len([name for name in done if name != "stopped"])
@@ -151,10 +150,10 @@ def test_a_stopped_build_does_not_do_again_what_is_finished(
     again = build_corpus(tmp_path / "out", SMALL_PARTS, tmp_path)
     assert again.files == straight.files and again.counts == straight.counts
     ranks = 2 * (len(straight.files)) + 1
-    assert before - 1 + len(done) - 100 == ranks  # the one that was stopped is the only one done twice
+    assert before - 1 + len(done) - 100 == ranks  # only the interrupted task runs twice
 
 
-def test_a_build_that_was_begun_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_build_started_with_another_configuration_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dump(tmp_path)
     monkeypatch.setattr("corpora.build.build.range_count", lambda parts: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -169,7 +168,7 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_killed_at_any_instant_the_same_command_gives_the_same_files(tmp_path: Path) -> None:
-    """SIGKILL to the whole process group, at random instants of a build with two processes."""
+    """SIGKILL to the whole process group, at random moments of a build with two processes."""
     write_dump(tmp_path, 30_000)
     command = [sys.executable, "-m", "stackbert", "corpora", "build", "--source", "dump", "--path", "Posts.xml"]
     command += ["--part-megabytes", "0.5", "--processes", "2", "--out"]
@@ -203,4 +202,4 @@ def test_killed_at_any_instant_the_same_command_gives_the_same_files(tmp_path: P
 
 
 KILLS = int(os.environ.get("STACKBERT_KILLS", "6"))
-"""50 for the figure that is published; each takes some seconds."""
+"""50 for the published figure; each takes some seconds."""

@@ -1,4 +1,4 @@
-"""The audit finds what was planted, under its name, and nothing in a clean text."""
+"""The audit counts planted contamination under its kind, and finds none in a clean text."""
 
 import json
 from dataclasses import replace
@@ -50,13 +50,13 @@ def test_our_own_output_is_clean(labelled: Path, capsys) -> None:
 
 
 def test_planted_posts_are_counted_by_kind_and_split(labelled: Path, tmp_path: Path) -> None:
-    held_out = {split: ids(labelled / "labels", split) for split in ("test", "dev")}
-    everywhere = held_out["test"] | held_out["dev"]
+    evaluation = {split: ids(labelled / "labels", split) for split in ("test", "dev")}
+    everywhere = evaluation["test"] | evaluation["dev"]
     questions = [post for post in tagged_questions(300) if post.id in everywhere]
     plants = [plant for post in questions for plant in disguises(post, post.text.split("\n\n")[1]).values()]
     write_posts([*plants, *(question(number, (), "clean") for number in range(50)), *questions], tmp_path / "posts")
     found = audit(tmp_path / "posts", labelled / "labels", tmp_path / "audit.json")
-    for split, names in held_out.items():
+    for split, names in evaluation.items():
         counts = {kind: len(names) * sum(name == kind for name in KIND_OF.values()) for kind in KINDS}
         assert found.counts[split] == counts | {"id": len(names)}
         for match in found.examples[split]:
@@ -70,7 +70,7 @@ def test_planted_posts_are_counted_by_kind_and_split(labelled: Path, tmp_path: P
     assert report["counts"] == found.counts and report["total"] == found.total == 10 * len(everywhere)
 
 
-def test_the_corpus_that_the_set_was_taken_from_gives_it_away(labelled: Path, capsys) -> None:
+def test_the_corpus_that_a_set_was_made_from_contaminates_it(labelled: Path, capsys) -> None:
     found = audit(labelled / "corpus", labelled / "labels")
     assert found.counts["test"]["id"] == len(ids(labelled / "labels", "test"))
     corpora_audit(labelled / "corpus", labelled / "labels")
@@ -90,7 +90,7 @@ def test_a_set_made_by_hand_needs_ids_and_texts_alone(tmp_path: Path, capsys) ->
     assert "test 1003: text in [31mred" in str(found) and "\x1b" not in str(found)
 
 
-def test_what_cannot_be_audited_is_named(labelled: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_audited_is_an_error(labelled: Path, tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match=r"holds neither test\.parquet nor dev\.parquet"):
         audit(labelled / "corpus", labelled / "labels" / PRETRAINING)
     with pytest.raises(StackbertError, match=r"holds no posts-\*\.parquet"):

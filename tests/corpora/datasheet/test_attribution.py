@@ -89,7 +89,7 @@ def test_the_same_bytes_each_time_and_nothing_half_written(tmp_path: Path) -> No
 
 
 def test_other_inputs_are_named(tmp_path: Path) -> None:
-    with pytest.raises(StackbertError, match=r"ends in \.md or \.csv, not in '\.pdf'"):
+    with pytest.raises(StackbertError, match=r"must end in \.md or \.csv, not in '\.pdf'"):
         write_attribution(write_corpus(tmp_path / "c", POSTS), tmp_path / "a.pdf")
     with pytest.raises(StackbertError, match="no such folder"):
         write_attribution(tmp_path / "none", tmp_path / "a.md")

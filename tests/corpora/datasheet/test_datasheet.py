@@ -37,7 +37,7 @@ def test_figures(tmp_path: Path) -> None:
     assert found.longest == LONGEST + 5
     assert (found.code_characters, found.posts_with_code) == (len(CODE), 1)
     assert found.code_shares.nonzero()[0].tolist() == [len(CODE) * 20 // len(POSTS[0].whole_text)]
-    assert found.tags == {"c#": 2, "sql": 1} and found.tags_a_post == {2: 1, 1: 1, 0: 1}
+    assert found.tags == {"c#": 2, "sql": 1} and found.tags_per_post == {2: 1, 1: 1, 0: 1}
     assert found.years == {"2008": 1, "2010": 1} and found.licenses == {"CC BY-SA 2.5": 2}
     assert found.missing == {"score": 3, "created": 1, "license": 2, "url": 4, "author": 3, "title": 1}
     assert found.duplicates == 1

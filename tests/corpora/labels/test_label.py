@@ -1,4 +1,4 @@
-"""The stage 'corpora label': which posts become what, and that nothing of the test set can be read before it."""
+"""The stage 'corpora label': labels and splits, and no contamination of the test set."""
 
 import json
 import random
@@ -23,7 +23,8 @@ def test_labels_are_the_most_frequent_tags_with_ties_by_name() -> None:
 
 
 def test_split_targets_and_counts(tmp_path: Path) -> None:
-    manifest = build_labels([write_corpus(tmp_path / "c", tagged_questions(400))], tmp_path / "out", LABELS)
+    posts = tagged_questions(400)
+    manifest = build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", LABELS)
     entries = json.loads((tmp_path / "out" / "labels.json").read_text())
     assert [(entry["name"], entry["posts"]) for entry in entries] == [("a", 200), ("b", 100), ("c", 100)]
     assert manifest.counts["labelled"] == {"read": 400, "kept": 300, "dropped": {"other_tags": 100}}
@@ -33,7 +34,7 @@ def test_split_targets_and_counts(tmp_path: Path) -> None:
     for name, split in splits.items():
         assert [entry[name] for entry in entries] == split.targets.sum(0).tolist()
         for post_id, text, target in zip(split.ids, split.texts, split.targets, strict=True):
-            post = tagged_questions(int(post_id) + 1)[-1]
+            post = posts[int(post_id)]
             assert text == post.whole_text
             assert target.tolist() == [int(label in post.tags) for label in "abc"]
 
@@ -83,10 +84,10 @@ def test_rebuilding_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_planted_test_questions_never_reach_pretraining_or_train(tmp_path: Path) -> None:
     """Exact, re-cased, re-wrapped, title or body or code alone, and answers: all found; clean posts stay."""
     build_labels([write_corpus(tmp_path / "c", tagged_questions(700))], tmp_path / "clean", LABELS)
-    held_out = [post for post in tagged_questions(700) if post.id in ids(tmp_path / "clean", "test", "dev")]
+    evaluation = [post for post in tagged_questions(700) if post.id in ids(tmp_path / "clean", "test", "dev")]
     plants = [
         plant
-        for post in held_out
+        for post in evaluation
         for plant in (
             replace(post, id=f"exact-{post.id}"),
             replace(post, id=f"case-{post.id}", title=post.title.upper(), text=post.text.upper()),
@@ -100,14 +101,14 @@ def test_planted_test_questions_never_reach_pretraining_or_train(tmp_path: Path)
     others = [question(number, (), "clean") for number in range(2_000)]
     planted = write_corpus(tmp_path / "planted", plants + others)
     manifest = build_labels([tmp_path / "c", planted], tmp_path / "out", LABELS)
-    assert ids(tmp_path / "out", "test", "dev") == {post.id for post in held_out}
+    assert ids(tmp_path / "out", "test", "dev") == {post.id for post in evaluation}
     read = {post.id for post in read_posts(tmp_path / "out" / PRETRAINING)}
     assert not read & {plant.id for plant in plants}
-    assert not read & {post.id for post in held_out}
+    assert not read & {post.id for post in evaluation}
     assert not ids(tmp_path / "out", "train") & {plant.id for plant in plants}
     assert {post.id for post in others} <= read  # no false removal
-    assert manifest.counts[PRETRAINING]["dropped"]["contamination_answer"] == len(held_out)
-    assert manifest.counts[PRETRAINING]["kept"] == len(read) == 700 - len(held_out) + 2_000
+    assert manifest.counts[PRETRAINING]["dropped"]["contamination_answer"] == len(evaluation)
+    assert manifest.counts[PRETRAINING]["kept"] == len(read) == 700 - len(evaluation) + 2_000
 
 
 def test_equal_titles_with_other_ids_do_not_stand_in_two_splits(tmp_path: Path) -> None:
@@ -185,7 +186,7 @@ def test_impossible_labels_are_errors(tmp_path: Path, config: LabelConfig, messa
 def test_a_corpus_without_tags_or_too_few_posts_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="no post has tags"):
         build_labels([write_corpus(tmp_path / "none", [question(1, ())])], tmp_path / "out", LABELS)
-    with pytest.raises(StackbertError, match=r"split '\w+' came out empty: labelled: read 1 = kept 1"):
+    with pytest.raises(StackbertError, match=r"split '\w+' is empty: labelled: read 1 = kept 1"):
         build_labels([write_corpus(tmp_path / "one", [question(1)])], tmp_path / "out", LabelConfig(num_labels=1))
     with pytest.raises(StackbertError, match="at least one corpus"):
         build_labels([], tmp_path / "out", LABELS)

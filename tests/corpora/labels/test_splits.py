@@ -1,4 +1,4 @@
-"""Splits by time, and that neither they nor any other output depends on how many processes work."""
+"""Splits by time; and the number of processes changes no output."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,16 +43,16 @@ def test_time_split_trains_on_the_past_and_tests_on_the_future(tmp_path: Path) -
 
 
 def test_time_split_is_leak_free(tmp_path: Path) -> None:
-    """Copies and answers from before a test question was asked are kept out too, whatever their date says."""
+    """Copies and answers that are older than a test question are removed, too."""
     posts = dated(tagged_questions(400))
     build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "clean", TIME)
-    held_out = [post for post in posts if post.id in ids(tmp_path / "clean", "test", "dev")]
+    evaluation = [post for post in posts if post.id in ids(tmp_path / "clean", "test", "dev")]
     plants = [
         replace(plant, created="2009-01-01")
-        for post in held_out
+        for post in evaluation
         for plant in disguises(post, post.text.split("\n\n")[1]).values()
     ]
-    linked = {post.id: post for post in link_to_plants(held_out)}
+    linked = {post.id: post for post in link_to_plants(evaluation)}
     source = write_corpus(tmp_path / "d", [linked.get(post.id, post) for post in posts] + plants)
     manifest = build_labels([source], tmp_path / "out", TIME)
     assert ids(tmp_path / "out", "test", "dev") == set(linked)
@@ -66,15 +66,15 @@ def test_posts_without_a_date_are_counted(tmp_path: Path) -> None:
     manifest = build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
     assert manifest.counts["labelled"]["dropped"]["no_date"] == 2
     assert manifest.counts[PRETRAINING]["dropped"]["no_date"] == 2
-    with pytest.raises(StackbertError, match=r"split 'test' came out empty: labelled: read 40 = kept 0 \+ no_date 30"):
+    with pytest.raises(StackbertError, match=r"split 'test' is empty: labelled: read 40 = kept 0 \+ no_date 30"):
         build_labels([write_corpus(tmp_path / "d", tagged_questions(40))], tmp_path / "none", TIME)
 
 
-def test_posts_of_one_moment_stay_in_one_split(tmp_path: Path) -> None:
+def test_posts_of_the_same_date_are_in_the_same_split(tmp_path: Path) -> None:
     posts = [replace(post, created=f"20{10 + number % 10}-01-01") for number, post in enumerate(tagged_questions(400))]
     build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
     years = [{int(name) % 10 for name in ids(tmp_path / "out", split)} for split in ("train", "dev", "test")]
-    # The even years have 40 labelled posts, the odd 20: the 30 that dev asks for begin within the year 6.
+    # Even years have 40 labelled posts, odd years 20: the 30 posts of dev begin in year 6.
     assert years == [{0, 1, 2, 3, 4, 5}, {6, 7}, {8, 9}]
 
 
@@ -83,7 +83,7 @@ def test_dates_with_and_without_zone_and_time_compare() -> None:
     assert moment("2020-01-01T00:00:00.001") - moment("2020-01-01") == 1_000
 
 
-def test_duplicates_by_link_do_not_stand_in_two_splits(tmp_path: Path) -> None:
+def test_linked_duplicates_are_never_in_two_splits(tmp_path: Path) -> None:
     posts = tagged_questions(400)
     linked = [replace(post, duplicate_of=(posts[number - 1].id,)) for number, post in enumerate(posts)]
     build_labels([write_corpus(tmp_path / "c", linked)], tmp_path / "out", LABELS)
@@ -95,19 +95,22 @@ def test_duplicates_by_link_do_not_stand_in_two_splits(tmp_path: Path) -> None:
         assert not later & {(number + step) % 400 for number in earlier for step in (-1, 0, 1)}
 
 
+@pytest.mark.usefixtures("worker_pool")
 def test_any_number_of_processes_gives_the_same_bytes(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("stackbert.core.workers.SMALL_BYTES", 0)
 
     def work(out: Path) -> dict[str, int]:
         posts = dated(tagged_questions(400))
-        for number in range(5):  # as many shards as make it worth while to start processes
-            write_posts(posts[number::5], out / "part")
-            (out / "part" / "posts-00000.parquet").rename(out / f"posts-{number:05d}.parquet")
-        (out / "part").rmdir()
+        for number in range(5):  # enough shards for map_in_order to start processes
+            write_posts(posts[number::5], out / "shard")
+            (out / "shard" / "posts-00000.parquet").rename(out / f"posts-{number:05d}.parquet")
+        (out / "shard").rmdir()
         return {"kept": 400}
 
     build_artifact(tmp_path / "c", STAGE, LABELS, {}, work)
     one = build_labels([tmp_path / "c"], tmp_path / "one", replace(TIME, processes=1))
     two = build_labels([tmp_path / "c"], tmp_path / "two", replace(TIME, processes=2))
     assert one.files == two.files and one.counts == two.counts
-    assert build_labels([tmp_path / "c"], tmp_path / "one", replace(TIME, processes=3)) == one  # nothing is redone
+    assert (
+        build_labels([tmp_path / "c"], tmp_path / "one", replace(TIME, processes=3)) == one
+    )  # the finished output is reused

@@ -36,5 +36,5 @@ def test_an_empty_folder_and_a_file_are_explained(tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match=r"holds no file that ends in .*\.md"):
         build_corpus(tmp_path / "out", CONFIG, tmp_path)
     (tmp_path / "file.txt").write_text("A text of some length, in no folder.")
-    with pytest.raises(StackbertError, match="is no folder"):
+    with pytest.raises(StackbertError, match="is not a folder"):
         build_corpus(tmp_path / "out", CorpusConfig(source="folder", path="file.txt"), tmp_path)

@@ -73,8 +73,9 @@ def test_latin_1_is_told_from_damage_and_read(tmp_path: Path, capsys) -> None:
     ("options", "tags", "message"),
     [
         ({"id_column": None}, TAGS, "tags_path needs id_column and tags_column"),
-        ({"tags_path": "none.csv"}, TAGS, "none.csv: no such file; it is the tags_path of the table"),
+        ({"tags_path": "none.csv"}, TAGS, "none.csv: no such file; tags_path should be a table of the tags"),
         ({}, TAGS.replace("Tag", "Tags"), r"Tags\.csv: no column 'Tag' for tags_column; nearest is 'Tags'"),
+        ({"tags_path": "."}, TAGS, "is a folder without .*; name the file in it that holds the table"),
         ({"id_column": "ID"}, TAGS, "Tags\\.csv: no column 'ID' for id_column; the columns are: Id, Tag"),
         ({}, TAGS + "80\n", r"Tags\.csv: 1 of 7 rows cannot be read, the first: line 8: 1 fields, the header has 2"),
     ],

@@ -126,9 +126,13 @@ def test_lone_surrogates_do_not_stop_the_reading(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("x.xlsx", "tables end in"), ("bad.parquet", "cannot be read as Parquet"), ("folder", "neither")],
+    [
+        ("x.xlsx", "tables end in"),
+        ("bad.parquet", "cannot be read as Parquet"),
+        ("folder", "is a folder without .*; name the file in it"),
+    ],
 )
-def test_what_is_no_table_is_named(tmp_path: Path, name: str, message: str) -> None:
+def test_what_is_no_table_is_refused_with_advice(tmp_path: Path, name: str, message: str) -> None:
     path = tmp_path / name
     path.mkdir() if name == "folder" else path.write_text("nonsense")
     with pytest.raises(StackbertError, match=message):
