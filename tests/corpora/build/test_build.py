@@ -52,6 +52,7 @@ def test_every_row_is_counted_and_the_balance_is_printed(tmp_path: Path, capsys:
     assert set(manifest.files) == {"posts-00000.parquet", REJECTED}
 
 
+@pytest.mark.usefixtures("worker_pool")
 def test_the_number_of_processes_changes_no_byte_and_no_identity(tmp_path: Path) -> None:
     write_dump(tmp_path, texts(3_000))
     small = replace(CONFIG, part_megabytes=0.05)

@@ -71,6 +71,7 @@ def test_answers_have_the_title_and_tags_of_a_question_in_another_part(tmp_path:
         assert answer.whole_text == answer.text
 
 
+@pytest.mark.usefixtures("worker_pool")
 def test_an_archive_gives_the_same_files_as_its_content(tmp_path: Path) -> None:
     py7zr = pytest.importorskip("py7zr")
     path = write_dump(tmp_path)

@@ -1,6 +1,7 @@
 """Every row of a dump is accounted for, counted by regular expressions and another XML parser."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,10 +10,11 @@ import pytest
 from corpora.build.build import build_corpus
 from corpora.config import CorpusConfig
 from corpora.post import Post, read_posts
-from tests.corpora.dumps import write_dump
+from tests.corpora.dumps import sentence
 from tests.paths import SHARED
 
 DUMPS = SHARED / "so" / "dumps"
+CONFIG = CorpusConfig(source="dump", path="Posts.xml", min_characters=1)
 NAMES = ("3dprinting", "posts-small", "stackoverflow-headless", "stackoverflow-sample")
 
 
@@ -20,10 +22,10 @@ def _rooted(content: bytes) -> bytes:
     return b"<posts>" + b"\n".join(re.findall(rb"<row .*/>", content)) + b"</posts>"
 
 
-def check_accounting(path: Path, out: Path) -> list[Post]:
+def check_accounting(path: Path, out: Path, config: CorpusConfig = CONFIG) -> list[Post]:
     """Build a corpus of all rows of a dump, and count them by other means; returns its posts."""
     content = path.read_bytes()
-    counts = build_corpus(out, CorpusConfig(source="dump", path=str(path), min_characters=1)).counts
+    counts = build_corpus(out, replace(config, path=path.name), path.parent).counts
     assert content.count(b"<row ") == counts["read"] == counts["kept"] + sum(counts["dropped"].values())
     posts = list(read_posts(out))
     for kind, number in (("question", b"1"), ("answer", b"2")):
@@ -41,7 +43,14 @@ def check_accounting(path: Path, out: Path) -> list[Post]:
 
 
 def test_every_row_of_a_small_dump_is_accounted_for(tmp_path: Path) -> None:
-    assert len(check_accounting(write_dump(tmp_path, 300), tmp_path / "out")) > 200
+    rows = [
+        f'<row Id="{n}" PostTypeId="1" Title="Title  {n}" Tags="&lt;c#&gt;" Body="{sentence(n)}" />' for n in range(99)
+    ]
+    rows += [f'<row Id="{n}" PostTypeId="2" ParentId="{n % 120}" Body="{sentence(n)}" />' for n in range(100, 300)]
+    rows += ['<row Id="300" PostTypeId="5" Body="A wiki about a tag." />', '<row Id="301" Body="cut']
+    (tmp_path / "Posts.xml").write_text("\n".join(["<posts>", *rows, "</posts>"]))
+    config = CorpusConfig(source="dump", path="Posts.xml", min_characters=1, max_rejected_share=0.01)
+    assert len(check_accounting(tmp_path / "Posts.xml", tmp_path / "out", config)) == 299
 
 
 @pytest.mark.skipif(not DUMPS.is_dir(), reason="needs ../shared/so/dumps")
