@@ -17,6 +17,7 @@ from corpora.contamination.key_index import first_occurrences
 from corpora.labels.splits import NO_DATE, drop_coded, moment
 from corpora.post import POSTS_PER_GROUP, SCHEMA
 from corpora.post_columns import read_columns
+from stackbert.core.progress import Progress
 from stackbert.core.workers import map_in_order, processes_for
 
 # Shape letters: N posts.
@@ -38,11 +39,14 @@ def write_pretraining(
     """
     processes, balance = processes_for(paths, config.processes), Balance(folder.name)
     reasons_N, keys_N, starts = [], [], [0]
-    for reasons, keys in map_in_order(partial(_classify, evaluation=evaluation, before=before), paths, processes):
-        reasons_N.append(reasons)
-        keys_N.append(keys)
-        starts.append(starts[-1] + len(reasons))
-        drop_coded(balance, reasons, ALL_REASONS)
+    classify = partial(_classify, evaluation=evaluation, before=before)
+    with Progress("finding contamination", len(paths), unit="shards") as progress:
+        for reasons, keys in map_in_order(classify, paths, processes):
+            reasons_N.append(reasons)
+            keys_N.append(keys)
+            starts.append(starts[-1] + len(reasons))
+            drop_coded(balance, reasons, ALL_REASONS)
+            progress.advance()
     kept_N = np.concatenate(reasons_N) == 0
     new_N = first_occurrences(np.where(kept_N, np.concatenate(keys_N), np.uint64(0)))
     del keys_N
@@ -50,13 +54,14 @@ def write_pretraining(
     balance.kept = int(np.count_nonzero(kept_N))
     balance.drop(ALL_REASONS[DUPLICATE], int(np.count_nonzero(~new_N)))
     folder.mkdir(parents=True)
-    work = [
+    copies = [
         _Copy(path, np.packbits(kept_N[start:end]), folder / f"posts-{number:05d}.parquet")
         for number, (path, start, end) in enumerate(zip(paths, starts, starts[1:], strict=False))
         if kept_N[start:end].any()
     ]
-    for _ in map_in_order(_copy, work, processes):
-        pass
+    with Progress("writing pretraining text", len(copies), unit="shards") as progress:
+        for _ in map_in_order(_write_copy, copies, processes):
+            progress.advance()
     return balance
 
 
@@ -84,11 +89,11 @@ class _Copy:
     target: Path
 
 
-def _copy(work: _Copy) -> None:
+def _write_copy(copy: _Copy) -> None:
     start = 0
-    with pq.ParquetWriter(work.target, SCHEMA, compression="zstd") as writer:
-        for batch in pq.ParquetFile(work.source).iter_batches(batch_size=POSTS_PER_GROUP):
-            kept = np.unpackbits(work.kept[start // 8 :], count=start % 8 + batch.num_rows)[start % 8 :].astype(bool)
+    with pq.ParquetWriter(copy.target, SCHEMA, compression="zstd") as writer:
+        for batch in pq.ParquetFile(copy.source).iter_batches(batch_size=POSTS_PER_GROUP):
+            kept = np.unpackbits(copy.kept[start // 8 :], count=start % 8 + batch.num_rows)[start % 8 :].astype(bool)
             table = pa.Table.from_batches([batch.filter(pa.array(kept))]).select(SCHEMA.names).cast(SCHEMA)
             if table.num_rows:
                 writer.write_table(table)

@@ -21,6 +21,7 @@ from corpora.contamination.key_index import first_occurrences
 from corpora.post import Post, post_of
 from corpora.post_columns import columns_of_posts, read_columns
 from corpora.text_keys import text_keys
+from stackbert.core.progress import Progress
 from stackbert.core.workers import map_in_order, processes_for
 
 # Shape letters: N posts of a shard or of all shards, Y those of them that are labelled.
@@ -81,9 +82,11 @@ class Splits:
         self._paths, self._config = paths, config
         scan = partial(_scan, labels=frozenset(labels), config=config)
         scans = []
-        for found in map_in_order(scan, paths, processes_for(paths, config.processes)):
-            scans.append(found)
-            drop_coded(self.labelled, found.reasons_N, REASONS_UNLABELLED)
+        with Progress("reading labels", len(paths), unit="shards") as progress:
+            for found in map_in_order(scan, paths, processes_for(paths, config.processes)):
+                scans.append(found)
+                drop_coded(self.labelled, found.reasons_N, REASONS_UNLABELLED)
+                progress.advance()
         self._starts = np.cumsum([0, *(len(found.reasons_N) for found in scans)])
         reasons_N = np.concatenate([found.reasons_N for found in scans])
         keys_Y, titles_Y, hashes_Y, moments_Y = (

@@ -1,4 +1,4 @@
-"""Keys of texts: what changes them, what does not, and that whole batches give what a plain reading gives."""
+"""Keys of texts: what changes them and what does not; batches agree with a plain implementation."""
 
 import random
 import re
@@ -30,7 +30,7 @@ def test_case_wrapping_punctuation_and_width_change_no_key(variant: str) -> None
 @pytest.mark.parametrize(
     "other", ["How do I parse JSON in C++?", "How do I parse JSON in C?", "How do I parse XML in C#?"]
 )
-def test_names_that_differ_by_a_sign_keep_different_keys(other: str) -> None:
+def test_names_that_differ_by_a_sign_have_different_keys(other: str) -> None:
     assert key(other) != key("How do I parse JSON in C#?")
 
 
@@ -74,8 +74,8 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"(?:[^\W_]|[+#])+", text.casefold())
 
 
-def test_a_batch_gives_what_reading_one_post_after_the_other_gives() -> None:
-    """Windows, blocks and letters against a plain reading, and keys against those of a post alone."""
+def test_a_batch_gives_the_same_keys_as_single_posts() -> None:
+    """Compares n-grams, blocks and letters with a plain implementation, and keys with those of single posts."""
     posts = posts_of_any_kind(200)
     batch = text_keys([title for title, _ in posts], [body for _, body in posts])
     letters_of = {}

@@ -74,7 +74,7 @@ def test_too_many_bad_rows_stop_the_build_and_leave_nothing(tmp_path: Path) -> N
     assert manifest.counts["kept"] == 998
 
 
-def test_a_file_of_another_kind_is_given_up_early(tmp_path: Path) -> None:
+def test_a_file_in_another_format_is_given_up_early(tmp_path: Path) -> None:
     (tmp_path / "Posts.xml").write_text("id,text\n" * 20_000)
     with pytest.raises(StackbertError, match=r"1,000 of 1,000 rows cannot be read"):
         build_corpus(tmp_path / "out", replace(CONFIG, processes=1), tmp_path)

@@ -36,7 +36,7 @@ def test_each_line_is_in_exactly_one_part(tmp_path: Path, size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 1_000, 4_097, 1_000_000])
-def test_a_text_in_blocks_is_cut_as_the_file_is(tmp_path: Path, size: int) -> None:
+def test_a_stream_of_blocks_is_cut_into_the_same_parts_as_the_file(tmp_path: Path, size: int) -> None:
     path = write_dump(tmp_path, 30)
     content = path.read_bytes()
     for block in (1, 13, 999, 100_000):
@@ -168,7 +168,7 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_killed_at_any_instant_the_same_command_gives_the_same_files(tmp_path: Path) -> None:
+def test_a_build_that_is_killed_and_repeated_gives_the_same_files(tmp_path: Path) -> None:
     """SIGKILL to the whole process group, at random moments of a build with two processes."""
     write_dump(tmp_path, 30_000)
     command = [sys.executable, "-m", "stackbert", "corpora", "build", "--source", "dump", "--path", "Posts.xml"]

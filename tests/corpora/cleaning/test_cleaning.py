@@ -1,4 +1,4 @@
-"""HTML and plain text as people and attackers write them."""
+"""Cleaning of HTML and plain text, ordinary and hostile."""
 
 import time
 
@@ -58,7 +58,7 @@ def test_escaped_markup_is_text_once_and_not_parsed_again() -> None:
         ("if (a < b && c > d)", False),
     ],
 )
-def test_auto_tells_html_from_text_about_html(body: str, expected: bool) -> None:
+def test_auto_distinguishes_html_from_text_about_html(body: str, expected: bool) -> None:
     assert looks_like_html(body) is expected
 
 

@@ -1,4 +1,4 @@
-"""What the filters leave out, and why."""
+"""Which posts the filters drop, and for which reason."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def reason(body: str, config: CorpusConfig) -> str | None:
         ("hello world program", 19),
     ],
 )
-def test_notices_and_repeated_lines_say_nothing(text: str, characters: int) -> None:
+def test_notices_and_repeated_lines_do_not_count(text: str, characters: int) -> None:
     assert own_characters(text) == characters
 
 
@@ -41,7 +41,7 @@ def test_a_post_of_notices_is_boilerplate_and_a_short_one_too_short() -> None:
     assert reason(ENGLISH + "<p>Thanks in advance!</p>", config) is None
 
 
-def test_languages_are_told_by_the_words_outside_of_code() -> None:
+def test_languages_are_identified_from_words_outside_of_code() -> None:
     pytest.importorskip("py3langid")
     config = CorpusConfig(languages=("en",))
     assert reason(ENGLISH + CODE, config) is None

@@ -170,7 +170,7 @@ def test_what_is_not_well_formed_is_left_to_lexbor(body: str) -> None:
     assert read_well_formed(body) is None
 
 
-def test_events_tell_code_from_text() -> None:
+def test_events_distinguish_code_from_text() -> None:
     events = read_well_formed("<p>Use <code>x</code>:</p>\n<pre><code>\nif x:\n    y &lt; 1\n</code></pre>")
     assert events is not None
     assert [text for kind, text in events if kind == TEXT] == ["Use x:", "\n\n"]

@@ -41,7 +41,7 @@ def labelled(tmp_path_factory) -> Path:
     return folder
 
 
-def test_our_own_output_is_clean(labelled: Path, capsys) -> None:
+def test_our_output_has_no_contamination(labelled: Path, capsys) -> None:
     found = audit(labelled / "labels", labelled / "labels")
     assert found.total == 0 and found.posts > 200
     assert found.evaluation_posts == {split: len(ids(labelled / "labels", split)) for split in ("test", "dev")}

@@ -1,4 +1,4 @@
-"""The list of authors: complete, harmless in a spreadsheet and on a page, the same each time."""
+"""The attribution file is complete, deterministic, and safe in spreadsheets and on pages."""
 
 import csv
 import re
@@ -80,7 +80,7 @@ def test_hostile_fields_stay_text(tmp_path: Path, field: str) -> None:
         assert not re.search(r"(?<!\\)(?:\\\\)*\]\(", line)  # no link at all: nothing here has an address
 
 
-def test_the_same_bytes_each_time_and_nothing_half_written(tmp_path: Path) -> None:
+def test_the_output_is_deterministic_and_whole(tmp_path: Path) -> None:
     folder = write_corpus(tmp_path / "c", POSTS)
     for name in ("a.md", "b.md"):
         write_attribution(folder, tmp_path / name)
@@ -88,7 +88,7 @@ def test_the_same_bytes_each_time_and_nothing_half_written(tmp_path: Path) -> No
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_other_inputs_are_named(tmp_path: Path) -> None:
+def test_other_inputs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match=r"must end in \.md or \.csv, not in '\.pdf'"):
         write_attribution(write_corpus(tmp_path / "c", POSTS), tmp_path / "a.pdf")
     with pytest.raises(StackbertError, match="no such folder"):
@@ -100,6 +100,6 @@ def test_the_command_prints_what_is_missing(tmp_path: Path, capsys) -> None:
     assert "All posts have a licence, an author and an address." in capsys.readouterr().out
 
 
-def test_deeds() -> None:
+def test_urls_of_licences() -> None:
     assert deed_url("CC BY-SA 3.0").endswith("/by-sa/3.0/") and deed_url("MIT").startswith("https://spdx.org/")
     assert deed_url("My own (c)") == ""

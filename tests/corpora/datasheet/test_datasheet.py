@@ -1,4 +1,4 @@
-"""The datasheet: its figures are right, its page harmless, its bytes the same each time."""
+"""The datasheet: correct figures, a safe page, deterministic bytes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_what_counts_as_code(rule, text: str, code: str) -> None:
     assert rule.characters(text) == len(code)
 
 
-def test_the_rule_follows_from_how_the_corpus_was_made() -> None:
+def test_the_rule_depends_on_the_configuration_of_the_corpus() -> None:
     assert code_rule({"code": "mark", "source": "dump"}) is FENCED
     assert code_rule({"source": "packages"}) is code_rule({"source": "table", "format": "text"}) is INDENTED
     assert code_rule({"source": "dump", "format": "auto", "code": "keep"}) is LAID_OUT_BY_HTML
@@ -108,7 +108,7 @@ def test_a_corpus_without_tags_and_dates(tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "years.svg").exists()
 
 
-def test_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_the_output_is_deterministic(tmp_path: Path) -> None:
     folder = write_corpus(tmp_path / "c", POSTS)
     first, second = (write_datasheet(folder, tmp_path / name, processes=1) for name in ("a", "b"))
     assert first.files == second.files and len(first.files) == 5

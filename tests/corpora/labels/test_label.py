@@ -61,7 +61,7 @@ def test_a_posts_split_depends_on_its_id_alone(tmp_path: Path) -> None:
     assert ids(tmp_path / "small", "test") != ids(tmp_path / "other", "test")
 
 
-def test_maxima_take_nested_subsets_and_the_rest_is_counted(tmp_path: Path) -> None:
+def test_maxima_give_nested_subsets_and_the_rest_is_counted(tmp_path: Path) -> None:
     source = write_corpus(tmp_path / "c", tagged_questions(400))
     full = build_labels([source], tmp_path / "full", LABELS)
     less = build_labels([source], tmp_path / "less", replace(LABELS, max_train=40, max_dev=5, max_test=10))
@@ -82,7 +82,7 @@ def test_rebuilding_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_planted_test_questions_never_reach_pretraining_or_train(tmp_path: Path) -> None:
-    """Exact, re-cased, re-wrapped, title or body or code alone, and answers: all found; clean posts stay."""
+    """Exact, re-cased and re-wrapped copies, titles, bodies, code and answers are all removed; clean posts stay."""
     build_labels([write_corpus(tmp_path / "c", tagged_questions(700))], tmp_path / "clean", LABELS)
     evaluation = [post for post in tagged_questions(700) if post.id in ids(tmp_path / "clean", "test", "dev")]
     plants = [
@@ -111,7 +111,7 @@ def test_planted_test_questions_never_reach_pretraining_or_train(tmp_path: Path)
     assert manifest.counts[PRETRAINING]["kept"] == len(read) == 700 - len(evaluation) + 2_000
 
 
-def test_equal_titles_with_other_ids_do_not_stand_in_two_splits(tmp_path: Path) -> None:
+def test_equal_titles_with_other_ids_are_never_in_two_splits(tmp_path: Path) -> None:
     originals = tagged_questions(400)
     copies = [
         replace(post, id=f"copy-{post.id}", text=question(int(post.id), prefix="other").text) for post in originals
@@ -139,7 +139,7 @@ def test_one_question_in_two_tables_counts_once(tmp_path: Path) -> None:
     assert all("\n" in text for text in load_labelled(tmp_path / "out", "test").texts)  # the first corpus's
 
 
-def test_duplicates_across_corpora_are_read_once(tmp_path: Path) -> None:
+def test_duplicates_across_corpora_are_kept_once(tmp_path: Path) -> None:
     posts = tagged_questions(200)
     upper = [replace(post, id=f"upper-{post.id}", title=post.title.upper()) for post in posts]
     manifest = build_labels(
@@ -159,7 +159,7 @@ def test_every_balance_adds_up(tmp_path: Path) -> None:
     assert counts[PRETRAINING]["kept"] == len(list(read_posts(tmp_path / "out" / PRETRAINING)))
 
 
-def test_misc_takes_the_other_tagged_posts(tmp_path: Path) -> None:
+def test_misc_labels_the_other_tagged_posts(tmp_path: Path) -> None:
     source = write_corpus(tmp_path / "c", [*tagged_questions(200), question(999, ())])
     manifest = build_labels([source], tmp_path / "out", replace(LABELS, misc=True))
     assert manifest.counts["labelled"] == {"read": 201, "kept": 200, "dropped": {"no_tags": 1}}
@@ -178,7 +178,7 @@ def test_misc_takes_the_other_tagged_posts(tmp_path: Path) -> None:
         (LabelConfig(labels=("misc",), misc=True), "set misc to false"),
     ],
 )
-def test_impossible_labels_are_errors(tmp_path: Path, config: LabelConfig, message: str) -> None:
+def test_invalid_labels_are_errors(tmp_path: Path, config: LabelConfig, message: str) -> None:
     with pytest.raises(LabelError, match=message):
         build_labels([write_corpus(tmp_path / "c", tagged_questions(40))], tmp_path / "out", config)
 
@@ -193,6 +193,6 @@ def test_a_corpus_without_tags_or_too_few_posts_is_an_error(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("options", [{"num_labels": 0}, {"dev_share": 0.5, "test_share": 0.5}, {"max_dev": -1}])
-def test_impossible_options_are_errors(options: dict[str, Any]) -> None:
+def test_invalid_options_are_errors(options: dict[str, Any]) -> None:
     with pytest.raises(StackbertError):
         LabelConfig(**options)

@@ -19,7 +19,7 @@ TIME = replace(LABELS, split="time")
 
 
 def dated(posts: Sequence[Post]) -> list[Post]:
-    """Four posts a day, in an order that is not that of time."""
+    """Give the posts dates, four per day, in an order that is not chronological."""
     return [
         replace(post, created=f"20{10 + day // 336:02}-{1 + day // 28 % 12:02}-{1 + day % 28:02}T12:00:00")
         for post, day in zip(posts, ((number * 7 % len(posts)) // 4 for number in range(len(posts))), strict=True)
@@ -42,7 +42,7 @@ def test_time_split_trains_on_the_past_and_tests_on_the_future(tmp_path: Path) -
     }  # fmt: skip
 
 
-def test_time_split_is_leak_free(tmp_path: Path) -> None:
+def test_time_split_has_no_contamination(tmp_path: Path) -> None:
     """Copies and answers that are older than a test question are removed, too."""
     posts = dated(tagged_questions(400))
     build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "clean", TIME)
@@ -78,7 +78,7 @@ def test_posts_of_the_same_date_are_in_the_same_split(tmp_path: Path) -> None:
     assert years == [{0, 1, 2, 3, 4, 5}, {6, 7}, {8, 9}]
 
 
-def test_dates_with_and_without_zone_and_time_compare() -> None:
+def test_dates_with_and_without_zone_and_time_are_comparable() -> None:
     assert moment("2020-01-01") == moment("2020-01-01T00:00:00Z") == moment("2020-01-01 02:00:00+02:00")
     assert moment("2020-01-01T00:00:00.001") - moment("2020-01-01") == 1_000
 

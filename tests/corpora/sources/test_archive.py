@@ -33,14 +33,14 @@ def write(path: Path, files: dict[str, bytes], method: str = "lzma2") -> Path:
 
 
 @pytest.mark.parametrize("method", FILTERS)
-def test_a_member_is_given_whole_whatever_the_method_and_its_place(tmp_path: Path, method: str) -> None:
+def test_a_member_is_read_whole_for_each_method_and_position(tmp_path: Path, method: str) -> None:
     path = write(tmp_path / "a.7z", {"Badges.xml": b"b" * 70_000, "Posts.xml": CONTENT, "Users.xml": b"u"}, method)
     assert b"".join(stream_member(path, "Posts.xml")) == CONTENT
     assert find_member(path, "Posts.xml") == ("Posts.xml", len(CONTENT))
     assert {entry.name for entry in tmp_path.iterdir()} == {"a.7z"}
 
 
-def test_a_member_is_found_by_its_exact_name_or_its_only_last_part(tmp_path: Path) -> None:
+def test_a_member_is_found_by_full_name_or_unique_file_name(tmp_path: Path) -> None:
     files = {"Posts.xml.bak": b"1", "OldPosts.xml": b"2", "dump/Posts.xml": CONTENT}
     path = write(tmp_path / "a.7z", files)
     assert b"".join(stream_member(path, "Posts.xml")) == CONTENT

@@ -31,7 +31,7 @@ def test_each_text_file_becomes_a_document(tmp_path: Path) -> None:
     assert manifest.counts["dropped"] == {"bad_row": 1}
 
 
-def test_an_empty_folder_and_a_file_are_explained(tmp_path: Path) -> None:
+def test_an_empty_folder_and_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     with pytest.raises(StackbertError, match=r"holds no file that ends in .*\.md"):
         build_corpus(tmp_path / "out", CONFIG, tmp_path)

@@ -1,4 +1,4 @@
-"""PostLinks.xml: the duplicate links and no others, compactly."""
+"""PostLinks.xml: duplicate links alone, in a compact form."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tag synonyms: from each kind of file, chains followed, contradictions refused."""
+"""Tag synonyms from each kind of file; chains are resolved, contradictions refused."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_xml(tmp_path: Path) -> None:
     assert load_synonyms(path) == {"js": "javascript", "c+": "c"}
 
 
-def test_chains_are_followed_to_their_end(tmp_path: Path) -> None:
+def test_chains_are_resolved(tmp_path: Path) -> None:
     path = write(tmp_path, "source,target\na,b\nb,c\nc,d\nx,c\nx,c\n")
     assert load_synonyms(path) == dict.fromkeys(("a", "b", "c", "x"), "d")
 
@@ -55,7 +55,7 @@ def test_contradictory_synonyms_are_refused_with_line_or_column(tmp_path: Path, 
         load_synonyms(write(tmp_path, content))
 
 
-def test_damaged_files_are_named(tmp_path: Path) -> None:
+def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match="no such file"):
         load_synonyms(tmp_path / "none.csv")
     with pytest.raises(StackbertError, match=r"is a folder; name the file in it: a CSV or TagSynonyms\.xml"):
