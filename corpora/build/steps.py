@@ -92,9 +92,10 @@ def _filter(posts: Iterable[RawPost], config: CorpusConfig, writer: PartWriter) 
     """Drop each post for the first reason that a filter gives."""
     filters = chosen_filters(config)
     for post in posts:
-        reason = next(filter(None, (reason_of(post) for reason_of in filters)), None)
-        if reason:
-            writer.drop_post(reason, post)
+        for reason_of in filters:
+            if reason := reason_of(post):
+                writer.drop_post(reason, post)
+                break
         else:
             yield post
 
