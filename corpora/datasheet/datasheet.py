@@ -76,7 +76,7 @@ def page(made: Manifest, figures: CorpusFigures, rule: CodeRule, plots: dict[str
         "# Datasheet",
         f"Of the corpus whose manifest has the identity `{made.identity}`. Filled in by counting; what is in "
         "*italics* is a question to its publisher.",
-        *_asked("Motivation"),
+        *_questions("Motivation"),
         "## Composition",
         *_composition(figures, plots),
         *_code(figures, rule, plots),
@@ -92,7 +92,7 @@ def page(made: Manifest, figures: CorpusFigures, rule: CodeRule, plots: dict[str
         "The configuration, which makes the same corpus from the same sources:",
         _table(("option", "value"), [(name, plain(value)) for name, value in made.config.items()]),
         "Versions: " + escape_markdown(printable(", ".join(f"{name} {v}" for name, v in made.versions.items()))) + ".",
-        *(paragraph for heading in ("Uses", "Distribution", "Maintenance") for paragraph in _asked(heading)),
+        *(paragraph for heading in ("Uses", "Distribution", "Maintenance") for paragraph in _questions(heading)),
     ]
     return "\n\n".join(paragraph.rstrip("\n") for paragraph in paragraphs) + "\n"
 
@@ -135,13 +135,13 @@ def _code(figures: CorpusFigures, rule: CodeRule, plots: dict[str, Plot]) -> lis
 def _tags(figures: CorpusFigures, plots: dict[str, Plot]) -> list[str]:
     if not figures.tags:
         return ["### Tags", "No post has tags."]
-    asked = figures.tags_per_post.total()
-    tagged = asked - figures.tags_per_post[0]
+    posts = figures.tags_per_post.total()
+    tagged = posts - figures.tags_per_post[0]
     top = _top(figures)
-    rows = [(name, _number(count), _share(count, asked)) for name, count in top]
+    rows = [(name, _number(count), _share(count, posts)) for name, count in top]
     return [
         "### Tags",
-        f"{len(figures.tags):,} tags on {tagged:,} of {asked:,} questions and documents, "
+        f"{len(figures.tags):,} tags on {tagged:,} of {posts:,} questions and documents, "
         f"{figures.tags.total() / tagged:.2f} on each of these. The most frequent {len(top)}:",
         _image("tags", plots),
         _table(("tag", "posts", "share"), rows),
@@ -187,7 +187,7 @@ def _drops(made: Manifest) -> list[str]:
     return ["Rows of the sources:", _table(("rows", "count", "share"), rows)]
 
 
-def _asked(heading: str) -> list[str]:
+def _questions(heading: str) -> list[str]:
     return [f"## {heading}", *(f"*{question}*" for question in QUESTIONS[heading])]
 
 

@@ -96,8 +96,8 @@ def _count_columns(figures: CorpusFigures, batch: pa.RecordBatch) -> None:
     _count(figures.licenses, batch["license"].drop_null())
     years = pc.utf8_slice_codeunits(batch["created"].drop_null(), 0, 4)
     _count(figures.years, years.filter(pc.match_substring_regex(years, "^[0-9]{4}$")))
-    asked = pc.not_equal(batch["kind"], "answer")  # an answer's tags are its question's
-    tags = batch["tags"].filter(asked)
+    not_answers = pc.not_equal(batch["kind"], "answer")  # an answer has the tags of its question
+    tags = batch["tags"].filter(not_answers)
     _count(figures.tags, pc.list_flatten(tags))
     _count(figures.tags_per_post, pc.list_value_length(tags))
     figures.missing.update({name: batch[name].null_count for name in ("score", "created", "license", "url", "author")})

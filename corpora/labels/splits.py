@@ -104,7 +104,10 @@ class Splits:
         self._split_of_Y = self._divide()
 
     def select(self, name: str, evaluation: EvaluationIndex | None) -> Indices:
-        """Numbers of a split's posts, ascending: those with the lowest hashes that do not contaminate `evaluation`."""
+        """The ascending numbers of a split's posts, without those that contaminate `evaluation`.
+
+        Above the configured maximum, the posts with the lowest hashes are selected.
+        """
         balance = self.balances[name]
         indices = np.flatnonzero(self._split_of_Y == SELECTED.index(name))
         waiting = self._numbers_Y[indices[np.argsort(self._hashes_Y[indices], kind="stable")]]

@@ -108,10 +108,10 @@ def _parse_line(offset: int, line: bytes, config: CorpusConfig) -> Outcome:
         return Dropped("other_type", where)
     if not row.get("Id"):
         return bad_row(where, "no Id", line)
-    return _document(row, kind, config)
+    return _raw_post(row, kind, config)
 
 
-def _document(row: dict[str, str], kind: str, config: CorpusConfig) -> RawPost:
+def _raw_post(row: dict[str, str], kind: str, config: CorpusConfig) -> RawPost:
     return RawPost(
         id=row["Id"],
         kind=kind,
