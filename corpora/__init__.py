@@ -1,1 +1,1 @@
-"""First room: dump, tables or package documentation in; clean posts and a leak-free labelled set out."""
+"""First room: dumps, tables or docstrings -> clean posts, and a labelled set without test-set contamination."""

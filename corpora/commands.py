@@ -1,4 +1,4 @@
-"""The commands 'stackbert corpora VERB'; what they call is imported when they are called."""
+"""The commands 'stackbert corpora VERB'; each imports its implementation when it is called."""
 
 import sys
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 
 
 def build(config: OmitArgPrefixes[CorpusConfig], out: Path) -> None:
-    """Read a dump, a table, a folder or the installed packages' documentation into clean, de-duplicated posts.
+    """Build a corpus of clean, de-duplicated posts from a dump, a table, a folder or installed packages.
 
     Args:
         out: Folder to write.
@@ -21,14 +21,14 @@ def build(config: OmitArgPrefixes[CorpusConfig], out: Path) -> None:
 
 
 def plan(config: OmitArgPrefixes[CorpusConfig], plan: OmitArgPrefixes[PlanConfig]) -> None:
-    """Build a sample of a dump on one core, and say what the whole takes on others like it."""
+    """Build a sample of a dump on one core, and project time, disk and memory for the whole."""
     from corpora.build.plan import plan_corpus
 
     print(plan_corpus(config, plan))
 
 
 def label(corpora: Positional[tuple[Path, ...]], config: OmitArgPrefixes[LabelConfig], out: Path) -> None:
-    """Turn the posts' tags into a labelled set, and keep its test and dev texts out of the text for pretraining.
+    """Make a labelled set from the posts' tags, and text for pretraining that does not contaminate it.
 
     Args:
         corpora: Outputs of 'corpora build'.
@@ -40,13 +40,13 @@ def label(corpora: Positional[tuple[Path, ...]], config: OmitArgPrefixes[LabelCo
 
 
 def audit(posts: Positional[Path], labels: Positional[Path], out: Path | None = None, strict: bool = False) -> None:
-    """Count what a text for pretraining gives away of a labelled set's test and dev posts.
+    """Count the posts of a text that contaminate a labelled set's test and dev posts.
 
     Args:
         posts: Output of 'corpora label' (its text for pretraining is read) or 'corpora build', or a folder of posts.
         labels: Output of 'corpora label', or a labelled set made by hand.
         out: JSON file to write.
-        strict: End with status 1 where anything is found.
+        strict: Exit with status 1 if any contamination is found.
     """
     from corpora.contamination.audit import audit
 
@@ -57,7 +57,7 @@ def audit(posts: Positional[Path], labels: Positional[Path], out: Path | None = 
 
 
 def attribution(corpus: Positional[Path], out: Path) -> None:
-    """List who wrote the posts of a corpus, where, and under which licence.
+    """Write the author, licence and URL of each post of a corpus.
 
     Args:
         corpus: Output of 'corpora build'.
@@ -69,11 +69,11 @@ def attribution(corpus: Positional[Path], out: Path) -> None:
 
 
 def datasheet(corpus: Positional[Path], out: Path | None = None) -> None:
-    """Describe a corpus for those who will use it: datasheet.md with its plots.
+    """Describe a corpus for its users: datasheet.md and plots.
 
     Args:
         corpus: Output of 'corpora build'.
-        out: Folder to write; without it, the corpus's name with '-datasheet'.
+        out: Folder to write; by default, the corpus's name with '-datasheet'.
     """
     from corpora.datasheet.datasheet import write_datasheet
 

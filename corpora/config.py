@@ -1,4 +1,4 @@
-"""What the two stages of this room can be told."""
+"""Settings of 'corpora build', 'corpora plan' and 'corpora label'."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -8,70 +8,70 @@ from stackbert.core.errors import StackbertError
 
 @dataclass(frozen=True)
 class CorpusConfig:
-    """Where the texts come from and which of them stay."""
+    """Where posts come from, and which of them are kept."""
 
     source: Literal["packages", "dump", "table", "folder"] = "packages"
-    """'packages': documentation of the installed Python packages; needs nothing. 'dump': a Stack Exchange Posts.xml, or
-    the .7z that holds it. 'table': CSV, JSON lines, Parquet or a Hugging Face data set. 'folder': text files, Markdown
-    or HTML, each a document."""
+    """'packages': docstrings of the installed Python packages. 'dump': a Stack Exchange Posts.xml, or the .7z that
+    holds it. 'table': CSV, JSON lines, Parquet or a Hugging Face data set. 'folder': text, Markdown or HTML files, each
+    a document."""
     path: str = ""
-    """File of the dump or table, or the folder; for a table also a folder of Parquet files, one saved by Hugging Face
-    datasets, or 'hub:owner/name[@revision][:split]'. Unused for packages."""
+    """File of the dump or table, or the folder. A table can also be a folder of Parquet files, a data set saved by
+    Hugging Face datasets, or 'hub:owner/name[@revision][:split]'. Not used for packages."""
     id_column: str | None = None
-    """Table's column of post ids; without it, or where it is empty, ids are made from the content."""
+    """Column of post ids in the table; without it, or where it is empty, ids are made from the content."""
     title_column: str | None = None
-    """Table's column of titles; a table needs at least this or the body."""
+    """Column of titles in the table; a table needs title_column, body_column or both."""
     body_column: str | None = None
-    """Table's column of bodies."""
+    """Column of bodies in the table."""
     tags_column: str | None = None
-    """Table's column of tags: a list, '<a><b>', '|a|b|', '["a", "b"]', or a text with commas or spaces."""
+    """Column of tags in the table: a list, '<a><b>', '|a|b|', '["a", "b"]', or a text with commas or spaces."""
     packages: tuple[str, ...] = ()
-    """Packages whose documentation is read, 'stdlib' for the standard library; empty: those of the default list that
-    are installed."""
+    """Packages whose docstrings are read, 'stdlib' for the standard library; empty: the installed ones of a default
+    list."""
     format: Literal["auto", "html", "text"] = "auto"
-    """What a body is; 'auto' takes a table's body for HTML where it is laid out as HTML, and a dump's always."""
+    """Format of the bodies; 'auto' detects HTML in a table, and always assumes it in a dump."""
     site: str | None = None
-    """Site the ids belong to, such as stackoverflow.com; gives each question and answer its url, for attribution."""
+    """Site that the ids belong to, such as stackoverflow.com; used for the posts' URLs, for attribution."""
     min_characters: int = 20
-    """Posts with a shorter title and body are left out: some 4 words, too few to predict a masked one from."""
+    """Drop posts with fewer characters in title and body; 20 are some 4 words, too few to predict a masked one."""
     max_rejected_share: float = 0.001
-    """Share of unreadable rows above which the build stops; dumps as published have none, so more means damage."""
+    """Stop if a larger share of rows cannot be read; published dumps have none, so more means a damaged file."""
     min_score: int | None = None
-    """Posts with a lower score are left out; posts without a score stay."""
+    """Drop posts with a lower score; posts without a score are kept."""
     drop_closed: bool = False
-    """Leave out questions of a dump that were closed."""
+    """Drop closed questions of a dump."""
     tag_synonyms: str = ""
-    """CSV (or TagSynonyms.xml) of source and target tags; each tag becomes its target."""
+    """CSV (or TagSynonyms.xml) of source and target tags; each source tag is replaced by its target."""
     tags_path: str = ""
-    """Second table with one row a tag, as StackSample's Tags.csv; joined to the table's ids. Its columns: id_column and
-    tags_column."""
+    """Second table with one row per post and tag, such as Tags.csv of StackSample, joined by id. Its columns are
+    id_column and tags_column."""
     post_links: str = ""
-    """PostLinks.xml of the dump; marks questions that were closed as duplicates."""
+    """PostLinks.xml of the dump; records which questions were closed as duplicates of which."""
     code: Literal["keep", "mark", "drop"] = "keep"
-    """What becomes of an HTML body's code: 'keep' its lines as text, 'mark' it by backticks as Markdown does, or 'drop'
-    blocks of code; code within a sentence stays."""
+    """Code in HTML bodies: 'keep' its lines as text, 'mark' it with backticks as in Markdown, or 'drop' code blocks;
+    inline code is always kept."""
     languages: tuple[str, ...] = ()
-    """Languages to keep, such as en, by the first words of a post outside of its code; empty: all. Takes some
-    millisecond a post."""
+    """Languages to keep, such as en, identified from a post's first words outside of code; empty: all. Takes about a
+    millisecond per post."""
     near_duplicates: bool = False
-    """Leave out posts that share most of their text with an earlier one (MinHash); takes several times as long."""
-    held_out: str = ""
-    """Labelled set (of 'corpora label', or test.parquet and dev.parquet made by hand) whose test and dev posts, and
-    what gives them away, are left out: for a set that comes from elsewhere. 'corpora label' does that for its own."""
+    """Drop posts that share most of their text with an earlier one (MinHash); takes several times as long."""
+    decontaminate_against: str = ""
+    """Labelled set (from 'corpora label', or test.parquet and dev.parquet made by hand). Drop its test and dev posts
+    and whatever contaminates them. Meant for a set from elsewhere: 'corpora label' does this for its own set."""
     keep_dropped: bool = False
-    """Write the posts that are left out to dropped.jsonl, each with its reason."""
+    """Write dropped posts to dropped.jsonl, each with its reason."""
     part_megabytes: float = 32.0
-    """Size of the parts that the source is worked on in, each by one worker; each becomes a file of posts."""
+    """Size of a part: a piece of the source that one worker builds. Each part becomes a shard of posts."""
     processes: int = 0
-    """Parts worked on at a time; 0: one a core. Never changes the output, nor do the settings below."""
+    """Parts built at a time; 0: one per core. Neither this nor the settings below change the output."""
     engine: Literal["local", "slurm", "ray"] = "local"
-    """What runs the work: processes of this machine, a Slurm cluster, or Ray (the cluster that RAY_ADDRESS names)."""
+    """Where tasks run: in processes on this machine, on a Slurm cluster, or on Ray (the cluster of RAY_ADDRESS)."""
     partition: str = ""
-    """Slurm's partition."""
+    """Slurm partition."""
     task_hours: float = 4.0
-    """Slurm's time limit for a part."""
+    """Slurm time limit of a task."""
     task_gigabytes: int = 2
-    """Memory asked of Slurm or Ray for a part; a worker needs 0.3."""
+    """Memory requested from Slurm or Ray for a task; a worker needs 0.3 GB."""
 
     @property
     def part_bytes(self) -> int:
@@ -79,13 +79,13 @@ class CorpusConfig:
 
     @property
     def recorded(self) -> "CorpusConfig":
-        """The configuration without what never changes the output."""
+        """The configuration that the manifest records: RUN_FIELDS have their defaults."""
         defaults = {name: getattr(CorpusConfig, name) for name in RUN_FIELDS}
         return replace(self, **defaults)
 
     def __post_init__(self) -> None:
         if self.source != "packages" and not self.path:
-            raise StackbertError(f"source '{self.source}' needs path: name the file to read")
+            raise StackbertError(f"source '{self.source}' needs path: name the file or folder to read")
         if self.source == "table" and not (self.title_column or self.body_column):
             raise StackbertError("source 'table' needs title_column or body_column: name the columns that hold text")
         if self.processes < 0:
@@ -96,12 +96,12 @@ class CorpusConfig:
 
 @dataclass(frozen=True)
 class PlanConfig:
-    """What a dump's building is projected to."""
+    """The sample to build, and what to project to."""
 
     sample_megabytes: float = 64.0
-    """XML that is built to measure this machine; half a minute."""
+    """XML to build as a sample, about half a minute."""
     gigabytes: float = 0.0
-    """Size of the XML to project to, such as 100 for the whole of Stack Overflow; 0: that of the file."""
+    """Size of XML to project to, such as 100 for all of Stack Overflow; 0: the size of the file."""
     cores: tuple[int, ...] = (1, 16, 256)
     """Numbers of cores to project to."""
 
@@ -113,37 +113,38 @@ class PlanConfig:
 
 
 RUN_FIELDS = ("max_rejected_share", "processes", "engine", "partition", "task_hours", "task_gigabytes")
-"""Settings of a build that never change its output: a rerun with others is the same artifact, or goes on with it."""
+"""Settings that never change the output of a build: a rerun with other values continues or reuses the same output."""
 
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """Which tags become labels and how the labelled posts are divided."""
+    """Which tags become labels, and how labelled posts are divided into splits."""
 
     num_labels: int = 25
-    """The most frequent tags become the labels; 25 as in the study that this project answers."""
+    """Number of labels: the most frequent tags. 25 as in the study that this project responds to."""
     labels: tuple[str, ...] = ()
-    """The labels by name, in this order; replaces num_labels."""
+    """Names of the labels, in this order; overrides num_labels."""
     misc: bool = False
-    """Give tagged posts that have none of the labels the label 'misc'; without it they are left out."""
+    """Label tagged posts without any of the labels 'misc'; otherwise they are dropped."""
     dev_share: float = 0.1
-    """Share of labelled posts for choosing thresholds and epochs."""
+    """Share of labelled posts used to choose thresholds and epochs."""
     test_share: float = 0.2
-    """Share of labelled posts for the final figures: 10,000 of 50,000, as in the study."""
+    """Share of labelled posts used for the final metrics: 10,000 of 50,000, as in the study."""
     split: Literal["hash", "time"] = "hash"
-    """'hash' divides by the id's hash. 'time' trains on the past and tests on the future: test posts are the latest,
-    dev posts those before, and the pretraining text holds only posts created before the dev posts; needs the posts'
+    """'hash' divides by a hash of the id. 'time' trains on the past and tests on the future: test posts are the latest,
+    dev posts the latest before them, and pretraining text contains only posts created before the dev posts; needs
     dates."""
     max_train: int = 0
-    """Training posts at most; 0: all. Those with the lowest id hashes stay, so a smaller set is part of a larger."""
+    """Maximum number of training posts; 0: all. Those with the lowest id hashes are kept, so smaller sets are subsets
+    of larger ones."""
     max_dev: int = 0
-    """Dev posts at most; 0: all."""
+    """Maximum number of dev posts; 0: all."""
     max_test: int = 0
-    """Test posts at most; 0: all."""
+    """Maximum number of test posts; 0: all."""
     seed: int = 0
-    """Key of the hash that divides the posts; with split 'hash', a post's depends on this and its id alone."""
+    """Key of the hash that divides the posts; with split 'hash', a post's split depends on seed and id alone."""
     processes: int = 0
-    """Shards read at a time; 0: one a core. Never changes the output."""
+    """Shards read at a time; 0: one per core. Does not change the output."""
 
     def __post_init__(self) -> None:
         if self.num_labels < 1:

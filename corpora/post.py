@@ -1,4 +1,4 @@
-"""A post, and its Parquet shards: what every source becomes and every later stage reads."""
+"""Post, the record that every source is converted to, and the Parquet shards that every later stage reads."""
 
 import hashlib
 import itertools
@@ -14,10 +14,10 @@ from stackbert.core.artifact import require_artifact
 from stackbert.core.errors import StackbertError
 
 PRETRAINING = "pretraining"
-"""Folder of a labelled set with the posts that are kept apart from it."""
+"""Folder of a labelled set with the posts for pretraining."""
 
 POSTS_PER_SHARD = 100_000  # some 60 MB compressed
-POSTS_PER_GROUP = 5_000  # what is held in memory: some 20 MB of objects
+POSTS_PER_GROUP = 5_000  # held in memory: some 20 MB of objects
 
 SCHEMA = pa.schema(
     [
@@ -39,50 +39,50 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Post:
-    """One question, answer or document, as plain text with its code kept."""
+    """One question, answer or document, as plain text."""
 
     id: str
-    """Unique in its corpus; the site's own number where there is one, else made from the content."""
+    """Unique in its corpus; the number on its site, else made from the content."""
     kind: str
     """'question', 'answer' or 'document'."""
     title: str
-    """A question's or document's own; an answer's is its question's."""
+    """The title of a question or document; for an answer, the title of its question."""
     text: str
-    """The body, without the title; may be empty where a source has titles only."""
+    """The body without the title; empty if a source has titles only."""
     tags: tuple[str, ...] = ()
     parent_id: str | None = None
-    """The question that an answer belongs to; its tags are the answer's too."""
+    """Id of an answer's question; the answer has the question's tags."""
     score: int | None = None
     created: str | None = None
-    """ISO 8601, as the source gives it."""
+    """ISO 8601, as in the source."""
     license: str | None = None
     url: str | None = None
     author: str | None = None
-    """The author's name, or number on the site, as the source gives it."""
+    """The author's name, or number on the site, as in the source."""
     duplicate_of: tuple[str, ...] = ()
     """Ids of the questions that this one was closed as a duplicate of."""
 
     @property
     def whole_text(self) -> str:
-        """Title and body, as they are read by the tokenizer and the encoder; of an answer the body alone."""
+        """Title and body, as the tokenizer and the encoder read them; for an answer, the body alone."""
         return whole_text(self.kind, self.title, self.text)
 
 
 def whole_text(kind: str, title: str, text: str) -> str:
-    """Title and body on lines of their own; of an answer, whose title is its question's, the body alone."""
+    """Title and body on separate lines; for an answer, the body alone."""
     if not title or kind == "answer":
         return text
     return f"{title}\n{text}" if text else title
 
 
 def post_of(row: Mapping[str, Any]) -> Post:
-    """The post of a row of SCHEMA, as Arrow gives it."""
-    # a corpus of an earlier version has fewer columns
+    """The post of a row that Arrow read with SCHEMA."""
+    # corpora of earlier versions have fewer columns
     return Post(**{**row, "tags": tuple(row["tags"]), "duplicate_of": tuple(row.get("duplicate_of", ()))})
 
 
 def write_posts(posts: Iterable[Post], folder: Path) -> int:
-    """Write `posts` as zstd Parquet shards into `folder`, a row group at a time; returns how many were written."""
+    """Write `posts` as zstd Parquet shards into `folder`, one row group at a time; returns their number."""
     folder.mkdir(parents=True, exist_ok=True)
     stream = iter(posts)
     written = 0
@@ -107,18 +107,18 @@ def read_posts(folder: Path) -> Iterator[Post]:
 
 
 def count_posts(folder: Path) -> int:
-    """How many posts the shards of `folder` hold, from their footers."""
+    """The number of posts in the shards of `folder`, from their footers."""
     return sum(pq.ParquetFile(path).metadata.num_rows for path in shards(folder))
 
 
 def pretraining_posts(folder: Path) -> Path:
-    """Where the posts for pretraining are: in a labelled set the leak-free ones, else a corpus's own."""
+    """The folder of posts for pretraining: in a labelled set the uncontaminated ones, else the corpus itself."""
     manifest = require_artifact(folder, "corpora build", "corpora label")
     return folder / PRETRAINING if manifest.stage == "corpora label" else folder
 
 
 def shards(folder: Path) -> list[Path]:
-    """The Parquet shards of `folder`; raises StackbertError where there is none."""
+    """The Parquet shards of `folder`; raises StackbertError if there is none."""
     paths = sorted(folder.glob("posts-*.parquet"))
     if not paths:
         raise StackbertError(
@@ -133,7 +133,7 @@ def _groups(posts: Iterator[Post]) -> Iterator[list[Post]]:
 
 
 def is_in_share(post_id: str, share: float, purpose: str) -> bool:
-    """Whether a post is among the `share` for `purpose`; depends on its id alone."""
+    """Whether a post belongs to the share `share` chosen for `purpose`; a hash of the id salted with `purpose`."""
     if share >= 1:
         return True
     digest = hashlib.blake2b(post_id.encode(), digest_size=8, person=purpose.encode()).digest()

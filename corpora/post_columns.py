@@ -1,4 +1,4 @@
-"""Posts by column: what passes over a whole corpus read, without an object for each post."""
+"""Posts as columns: passes over a whole corpus read these, without an object per post."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,16 +24,16 @@ class PostColumns:
     ids: Sequence[str]
     parents: Sequence[str | None]
     titles: Sequence[str]
-    """Empty for an answer: the title is its question's."""
+    """Empty for an answer, whose title is its question's."""
     texts: Sequence[str]
     duplicates: Sequence[Sequence[str]]
-    """Ids of the questions that each was closed as a duplicate of."""
+    """Ids of the questions that each post was closed as a duplicate of."""
     sites: Sequence[str]
-    """Host of the address; empty where there is none."""
+    """Host of each URL; empty without a URL."""
 
     @cached_property
     def keys(self) -> TextKeys:
-        """The posts' text as keys."""
+        """Keys of the posts' texts, computed once."""
         return text_keys(self.titles, self.texts)
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class PostColumns:
 
 
 def columns_of(batch: pa.RecordBatch) -> PostColumns:
-    """The columns of a batch of posts as Arrow reads it."""
+    """The columns of an Arrow batch of posts."""
     kinds, titles, urls = (batch[name].to_pylist() for name in ("kind", "title", "url"))
     return PostColumns(
         ids=batch["id"].to_pylist(),
@@ -54,7 +54,7 @@ def columns_of(batch: pa.RecordBatch) -> PostColumns:
 
 
 def columns_of_posts(posts: Sequence[Post]) -> PostColumns:
-    """The same of posts."""
+    """The columns of Post objects."""
     return PostColumns(
         ids=[post.id for post in posts],
         parents=[post.parent_id for post in posts],
@@ -66,23 +66,23 @@ def columns_of_posts(posts: Sequence[Post]) -> PostColumns:
 
 
 def site_of(url: str | None) -> str:
-    """Host of an address.
+    """Host of a URL.
 
     >>> site_of("https://stackoverflow.com/q/11227809"), site_of(None)
     ('stackoverflow.com', '')
     """
-    parts = (url or "").split("/", 3)
-    return parts[2].casefold() if len(parts) > 2 else ""
+    fields = (url or "").split("/", 3)
+    return fields[2].casefold() if len(fields) > 2 else ""
 
 
 def read_columns(shard: Path) -> Iterator[tuple[pa.RecordBatch, PostColumns]]:
-    """Batches of a shard, as Arrow has them and as lists; memory stays at a few batches, or at one long post."""
+    """Batches of a shard, as Arrow and as columns; memory stays at a few batches, or at one long post."""
     for batch in pq.ParquetFile(shard).iter_batches(batch_size=POSTS_PER_BATCH, columns=COLUMNS):
         ends = np.cumsum(pc.binary_length(batch["text"]).to_numpy(zero_copy_only=False))
         start = 0
         while start < batch.num_rows:
             before = ends[start - 1] if start else 0
             end = max(start + 1, int(np.searchsorted(ends, before + BATCH_BYTES, "right")))
-            part = batch.slice(start, end - start)
-            yield part, columns_of(part)
+            piece = batch.slice(start, end - start)
+            yield piece, columns_of(piece)
             start = end

@@ -1,4 +1,4 @@
-"""A small disk of its own for a test, really filled."""
+"""A small disk that a test can fill."""
 
 import shutil
 import subprocess
@@ -11,11 +11,11 @@ import pytest
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A disk of two pages mounted at `folder`; skips the test where that is not allowed."""
+    """A tmpfs of two pages mounted at `folder`; skips the test without permission to mount."""
     folder.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", "size=8192", "stackbert-test", str(folder)]
     if not shutil.which("mount") or subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("only root can make a small disk")
+        pytest.skip("only root can mount a small disk")
     try:
         yield folder
     finally:
@@ -23,5 +23,5 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 def resize(disk: Path, size: int) -> None:
-    """Give the disk so many bytes."""
+    """Set the size of the disk in bytes."""
     subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True, capture_output=True)

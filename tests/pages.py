@@ -1,4 +1,4 @@
-"""Pages taken apart again or opened in a browser, and texts that try to become part of one."""
+"""Parses pages or opens them in a browser; and hostile texts that must not become markup."""
 
 import shutil
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ SVG_ELEMENTS = {
 
 
 class Structure(HTMLParser):
-    """Elements with the names of their attributes, in order, and the text between them."""
+    """Parsed elements with the names of their attributes, in order, and the text."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class Structure(HTMLParser):
 
 @contextmanager
 def browser_page(width: int) -> Iterator[tuple[Any, list[str]]]:
-    """A page of Chromium so many pixels wide, and what its console and its errors say; skips where there is none."""
+    """A Chromium page `width` pixels wide, and its console messages and errors; skips the test without Chromium."""
     sync_api = pytest.importorskip("playwright.sync_api")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:

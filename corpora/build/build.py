@@ -1,43 +1,47 @@
-"""Stage 'corpora build': a source in; clean posts without duplicates out."""
+"""Stage 'corpora build': a source -> clean posts without duplicates."""
 
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from corpora.balance import Balance
-from corpora.build.exact_duplicates import FindRepeats, range_count
+from corpora.build.exact_duplicates import FindDuplicates, range_count
 from corpora.build.executor import Engine
 from corpora.build.part import COUNTS, DROPPED, REJECTED, part_folder
 from corpora.build.shard import COUNTS_FILE, WriteShard
-from corpora.build.steps import SpreadStream, Work, part_steps
+from corpora.build.steps import BuildParts, BuildStreamParts, PartJob
 from corpora.config import CorpusConfig
 from corpora.sources.dump import dump_source
 from corpora.sources.folders import folder_source
+from corpora.sources.lines import require_file
 from corpora.sources.packages import packages_source
-from corpora.sources.post_links import load_links, save_links
+from corpora.sources.post_links import LINKS_FILE, load_links, save_links
 from corpora.sources.source import BAD_ROW, Source, Stream
 from corpora.sources.tables import HUB, table_source
-from corpora.sources.tag_synonyms import load_synonyms
+from corpora.sources.tag_synonyms import SYNONYMS_FILE, load_synonyms
 from stackbert.core.artifact import SCRATCH, Manifest, build_artifact
 from stackbert.core.errors import StackbertError
 
 STAGE = "corpora build"
-LISTED = 3  # rows set aside that an error shows
+LISTED = 3  # bad rows that an error message shows
 
 
 def build_corpus(out: Path, config: CorpusConfig, data: Path = Path(".")) -> Manifest:
     """Read, clean and filter the posts of `config.source` into the folder `out`; a relative path is below `data`.
 
-    Stopped at any instant, the same call goes on with the parts that are not finished. Rows that cannot be read are
-    listed in rejected.jsonl with place and reason. Raises StackbertError where the source is missing, holds no post, or
-    has more unreadable rows than config.max_rejected_share.
+    After an interruption, the same call continues with the parts that are not finished. Bad rows are listed in
+    rejected.jsonl with byte offset or line and reason. Raises StackbertError if the source is missing, holds no post,
+    or has a larger share of bad rows than config.max_rejected_share.
     """
     source = open_source(config, data)
-    names = ("tag_synonyms", "post_links", "held_out")
+    names = ("tag_synonyms", "post_links", "decontaminate_against")
     lists = {name: data / getattr(config, name) for name in names if getattr(config, name)}
+    for name, what in (("tag_synonyms", SYNONYMS_FILE), ("post_links", LINKS_FILE)):
+        if name in lists:
+            require_file(lists[name], what)
     return build_artifact(
         out,
         STAGE,
@@ -54,7 +58,7 @@ def open_source(config: CorpusConfig, data: Path) -> Source:
         return packages_source(config)
     path = data / config.path
     if not config.path.startswith(HUB) and not path.exists():
-        raise StackbertError(f"{path}: no such file; it is the path of source '{config.source}'")
+        raise StackbertError(f"{path}: no such file or folder; source '{config.source}' reads what path names")
     if config.source == "dump":
         return dump_source(path, config)
     if config.source == "folder":
@@ -63,54 +67,58 @@ def open_source(config: CorpusConfig, data: Path) -> Source:
 
 
 class _Build:
-    """The stage's work: parts, what they repeat of each other, shards."""
+    """The stage's work: build the parts, find duplicates across them, write the shards."""
 
     def __init__(self, folder: Path, source: Source, config: CorpusConfig, lists: Mapping[str, Path]) -> None:
         self.folder, self.source, self.config = folder.absolute(), source, config
         self.scratch = self.folder / SCRATCH
         self.name = config.path or config.source
-        self.work = Work(self.scratch / "parts", source, config)
-        if "tag_synonyms" in lists:
-            self.work.synonyms = load_synonyms(lists["tag_synonyms"])
-        if "post_links" in lists:
-            self.work.links = save_links(load_links(lists["post_links"]), self.scratch / "links")
-        self.held_out = lists["held_out"].absolute() if "held_out" in lists else None
+        synonyms, links = lists.get("tag_synonyms"), lists.get("post_links")
+        self.job = PartJob(
+            self.scratch / "parts",
+            source,
+            config,
+            synonyms=load_synonyms(synonyms) if synonyms else {},
+            links=save_links(load_links(links), self.scratch / "links") if links else None,
+        )
+        labels = lists.get("decontaminate_against")
+        self.labels = labels.absolute() if labels else None
         self.engine = Engine(
             config.engine, config.processes, config.partition, config.task_hours, config.task_gigabytes
         )
 
     def run(self) -> dict[str, Any]:
-        """Do what is not done yet; returns the manifest's counts."""
-        parts = self._make_parts()
+        """Run the tasks that are not finished; returns the manifest's counts."""
+        parts = self._build_parts()
         balance = Balance("corpus")
         self._check_rejected(parts)
         ranges = range_count(parts)
-        find = FindRepeats(self.work.folder, parts, self.scratch / "ranges")
+        find = FindDuplicates(self.job.folder, parts, self.scratch / "ranges")
         self._run("finding duplicates", [find], ranges)
         if self.config.near_duplicates:
             from corpora.build.near_duplicates import find_near_duplicates  # takes a second to import
 
             find_near_duplicates(self.scratch, parts, ranges, self._run)
-        write = WriteShard(self.scratch, self.folder, ranges, self.config, self.held_out)
+        write = WriteShard(self.scratch, self.folder, ranges, self.config, self.labels)
         self._run("writing posts", [write], parts)
-        characters = self._count(balance, parts)
-        self._join_lists(parts)
+        characters = self._add_up(balance, parts)
+        self._concatenate_lists(parts)
         print(balance)
         if not balance.kept:
             raise StackbertError(f"{self.name}: no post was kept ({balance})")
         return balance.counts() | {"characters": characters}
 
-    def _run(self, title: str, steps: list[Any], tasks: int) -> None:
+    def _run(self, title: str, steps: Sequence[Any], tasks: int) -> None:
         self.engine.run(title, steps, tasks, self.scratch / "tasks" / title.replace(" ", "-"))
 
-    def _make_parts(self) -> int:
-        """Returns how many there are."""
-        self.work.folder.mkdir(parents=True, exist_ok=True)
+    def _build_parts(self) -> int:
+        """Returns the number of parts."""
+        self.job.folder.mkdir(parents=True, exist_ok=True)
         rows = self.source.rows
         if isinstance(rows, Stream):
-            self._run("reading", [SpreadStream(self.work)], 1)
-            return len([path for path in self.work.folder.iterdir() if path.suffix != ".partial"])
-        self._run("reading", part_steps(self.work), rows.count)
+            self._run("reading", [BuildStreamParts(self.job)], 1)
+            return len([path for path in self.job.folder.iterdir() if path.suffix != ".partial"])
+        self._run("reading", [BuildParts(self.job)], rows.count)
         return rows.count
 
     def _counts(self, path: Path) -> dict[str, Any]:
@@ -118,10 +126,10 @@ class _Build:
         return counts
 
     def _check_rejected(self, parts: int) -> None:
-        """Raise StackbertError where more rows are set aside than the configuration allows."""
+        """Raise StackbertError if the share of bad rows exceeds config.max_rejected_share."""
         read, rejected = 0, 0
         for part in range(parts):
-            counts = self._counts(part_folder(self.work.folder, part) / COUNTS)
+            counts = self._counts(part_folder(self.job.folder, part) / COUNTS)
             read += counts["kept"] + sum(counts["dropped"].values())
             rejected += counts["dropped"].get(BAD_ROW, 0)
         if rejected <= self.config.max_rejected_share * read:
@@ -133,18 +141,18 @@ class _Build:
         raise StackbertError(
             f"{self.name}: {rejected:,} of {read:,} rows cannot be read, more than the "
             f"{self.config.max_rejected_share:.2%} allowed; the first:{listed}\n"
-            "Repair the file, or raise max_rejected_share to go on without them"
+            "Repair the file, or raise max_rejected_share to build without them"
         )
 
     def _lines(self, part: int, name: str) -> list[str]:
-        path = part_folder(self.work.folder, part) / name
+        path = part_folder(self.job.folder, part) / name
         return path.read_text("utf-8").splitlines() if path.exists() else []
 
-    def _count(self, balance: Balance, parts: int) -> int:
-        """Add all parts up; returns the characters of what is kept."""
+    def _add_up(self, balance: Balance, parts: int) -> int:
+        """Add the counts of all parts to `balance`; returns the characters of the kept posts."""
         characters, dropped = 0, Counter[str]()
         for part in range(parts):
-            dropped.update(self._counts(part_folder(self.work.folder, part) / COUNTS)["dropped"])
+            dropped.update(self._counts(part_folder(self.job.folder, part) / COUNTS)["dropped"])
             counts = self._counts(self.scratch / "shards" / COUNTS_FILE.format(part))
             dropped.update(counts["dropped"])
             balance.kept += counts["kept"]
@@ -153,15 +161,15 @@ class _Build:
             balance.drop(reason, count)
         return characters
 
-    def _join_lists(self, parts: int) -> None:
-        """Write rejected.jsonl and dropped.jsonl, each where there is anything in it."""
+    def _concatenate_lists(self, parts: int) -> None:
+        """Write rejected.jsonl and dropped.jsonl, unless empty."""
         for name in (REJECTED, DROPPED):
-            pieces = [part_folder(self.work.folder, part) / name for part in range(parts)]
+            lists = [part_folder(self.job.folder, part) / name for part in range(parts)]
             if name == DROPPED:
-                pieces += [self.scratch / "shards" / f"{part:05d}.jsonl" for part in range(parts)]
-            pieces = [path for path in pieces if path.exists() and path.stat().st_size]
-            if pieces:
+                lists += [self.scratch / "shards" / f"{part:05d}.jsonl" for part in range(parts)]
+            lists = [path for path in lists if path.exists() and path.stat().st_size]
+            if lists:
                 with (self.folder / name).open("wb") as target:
-                    for path in pieces:
-                        with path.open("rb") as piece:
-                            shutil.copyfileobj(piece, target)
+                    for path in lists:
+                        with path.open("rb") as source:
+                            shutil.copyfileobj(source, target)

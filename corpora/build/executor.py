@@ -1,4 +1,4 @@
-"""Runs the steps of a pipeline as numbered tasks: here, on a Slurm cluster or with Ray; none is done twice."""
+"""Runs pipeline steps as numbered tasks, on this machine, a Slurm cluster or Ray; finished tasks are skipped."""
 
 import contextlib
 import copy
@@ -9,11 +9,12 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from datatrove.executor.base import PipelineExecutor
 from datatrove.executor.local import LocalPipelineExecutor
@@ -25,7 +26,7 @@ from stackbert.core.workers import available_cores, map_in_order
 
 EngineName = Literal["local", "slurm", "ray"]
 POLL_SECONDS = 2.0
-_MESSAGE = re.compile(r"^corpora\.errors\.StackbertError: (.*)", re.MULTILINE | re.DOTALL)
+_MESSAGE = re.compile(rf"^{re.escape(StackbertError.__module__)}\.StackbertError: (.*)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -34,19 +35,19 @@ class Engine:
 
     name: EngineName = "local"
     workers: int = 0
-    """Tasks at a time; 0: on this machine one a core, on a cluster as many as it gives."""
+    """Tasks at a time; 0: one per core on this machine, as many as the cluster gives on a cluster."""
     partition: str = ""
-    """Slurm's partition."""
+    """Slurm partition."""
     task_hours: float = 4.0
-    """Slurm's time limit of a task."""
+    """Slurm time limit of a task."""
     task_gigabytes: int = 2
-    """Memory asked of Slurm or Ray for a task."""
+    """Memory requested from Slurm or Ray for a task."""
 
     def run(self, title: str, steps: Sequence[PipelineStep], tasks: int, folder: Path) -> None:
-        """Run `steps` once for each rank from 0 to `tasks` - 1; `folder` keeps logs and the marks of finished tasks.
+        """Run `steps` once for each rank from 0 to `tasks` - 1; `folder` holds logs and marks of finished tasks.
 
-        On a cluster, `folder` and what the steps read and write must be on a disk that all its machines see. Raises
-        StackbertError where a task fails; what it was, is in its log.
+        On a cluster, all machines must see `folder` and what the steps read and write. Raises StackbertError where a
+        task fails, with the reason from its log.
         """
         if not tasks:
             return
@@ -60,10 +61,11 @@ class Engine:
         workers = self.workers or available_cores()
         executor = LocalPipelineExecutor(steps, tasks, workers, logging_dir=str(folder))
         ranks = executor.get_incomplete_ranks()
-        progress = Progress(title, tasks, done=tasks - len(ranks))
-        # Not the executor's own pool: where the system kills one of its workers, it waits for ever.
-        for _ in map_in_order(partial(_run_rank, executor), ranks, min(workers, len(ranks) or 1), waiting=2):
-            progress.advance()
+        # Not the executor's own pool: it waits forever if the system kills one of its workers.
+        finished = map_in_order(partial(_run_rank, executor), ranks, min(workers, len(ranks) or 1), waiting=2)
+        with Progress(title, tasks, done=tasks - len(ranks), unit="tasks") as progress:
+            for _ in finished:
+                progress.advance()
         return executor
 
     def _run_slurm(self, title: str, steps: list[PipelineStep], tasks: int, folder: Path) -> PipelineExecutor:
@@ -83,17 +85,12 @@ class Engine:
             env_command=f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
             logging_dir=str(folder),
         )
-        progress = Progress(title, tasks)
         with _without_log():
             try:
                 executor.run()
             except (OSError, subprocess.CalledProcessError) as error:
-                raise StackbertError(f"Slurm does not take the job: {error}; is 'sbatch' on the PATH?") from None
-        while left := executor.get_incomplete_ranks():
-            progress.show(tasks - len(left))
-            if not _slurm_knows(str(executor.job_id)):
-                break
-            time.sleep(POLL_SECONDS)
+                raise StackbertError(f"Slurm does not accept the job: {error}; is 'sbatch' on the PATH?") from None
+        _wait_for_slurm(executor, title, tasks)
         return executor
 
     def _run_ray(self, title: str, steps: list[PipelineStep], tasks: int, folder: Path) -> PipelineExecutor:
@@ -104,7 +101,7 @@ class Engine:
         from datatrove.executor.ray import RayPipelineExecutor
 
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        if not ray.is_initialized():  # RAY_ADDRESS names a cluster; without it, one is started here
+        if not ray.is_initialized():  # RAY_ADDRESS names a cluster; without it, a local one is started
             cluster = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": self.workers or available_cores()}
             ray.init(log_to_driver=False, include_dashboard=False, logging_level="error", **cluster)
         with _without_log():
@@ -115,21 +112,36 @@ class Engine:
                 mem_per_cpu_gb=self.task_gigabytes,
                 logging_dir=str(folder),
             )
-            with contextlib.suppress(RuntimeError):  # some task failed: Engine.run says which
+            with contextlib.suppress(RuntimeError):  # a task failed: Engine.run says which
                 executor.run()
         return executor
 
 
 def _run_rank(executor: PipelineExecutor, rank: int) -> None:
-    own = copy.copy(executor)
-    own.pipeline = copy.deepcopy(executor.pipeline)  # its steps count what they did, rank by rank
+    """Run one task in this process, and mark it as finished."""
     with _without_log():
-        own._run_for_rank(rank, rank)
+        data: Any = None
+        for step in copy.deepcopy(executor.pipeline):  # a copy, because steps collect statistics of their task
+            data = step(data, rank, executor.world_size)
+        deque(data or (), maxlen=0)  # generators run only when they are consumed
+        executor.mark_rank_as_completed(rank)
+
+
+def _wait_for_slurm(executor: PipelineExecutor, title: str, tasks: int) -> None:
+    """Show progress until no task is left, or Slurm no longer knows the job."""
+    done = 0
+    with Progress(title, tasks, unit="tasks") as progress:
+        while left := executor.get_incomplete_ranks():
+            progress.advance(tasks - len(left) - done)
+            done = tasks - len(left)
+            if not _slurm_knows(str(executor.job_id)):
+                return
+            time.sleep(POLL_SECONDS)
 
 
 @contextlib.contextmanager
 def _without_log() -> Iterator[None]:
-    """Keep datatrove quiet: what goes wrong here is raised."""
+    """Silence datatrove's log: failures of tasks are raised."""
     from datatrove.utils.logging import logger
 
     logger.disable("datatrove")
@@ -142,8 +154,8 @@ def _without_log() -> Iterator[None]:
 def _slurm_knows(job: str) -> bool:
     """Whether a job is waiting or running."""
     command = [shutil.which("squeue") or "squeue", "--noheader", "--jobs", job]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, a number
-    return bool(asked.stdout.strip())
+    result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no shell, a number
+    return bool(result.stdout.strip())
 
 
 def _failure(title: str, tasks: int, failed: Sequence[int], folder: Path) -> str:
@@ -155,5 +167,5 @@ def _failure(title: str, tasks: int, failed: Sequence[int], folder: Path) -> str
     last = text.strip().rpartition("\n")[2] or "it left no log"
     return (
         f"{title}: {len(failed):,} of {tasks:,} tasks did not finish, the first is {failed[0]}: {last}; its log is "
-        f"{log}. What is finished stays: run the same command again to go on"
+        f"{log}. Finished tasks are kept: run the same command again to continue"
     )

@@ -1,4 +1,4 @@
-"""'corpora plan': what a whole dump will take, by a sample of it that is built here and now."""
+"""'corpora plan': time, disk and memory for a whole dump, projected from a sample that is built on one core."""
 
 import hashlib
 import multiprocessing
@@ -6,17 +6,18 @@ import resource
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from corpora.build.build import open_source
-from corpora.build.exact_duplicates import FindRepeats
+from corpora.build.exact_duplicates import FindDuplicates
 from corpora.build.shard import WriteShard
-from corpora.build.steps import Work, part_steps
+from corpora.build.step import Step
+from corpora.build.steps import BuildParts, PartJob
 from corpora.config import CorpusConfig, PlanConfig
 from corpora.post import count_posts
 from corpora.sources.dump import dump_source
@@ -25,48 +26,48 @@ from corpora.sources.source import Parts, Source, Stream
 from stackbert.core.errors import StackbertError
 from stackbert.core.printing import markdown_lines
 
-SLICES = 4  # of the sample, spread over the file: early posts are not like late ones
-LEADER_BYTES = 200e6
-TASK_SECONDS = 0.005  # of the leader, to hand a part to a worker and take it back
+SLICES = 4  # in the sample, spread over the file: early posts differ from late ones
+LEADER_BYTES = 200e6  # memory of the leading process
+TASK_SECONDS = 0.005  # of the leading process, to give a part to a worker and to take the result
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What a sample took on one core."""
+    """Measurements of a sample on one core."""
 
     megabytes: float
-    """Size of the sample, of XML."""
+    """Size of the sample's XML."""
     posts: int
     read_seconds: float
     """Reading, cleaning and filtering."""
     find_seconds: float
     write_seconds: float
     hash_seconds: float
-    """sha256 of the sample, which the manifest names the input by; one process does that."""
+    """sha256 of the sample, recorded in the manifest; not parallel."""
     unpack_seconds: float
-    """Of an archive; one process does that."""
+    """Decompression of an archive; not parallel."""
     scratch_bytes: int
     out_bytes: int
     worker_bytes: int
-    """Peak memory of the process that did it."""
+    """Peak memory of the measuring process."""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """What the whole takes on so many cores."""
+    """Resources for the whole dump on a number of cores."""
 
     cores: int
     hours: float
     disk_gigabytes: float
-    """Posts and what is needed on the way, at the end of the work."""
+    """Output and intermediate files at their largest, at the end of the build."""
     memory_gigabytes: float
-    read_megabytes_a_second: float
-    """That the disk must give."""
+    read_megabytes_per_second: float
+    """Read speed that the disk must provide."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Rates and what follows from them."""
+    """The measured rates and their projections."""
 
     path: str
     gigabytes: float
@@ -74,11 +75,11 @@ class Plan:
     projections: Sequence[Projection]
 
     def __str__(self) -> str:
-        """For the terminal, and for Markdown."""
+        """Text for the terminal, with a Markdown table."""
         rates = self.rates
         speed = rates.megabytes / (rates.read_seconds + rates.find_seconds + rates.write_seconds)
         lines = [
-            f"{self.path}: {self.gigabytes:,.1f} GB of XML, by a sample of {rates.megabytes:,.0f} MB with "
+            f"{self.path}: {self.gigabytes:,.1f} GB of XML, projected from a sample of {rates.megabytes:,.0f} MB with "
             f"{rates.posts:,} posts",
             f"one core: {speed:.1f} MB/s (reading and cleaning {rates.megabytes / rates.read_seconds:.1f}, finding "
             f"duplicates {rates.megabytes / rates.find_seconds:,.0f}, writing "
@@ -86,7 +87,7 @@ class Plan:
         ]
         if rates.unpack_seconds:
             speed = rates.megabytes / rates.unpack_seconds
-            lines.append(f"unpacking: {speed:.1f} MB/s, by one core whatever their number")
+            lines.append(f"unpacking: {speed:.1f} MB/s, on one core, not parallel")
         header = ["cores", "hours", "disk GB", "memory GB", "disk MB/s"]
         table = [
             [
@@ -94,7 +95,7 @@ class Plan:
                 f"{found.hours:,.2f}",
                 f"{found.disk_gigabytes:,.0f}",
                 f"{found.memory_gigabytes:,.1f}",
-                f"{found.read_megabytes_a_second:,.0f}",
+                f"{found.read_megabytes_per_second:,.0f}",
             ]
             for found in self.projections
         ]
@@ -102,14 +103,14 @@ class Plan:
 
 
 def plan_corpus(config: CorpusConfig, plan: PlanConfig, data: Path = Path(".")) -> Plan:
-    """Build a sample of a dump on one core, and say what the whole takes on others like it.
+    """Build a sample of a dump on one core, and project time, disk and memory for the whole.
 
-    Raises StackbertError for a source that is no dump, or holds no post in the sample.
+    Raises StackbertError if the source is no dump, or the sample holds no post.
     """
     if config.source != "dump":
         raise StackbertError(f"plan needs source 'dump', not '{config.source}': tables are small beside a dump")
     path = data / config.path
-    open_source(config, data)  # says what is wrong with the path
+    open_source(config, data)  # raises an error if the path is wrong
     packed = archive_kind(path) == "7z"
     size = _size(path, packed)
     with (
@@ -124,25 +125,25 @@ def plan_corpus(config: CorpusConfig, plan: PlanConfig, data: Path = Path(".")) 
 
 
 def project(rates: Rates, gigabytes: float, cores: int, part_megabytes: float) -> Projection:
-    """What so many gigabytes take on so many cores.
+    """The resources that `gigabytes` of XML need on `cores` cores.
 
-    Reading, finding duplicates and writing are shared by the cores, in whole parts; the input's sha256, unpacking and
-    the handing out of parts are one process's. An archive is unpacked while its parts are read.
+    Reading, finding duplicates and writing run in parallel, by whole parts. The sha256 of the input, unpacking and
+    distributing the parts do not. An archive is unpacked while its parts are read.
     """
-    times = gigabytes * 1_000 / rates.megabytes
+    scale = gigabytes * 1_000 / rates.megabytes
     parts = max(1, round(gigabytes * 1_000 / part_megabytes))
-    busy = -(-parts // cores) * cores / parts  # the last parts leave cores idle
-    reading = rates.read_seconds * times / cores * busy
+    busy = -(-parts // cores) * cores / parts  # cores are idle while the last parts are built
+    reading = rates.read_seconds * scale / cores * busy
     if rates.unpack_seconds:
-        reading = max(reading, rates.unpack_seconds * times)
-    shared = (rates.find_seconds + rates.write_seconds) * times / cores * busy
-    hashed = 1 + rates.out_bytes / (rates.megabytes * 1e6)  # the posts are named by their sha256 as well
-    alone = rates.hash_seconds * times * hashed + 2 * parts * TASK_SECONDS
-    seconds = reading + shared + alone
+        reading = max(reading, rates.unpack_seconds * scale)
+    shared = (rates.find_seconds + rates.write_seconds) * scale / cores * busy
+    hashed = 1 + rates.out_bytes / (rates.megabytes * 1e6)  # the output's sha256 is computed as well
+    serial = rates.hash_seconds * scale * hashed + 2 * parts * TASK_SECONDS
+    seconds = reading + shared + serial
     return Projection(
         cores,
         seconds / 3_600,
-        (rates.scratch_bytes + rates.out_bytes) * times / 1e9,
+        (rates.scratch_bytes + rates.out_bytes) * scale / 1e9,
         (cores * rates.worker_bytes + LEADER_BYTES) / 1e9,
         gigabytes * 1_000 / reading if reading else 0.0,
     )
@@ -158,18 +159,18 @@ def _size(path: Path, packed: bool) -> int:
 
 
 def _measure(path: Path, config: CorpusConfig, megabytes: float, size: int, packed: bool, folder: Path) -> Rates:
-    """The rates of a sample; run in a process of its own, whose memory is a worker's."""
+    """Measure a sample; runs in a process of its own, whose peak memory is that of a worker."""
     start = time.perf_counter()
     source, sampled = _sample(path, config, megabytes, size, packed)
     unpacking = time.perf_counter() - start if packed else 0.0
     assert isinstance(source.rows, Parts)
-    work = Work(folder / "parts", source, config)
-    work.folder.mkdir()
+    job = PartJob(folder / "parts", source, config)
+    job.folder.mkdir()
     count = source.rows.count
     (folder / "out").mkdir()
-    reading = _seconds(part_steps(work), count)
-    finding = _seconds([FindRepeats(work.folder, count, folder / "ranges")], 1)
-    writing = _seconds([WriteShard(folder, folder / "out", 1, replace(config, near_duplicates=False), None)], count)
+    reading = _seconds(BuildParts(job), count)
+    finding = _seconds(FindDuplicates(job.folder, count, folder / "ranges"), 1)
+    writing = _seconds(WriteShard(folder, folder / "out", 1, replace(config, near_duplicates=False), None), count)
     posts = count_posts(folder / "out") if any((folder / "out").iterdir()) else 0
     if not posts:
         raise StackbertError(f"{path}: no post in {count} slices of it; is it a Posts.xml?")
@@ -191,7 +192,7 @@ def _measure(path: Path, config: CorpusConfig, megabytes: float, size: int, pack
 
 
 def _sample(path: Path, config: CorpusConfig, megabytes: float, size: int, packed: bool) -> tuple[Source, float]:
-    """A source of slices of the dump, and their megabytes."""
+    """A source of SLICES parts of the dump, and their megabytes."""
     slices = max(1, min(SLICES, int(size // 1_000_000)))
     bytes_each = max(1, min(int(megabytes * 1e6), size) // slices)
     source = dump_source(path, replace(config, part_megabytes=bytes_each / 1e6))
@@ -206,15 +207,11 @@ def _sample(path: Path, config: CorpusConfig, megabytes: float, size: int, packe
     )
 
 
-def _seconds(steps: list[Any], ranks: int) -> float:
-    """CPU time of the steps over so many ranks."""
+def _seconds(step: Step, tasks: int) -> float:
+    """CPU time of all tasks of a step."""
     start = time.process_time()
-    for rank in range(ranks):
-        data: Any = None
-        for step in steps:
-            data = step.run(data, rank, ranks)
-        for _ in data:
-            pass
+    for rank in range(tasks):
+        deque(step.run(None, rank, tasks), maxlen=0)
     return max(1e-6, time.process_time() - start)
 
 

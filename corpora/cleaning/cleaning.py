@@ -1,4 +1,4 @@
-"""HTML or plain text in; clean text with its code kept out."""
+"""Cleans HTML or plain text; code is kept, marked or dropped."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,10 +9,10 @@ from corpora.cleaning.markup import CODE, CODE_BEGINS, CODE_ENDS, ITEM, Event, r
 
 Code = Literal["keep", "mark", "drop"]
 
-MAX_INDENT = 80  # columns; deeper is no code that people wrote
+MAX_INDENT = 80  # columns; people do not write deeper code
 
 _REMOVED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u2060\ufeff]")
-_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\x0c") + b"\x7f"  # those of ASCII among them
+_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\x0c") + b"\x7f"  # the ASCII ones of _REMOVED
 _NEWLINE = re.compile("\r\n|[\r\x0c\x85\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _OTHER_SPACE = re.compile(r"[^\S \n]")
@@ -26,7 +26,7 @@ _LAID_OUT = re.compile(
 
 
 def clean_body(body: str, format: Literal["auto", "html", "text"], code: Code = "keep") -> str:
-    """A body as clean text; what becomes of `code` is said at html_to_text."""
+    """A body as clean text; for `code` see html_to_text."""
     if format == "html" or (format == "auto" and looks_like_html(body)):
         return html_to_text(body, code)
     return clean_text(body)
@@ -40,7 +40,7 @@ def clean_title(title: str) -> str:
 
 
 def looks_like_html(body: str) -> bool:
-    """Whether the body is laid out by HTML, and not merely about HTML.
+    """Whether the body is written in HTML, rather than a text that mentions HTML.
 
     >>> looks_like_html("<p>Why?</p>"), looks_like_html("What does <p> mean?")
     (True, False)
@@ -49,10 +49,10 @@ def looks_like_html(body: str) -> bool:
 
 
 def html_to_text(body: str, code: Code = "keep") -> str:
-    """Text of an HTML body: paragraphs and list items a blank line apart, code with its lines and indentation.
+    """Text of an HTML body: blank lines between paragraphs and list items, code with its lines and indentation.
 
-    With `code` 'mark', blocks of it stand between lines of backticks and code in a sentence between backticks; with
-    'drop', blocks are left out. Takes linear time on any input: see read_markup.
+    `code` 'mark' puts code blocks between lines of backticks and inline code between backticks; 'drop' removes code
+    blocks. Takes linear time on any input, see read_markup.
 
     >>> html_to_text("<p>Use <code>a &lt; b</code>:</p><ul><li>one<li>two</ul><pre>if x:\\n    y()</pre>")
     'Use a < b:\\n\\n- one\\n\\n- two\\n\\nif x:\\n    y()'
@@ -62,7 +62,7 @@ def html_to_text(body: str, code: Code = "keep") -> str:
         events = (event for event in events if event[0] != CODE)
     elif code == "mark":
         events = _fenced(events)
-    parts = [last := "\n"]
+    pieces = [last := "\n"]
     for kind, piece in events:
         if last == ITEM:
             piece = piece.lstrip()
@@ -71,12 +71,12 @@ def html_to_text(body: str, code: Code = "keep") -> str:
                 continue  # two empty lines are one
             piece = piece.lstrip(" ")
         if piece:
-            parts.append(last := piece)
-    return clean_text("".join(parts))
+            pieces.append(last := piece)
+    return clean_text("".join(pieces))
 
 
 def _fenced(events: Iterable[Event]) -> Iterator[Event]:
-    """The events with each block of code between fences longer than any run of backticks in it."""
+    """Put each code block between fences longer than any run of backticks in it."""
     for kind, group in groupby(events, key=lambda event: event[0]):
         if kind != CODE:
             yield from ((kind, piece.translate(_MARKS)) for _, piece in group)
@@ -87,9 +87,9 @@ def _fenced(events: Iterable[Event]) -> Iterator[Event]:
 
 
 def clean_text(text: str) -> str:
-    """Text without control characters, lone surrogates, trailing space, double spaces or runs of empty lines.
+    """Text without control characters, lone surrogates, trailing spaces, double spaces and runs of empty lines.
 
-    The indentation of lines is kept, for it is code's.
+    The indentation of lines is kept, because code needs it.
     """
     if not text.isascii():
         text = _REMOVED.sub("", _SURROGATE.sub("\ufffd", _NEWLINE.sub("\n", text)))
@@ -105,13 +105,13 @@ def clean_text(text: str) -> str:
     elif "  " in text or " \n" in text or text.endswith(" "):
         lines = text.split("\n")
         text = "\n".join([_tidy(line) if "  " in line or line[-1:] == " " else line for line in lines])
-    while "\n\n\n" in text:  # each time a third less, and quicker than a regular expression
+    while "\n\n\n" in text:  # each pass removes a third; faster than a regular expression
         text = text.replace("\n\n\n", "\n\n")
     return text.strip("\n")
 
 
 def _tidy(line: str) -> str:
-    """The same as _clean_line, of a line whose only white space are spaces."""
+    """Like _clean_line, for a line whose only white space is spaces."""
     content = line.lstrip(" ")
     clean = line[-1] != " " and "  " not in content and len(line) - len(content) <= MAX_INDENT
     return line if clean else _clean_line(line)

@@ -1,21 +1,20 @@
-"""Which posts stay: each filter gives the reason for which a post is left out, or None."""
+"""Filters: each returns the reason why it drops a post, or None."""
 
 import re
 from collections.abc import Callable
 from functools import cache
 
-from datatrove.data import Document
-
 from corpora.config import CorpusConfig
 from corpora.post import whole_text
+from corpora.raw_post import RawPost
 from stackbert.core.errors import StackbertError
 
-Filter = Callable[[Document], str | None]
+Filter = Callable[[RawPost], str | None]
 
-MIN_JUDGED = 40  # letters; the language of less is a guess
-MAX_JUDGED = 400  # letters; more take time and tell no more
+MIN_LANGUAGE_CHARACTERS = 40  # the language of a shorter text is uncertain, so it is kept
+MAX_LANGUAGE_CHARACTERS = 400  # a longer text takes more time and is identified no better
 _WORD = re.compile(r"[^\W\d_]{2,}")
-# What the site adds, and what people write at any post's end; a line that holds no more than this says nothing.
+# Notices that the site adds, greetings and thanks: a line that holds nothing else is boilerplate.
 _NOTICE = re.compile(
     r"\s*(?:>\s*)?(?:\**(?:possible duplicate|this question already has (?:an )?answers?(?: here)?)\b[^\n]*"
     r"|(?:many |kind )?(?:thanks|thank you|thx|regards|cheers|hi|hello|hey|edit|update)(?: all| everyone| guys"
@@ -25,7 +24,7 @@ _NOTICE = re.compile(
 
 
 def chosen_filters(config: CorpusConfig) -> list[Filter]:
-    """The filters that the configuration asks for, in the order in which they are asked."""
+    """The configured filters, in the order in which they are applied."""
     filters: list[Filter] = []
     if config.drop_closed:
         filters.append(_closed)
@@ -37,27 +36,26 @@ def chosen_filters(config: CorpusConfig) -> list[Filter]:
     return filters
 
 
-def _closed(post: Document) -> str | None:
-    return "closed" if post.metadata["closed"] else None
+def _closed(post: RawPost) -> str | None:
+    return "closed" if post.closed else None
 
 
 def _score_filter(minimum: int) -> Filter:
-    def low_score(post: Document) -> str | None:
-        score = post.metadata["score"]
+    def low_score(post: RawPost) -> str | None:
+        score = post.score
         return "low_score" if score is not None and score < minimum else None
 
     return low_score
 
 
 def _length_filter(minimum: int) -> Filter:
-    """Too short, as a whole or without what says nothing."""
+    """Drops posts that are too short, as a whole or without boilerplate."""
 
-    def too_short(post: Document) -> str | None:
-        metadata = post.metadata
-        text = whole_text(metadata["kind"], metadata["title"], post.text)
+    def too_short(post: RawPost) -> str | None:
+        text = whole_text(post.kind, post.title, post.text)
         if len(text) < minimum:
             return "too_short"
-        if len(text) < 4 * minimum + 200 and own_characters(text) < minimum:  # longer ones are never all notices
+        if len(text) < 4 * minimum + 200 and own_characters(text) < minimum:  # a longer text is never boilerplate alone
             return "boilerplate"
         return None
 
@@ -65,7 +63,7 @@ def _length_filter(minimum: int) -> Filter:
 
 
 def own_characters(text: str) -> int:
-    """Characters of a text without notices, thanks and lines said before.
+    """Characters of a text without notices, thanks and repeated lines.
 
     >>> own_characters("Thanks in advance!\\nYes\\nYes")
     3
@@ -76,11 +74,11 @@ def own_characters(text: str) -> int:
 def _language_filter(languages: tuple[str, ...]) -> Filter:
     identify = _identifier()
 
-    def other_language(post: Document) -> str | None:
-        words = " ".join(_WORD.findall(post.metadata.get("prose") or post.text))
-        if len(words) < MIN_JUDGED:
+    def other_language(post: RawPost) -> str | None:
+        words = " ".join(_WORD.findall(post.prose or post.text))
+        if len(words) < MIN_LANGUAGE_CHARACTERS:
             return None
-        return None if identify(words[:MAX_JUDGED]) in languages else "other_language"
+        return None if identify(words[:MAX_LANGUAGE_CHARACTERS]) in languages else "other_language"
 
     return other_language
 

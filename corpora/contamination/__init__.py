@@ -1,1 +1,1 @@
-"""Evaluation text in pretraining text: found, removed, reported."""
+"""Test-set contamination of pretraining text: finding, removing and reporting it."""

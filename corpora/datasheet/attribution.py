@@ -1,4 +1,4 @@
-"""Who wrote the posts of a corpus, and under which licence: a file with one line a post."""
+"""Writes an attribution file: author, licence and URL of each post of a corpus, one line per post."""
 
 import csv
 import os
@@ -18,7 +18,7 @@ from stackbert.core.artifact import require_artifact
 from stackbert.core.errors import StackbertError
 from stackbert.core.printing import escape_markdown, markdown_lines, printable
 
-MAX_TITLE = 200  # characters; a table may call anything a title
+MAX_TITLE = 200  # characters; a table may hold long texts in its title column
 DEEDS = {
     "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
     **{name: f"https://spdx.org/licenses/{name}.html" for name in ("Apache-2.0", "BSD-3-Clause", "MIT", "PSF-2.0")},
@@ -26,8 +26,8 @@ DEEDS = {
 NO_LICENSE = "no licence recorded"
 
 _SHARE_ALIKE = re.compile(r"CC BY-SA ([1-4]\.[05])")
-_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9./?&=%_~:+-]*")  # nothing that ends a Markdown link
-_FORMULA = re.compile("[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")  # and their wide forms, which spreadsheets read too
+_ADDRESS = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9./?&=%_~:+-]*")  # without characters that end a Markdown link
+_FORMULA = re.compile("[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")  # and their wide forms, which spreadsheets evaluate, too
 
 HEADER = """# Attribution
 
@@ -46,7 +46,7 @@ them is an adaptation, and what other rights apply, this file does not say: it i
 
 @dataclass(frozen=True)
 class Entry:
-    """A post as the list names it; each field without control characters, empty where nothing is known."""
+    """A line of the list; fields have no control characters, and are empty if unknown."""
 
     id: str
     kind: str
@@ -60,38 +60,38 @@ class Entry:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the list holds."""
+    """Counts of the listed posts."""
 
     posts: int
     licenses: dict[str, int]
-    """Licence -> posts, the most frequent first; NO_LICENSE among them where there are such."""
+    """Licence (or NO_LICENSE) -> number of posts, the most frequent first."""
     without: dict[str, int]
-    """Posts without a licence, author and address."""
+    """Posts without a licence, an author and an address."""
 
     def __str__(self) -> str:
-        """For the terminal: the licences, and what is missing."""
+        """Text for the terminal: the licences, and what is missing."""
         lines = [f"{count:>12,}  {printable(name)}" for name, count in self.licenses.items()]
         return "\n".join([f"{self.posts:,} posts", *lines, self.missing])
 
     @property
     def missing(self) -> str:
-        """What is not known of how many posts, in a sentence."""
-        parts = [f"{count:,} without {name}" for name, count in self.without.items() if count]
-        if not parts:
+        """How many posts lack a licence, an author or an address, as a sentence."""
+        missing = [f"{count:,} without {name}" for name, count in self.without.items() if count]
+        if not missing:
             return "All posts have a licence, an author and an address."
-        return f"Posts that cannot be attributed in full: {', '.join(parts)}."
+        return f"Posts that cannot be attributed in full: {', '.join(missing)}."
 
 
 def write_attribution(corpus: Path, out: Path) -> Summary:
-    """List the posts of a corpus in a .md or .csv file, whole or not at all; memory stays at a batch.
+    """List the posts of a corpus in a .md or .csv file, whole or not at all; memory stays at one batch.
 
-    `corpus` is the output of 'corpora build'. Raises StackbertError for another ending or folder.
+    `corpus` is the output of 'corpora build'. Raises StackbertError for another file extension or folder.
     """
     require_artifact(corpus, "corpora build")
     writers: dict[str, Callable[[IO[str], Path, Summary], None]] = {".md": _write_markdown, ".csv": _write_csv}
     writer = writers.get(out.suffix.lower())
     if writer is None:
-        raise StackbertError(f"{out}: a list of authors ends in .md or .csv, not in '{out.suffix}'")
+        raise StackbertError(f"{out}: the attribution file must end in .md or .csv, not in '{out.suffix}'")
     summary = _summarise(corpus)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
@@ -102,7 +102,7 @@ def write_attribution(corpus: Path, out: Path) -> Summary:
 
 
 def deed_url(license_name: str) -> str:
-    """Address of a licence's text; empty for one that is not known here.
+    """URL of a licence's text; empty for an unknown licence.
 
     >>> deed_url("CC BY-SA 4.0")
     'https://creativecommons.org/licenses/by-sa/4.0/'
@@ -112,7 +112,7 @@ def deed_url(license_name: str) -> str:
 
 
 def _summarise(corpus: Path) -> Summary:
-    """The counts, which stand before the list; three columns are read."""
+    """The counts, from three columns; they precede the list."""
     licenses, without = Counter[str](), Counter[str]()
     for path in shards(corpus):
         for batch in pq.ParquetFile(path).iter_batches(columns=["license", "author", "url"]):
@@ -132,7 +132,7 @@ def _entries(corpus: Path) -> Iterator[Entry]:
             for values in zip(*(batch[name].to_pylist() for name in columns), strict=True):
                 post_id, kind, title, license_name, url, author = (printable(value or "") for value in values)
                 url = url if _ADDRESS.fullmatch(url) else ""
-                is_number = author.isascii() and author.isdecimal()  # else a name, of which no address is known
+                is_number = author.isascii() and author.isdecimal()  # else it is a name, which has no known URL
                 yield Entry(
                     id=post_id,
                     kind=kind,
@@ -164,7 +164,7 @@ def _write_csv(file: IO[str], corpus: Path, summary: Summary) -> None:
 
 
 def _as_text(cell: str) -> str:
-    """The cell as a spreadsheet shows it, where it would compute it otherwise."""
+    """The cell, quoted if a spreadsheet would evaluate it as a formula."""
     return "'" + cell if _FORMULA.match(cell) else cell
 
 

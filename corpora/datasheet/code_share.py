@@ -1,7 +1,7 @@
-"""How much of a clean text is code, judged by how it is laid out.
+"""Estimates how much of a clean text is code, from its layout.
 
-The markup that told code from prose is gone, but HTML leaves its traces: a paragraph of prose is one line, so several
-lines are code (or, seldom, verse: `<br>`).
+The markup of code is gone, but in text from HTML a paragraph of prose is one line, so a paragraph of several lines is
+code (or, rarely, prose with `<br>`).
 """
 
 import re
@@ -18,13 +18,13 @@ class CodeRule:
     """What counts as code in a corpus."""
 
     characters: Callable[[str], int]
-    """How many characters of a text are code."""
+    """Text -> number of characters of code."""
     definition: str
-    """In words, for those who read the figures."""
+    """The rule in words, for the datasheet."""
 
 
 def code_rule(config: Mapping[str, Any]) -> CodeRule:
-    """The rule for a corpus that 'corpora build' made with this configuration."""
+    """The rule for a corpus built with this configuration of 'corpora build'."""
     if config.get("code") == "mark":
         return FENCED
     is_text = config.get("source") == "packages" or config.get("format") == "text"

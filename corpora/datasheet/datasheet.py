@@ -1,7 +1,7 @@
-"""Stage 'corpora datasheet': a page that says what a corpus is, under the headings of "Datasheets for Datasets".
+"""Stage 'corpora datasheet': a page that describes a corpus, with the headings of "Datasheets for Datasets".
 
-Gebru et al., arXiv 1803.09010. What the corpus and its manifest tell is filled in; what only its publisher knows is
-left as a question.
+Gebru et al., arXiv 1803.09010. Facts from the corpus and its manifest are filled in; what only the publisher knows is a
+question.
 """
 
 import math
@@ -45,13 +45,13 @@ QUESTIONS = {
         "Will it be updated, and what becomes of a post that its author deletes?",
     ),
 }
-"""Headings that the corpus itself cannot fill."""
+"""Heading -> questions that the corpus itself cannot answer."""
 
 
 def write_datasheet(corpus: Path, out: Path | None = None, processes: int = 0) -> Manifest:
-    """Write datasheet.md and its plots (SVG) into the folder `out`, by default beside the corpus.
+    """Write datasheet.md and its plots (SVG) into the folder `out`, by default next to the corpus.
 
-    `corpus` is the output of 'corpora build'. The same corpus gives the same bytes; memory does not grow with it.
+    `corpus` is the output of 'corpora build'. The same corpus gives the same bytes; memory does not depend on its size.
     """
     made = require_artifact(corpus, "corpora build")
     out = out or corpus.with_name(corpus.name + "-datasheet")
@@ -72,11 +72,11 @@ def write_datasheet(corpus: Path, out: Path | None = None, processes: int = 0) -
 
 def page(made: Manifest, figures: CorpusFigures, rule: CodeRule, plots: dict[str, Plot]) -> str:
     """The page in Markdown."""
-    parts = [
+    paragraphs = [
         "# Datasheet",
         f"Of the corpus whose manifest has the identity `{made.identity}`. Filled in by counting; what is in "
         "*italics* is a question to its publisher.",
-        *_asked("Motivation"),
+        *_questions("Motivation"),
         "## Composition",
         *_composition(figures, plots),
         *_code(figures, rule, plots),
@@ -92,13 +92,13 @@ def page(made: Manifest, figures: CorpusFigures, rule: CodeRule, plots: dict[str
         "The configuration, which makes the same corpus from the same sources:",
         _table(("option", "value"), [(name, plain(value)) for name, value in made.config.items()]),
         "Versions: " + escape_markdown(printable(", ".join(f"{name} {v}" for name, v in made.versions.items()))) + ".",
-        *(part for heading in ("Uses", "Distribution", "Maintenance") for part in _asked(heading)),
+        *(paragraph for heading in ("Uses", "Distribution", "Maintenance") for paragraph in _questions(heading)),
     ]
-    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+    return "\n\n".join(paragraph.rstrip("\n") for paragraph in paragraphs) + "\n"
 
 
 def draw_plots(figures: CorpusFigures) -> dict[str, Plot]:
-    """The plots by file name; without those that nothing is known for."""
+    """File name -> plot, without those that would be empty."""
     plots = {"lengths": _draw_lengths(figures), "code": _draw_code(figures)}
     if figures.tags:
         plots["tags"] = _draw_tags(figures)
@@ -135,13 +135,13 @@ def _code(figures: CorpusFigures, rule: CodeRule, plots: dict[str, Plot]) -> lis
 def _tags(figures: CorpusFigures, plots: dict[str, Plot]) -> list[str]:
     if not figures.tags:
         return ["### Tags", "No post has tags."]
-    asked = figures.tags_a_post.total()
-    tagged = asked - figures.tags_a_post[0]
+    posts = figures.tags_per_post.total()
+    tagged = posts - figures.tags_per_post[0]
     top = _top(figures)
-    rows = [(name, _number(count), _share(count, asked)) for name, count in top]
+    rows = [(name, _number(count), _share(count, posts)) for name, count in top]
     return [
         "### Tags",
-        f"{len(figures.tags):,} tags on {tagged:,} of {asked:,} questions and documents, "
+        f"{len(figures.tags):,} tags on {tagged:,} of {posts:,} questions and documents, "
         f"{figures.tags.total() / tagged:.2f} on each of these. The most frequent {len(top)}:",
         _image("tags", plots),
         _table(("tag", "posts", "share"), rows),
@@ -187,7 +187,7 @@ def _drops(made: Manifest) -> list[str]:
     return ["Rows of the sources:", _table(("rows", "count", "share"), rows)]
 
 
-def _asked(heading: str) -> list[str]:
+def _questions(heading: str) -> list[str]:
     return [f"## {heading}", *(f"*{question}*" for question in QUESTIONS[heading])]
 
 
@@ -207,8 +207,8 @@ def _number(count: int) -> str:
     return f"{count:,}"
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part / max(whole, 1):.1%}"
+def _share(count: int, total: int) -> str:
+    return f"{count / max(total, 1):.1%}"
 
 
 def _length(length: int) -> str:
@@ -262,7 +262,7 @@ def _draw_years(figures: CorpusFigures) -> Plot:
 
     def draw(axes: Axes) -> None:
         axes.bar(list(years), [figures.years[f"{year:04}"] for year in years], color=COLOURS[0])
-        axes.set_xticks(years[:: math.ceil(len(years) / 9)])  # as many as fit side by side
+        axes.set_xticks(years[:: math.ceil(len(years) / 9)])  # as many labels as fit side by side
         _finish(axes, "Posts by year", "", "posts")
 
     return draw_plot(draw, 2.6, f"Bars of posts by year, {years[0]} to {years[-1]}")

@@ -1,12 +1,14 @@
-"""The figures that describe a corpus, counted shard by shard: memory is that of one batch and of the counts."""
+"""Counts that describe a corpus, computed shard by shard: memory holds one batch and the counts."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,7 +17,7 @@ from corpora.datasheet.code_share import CodeRule
 from corpora.post import shards
 from stackbert.core.workers import map_in_order
 
-LONGEST = 2**16 - 1  # characters counted apart; longer texts are counted there
+LONGEST = 2**16 - 1  # characters; longer texts are counted with this length
 POSTS_PER_BATCH = 5_000
 COLUMNS = ["kind", "title", "text", "tags", "score", "created", "license", "url", "author", "duplicate_of"]
 SHARES = 20  # bins of a post's share of code
@@ -23,25 +25,25 @@ SHARES = 20  # bins of a post's share of code
 
 @dataclass
 class CorpusFigures:
-    """Counts over posts, which add up over shards."""
+    """Counts over posts; those of several shards can be added."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     characters: int = 0
-    """Of titles and bodies as they are read later on."""
+    """Characters of titles and bodies, as later stages read them."""
     code_characters: int = 0
     posts_with_code: int = 0
     longest: int = 0
-    lengths: dict[str, np.ndarray] = field(default_factory=dict)
-    """Kind -> how many posts have each length in characters, int64 of LONGEST + 1."""
-    code_shares: np.ndarray = field(default_factory=lambda: np.zeros(SHARES, np.int64))
-    """How many posts with code have each share of it; the last bin holds the whole ones."""
+    lengths: dict[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    """Kind -> number of posts of each length in characters, (LONGEST + 1,)."""
+    code_shares: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(SHARES, np.int64))
+    """Histogram of the share of code in posts with code, (SHARES,); the last bin includes 100 %."""
     tags: Counter[str] = field(default_factory=Counter)
-    tags_a_post: Counter[int] = field(default_factory=Counter)
-    """Of questions and documents."""
+    tags_per_post: Counter[int] = field(default_factory=Counter)
+    """Number of tags -> questions and documents with so many."""
     years: Counter[str] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
-    """Column -> posts where it is empty."""
+    """Column -> posts in which it is empty."""
     duplicates: int = 0
     """Questions that were closed as duplicates."""
 
@@ -51,7 +53,7 @@ class CorpusFigures:
         return self.kinds.total()
 
     def add(self, other: "CorpusFigures") -> None:
-        """Add another shard's counts."""
+        """Add the counts of another shard."""
         for name, value in vars(other).items():
             own = getattr(self, name)
             if isinstance(value, Counter):
@@ -65,7 +67,7 @@ class CorpusFigures:
                 setattr(self, name, own + value)
 
     def quantiles(self, kind: str, shares: Sequence[float]) -> list[int]:
-        """Lengths in characters that these shares of a kind's posts do not exceed."""
+        """Quantiles of the length in characters of a kind's posts."""
         counts = np.cumsum(self.lengths[kind])
         return [int(np.searchsorted(counts, max(share * counts[-1], 1))) for share in shares]
 
@@ -73,8 +75,8 @@ class CorpusFigures:
 def corpus_figures(folder: Path, rule: CodeRule, processes: int = 0) -> CorpusFigures:
     """Count the posts of a folder; `processes` 0 is one a core."""
     figures = CorpusFigures()
-    for part in map_in_order(partial(shard_figures, rule=rule), shards(folder), processes):
-        figures.add(part)
+    for shard in map_in_order(partial(shard_figures, rule=rule), shards(folder), processes):
+        figures.add(shard)
     return figures
 
 
@@ -89,22 +91,22 @@ def shard_figures(path: Path, rule: CodeRule) -> CorpusFigures:
 
 
 def _count_columns(figures: CorpusFigures, batch: pa.RecordBatch) -> None:
-    """What Arrow counts by itself."""
+    """Count what Arrow can count."""
     _count(figures.kinds, batch["kind"])
     _count(figures.licenses, batch["license"].drop_null())
     years = pc.utf8_slice_codeunits(batch["created"].drop_null(), 0, 4)
     _count(figures.years, years.filter(pc.match_substring_regex(years, "^[0-9]{4}$")))
-    asked = pc.not_equal(batch["kind"], "answer")  # an answer's tags are its question's
-    tags = batch["tags"].filter(asked)
+    not_answers = pc.not_equal(batch["kind"], "answer")  # an answer has the tags of its question
+    tags = batch["tags"].filter(not_answers)
     _count(figures.tags, pc.list_flatten(tags))
-    _count(figures.tags_a_post, pc.list_value_length(tags))
+    _count(figures.tags_per_post, pc.list_value_length(tags))
     figures.missing.update({name: batch[name].null_count for name in ("score", "created", "license", "url", "author")})
     figures.missing["title"] += pc.sum(pc.equal(pc.utf8_length(batch["title"]), 0)).as_py()
     figures.duplicates += pc.sum(pc.greater(pc.list_value_length(batch["duplicate_of"]), 0)).as_py()
 
 
 def _count_texts(figures: CorpusFigures, batch: pa.RecordBatch, rule: CodeRule) -> None:
-    """Lengths of title and body, and the code in the bodies."""
+    """Count the lengths of titles and bodies, and the code in the bodies."""
     bodies_N = pc.utf8_length(batch["text"]).to_numpy(zero_copy_only=False).astype(np.int64)
     titles_N = pc.utf8_length(batch["title"]).to_numpy(zero_copy_only=False).astype(np.int64)
     kinds_N = np.asarray(batch["kind"].to_pylist())
@@ -123,6 +125,6 @@ def _count_texts(figures: CorpusFigures, batch: pa.RecordBatch, rule: CodeRule) 
     figures.code_shares = figures.code_shares + np.bincount(bins_N, minlength=SHARES)
 
 
-def _count(counter: Counter, values: pa.Array) -> None:
+def _count(counter: Counter[Any], values: pa.Array) -> None:
     for entry in pc.value_counts(values).to_pylist():
         counter[entry["values"]] += entry["counts"]

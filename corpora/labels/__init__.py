@@ -1,1 +1,1 @@
-"""Posts -> a labelled set with splits, and the text left for pretraining."""
+"""Posts -> a labelled set with splits, and the remaining text for pretraining."""

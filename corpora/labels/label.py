@@ -1,4 +1,4 @@
-"""Stage 'corpora label': corpora in; a labelled set, and text to pretrain on that gives none of it away, out."""
+"""Stage 'corpora label': corpora -> a labelled set, and text for pretraining that does not contaminate it."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpora.config import LabelConfig
-from corpora.contamination.held_out import HeldOut
+from corpora.contamination.audit import EVALUATION_SPLITS
+from corpora.contamination.evaluation_index import EvaluationPosts
 from corpora.labels.labelled_set import LABELS_FILE, MISC, WRITTEN, LabelError, check_names
 from corpora.labels.pretraining_text import write_pretraining
 from corpora.labels.splits import SELECTED, Splits, iso
@@ -22,33 +23,33 @@ from stackbert.core.artifact import Manifest, build_artifact, require_artifact, 
 from stackbert.core.errors import StackbertError, nearest_hint
 
 STAGE = "corpora label"
-ROWS_PER_GROUP = 1_000  # some megabyte of text
+ROWS_PER_GROUP = 1_000  # about a megabyte of text
 
 
 def build_labels(corpora: list[Path], out: Path, config: LabelConfig) -> Manifest:
     """Write train, dev and test sets, labels.json and pretraining/posts-*.parquet into `out`.
 
-    `corpora` are outputs of 'corpora build'; where two hold the same post, the first one's is taken. What gives a test
-    post away (itself, its answers and duplicates, its text or much of it: see HeldOut) is not in dev, train or
-    pretraining, and what gives a dev post away is not in train or pretraining. With split 'time', the pretraining text
-    ends where the dev posts begin, see Splits; the manifest's counts hold the borders. The posts are read by column,
-    once for each step, so memory holds keys, not texts.
+    `corpora` are outputs of 'corpora build'; if two hold the same post, that of the first is used. Posts that
+    contaminate a test post (see EvaluationPosts) are removed from dev, train and pretraining; posts that contaminate a
+    dev post are removed from train and pretraining. With split 'time', the pretraining text is older than the dev
+    posts, see Splits; the manifest's counts record the borders. Each step reads the posts once, by column, so memory
+    holds keys and not texts.
 
-    Raises StackbertError where a split comes out empty, LabelError where no post has tags or a label no post.
+    Raises StackbertError if a split is empty, LabelError if no post has tags, or no post has one of the labels.
     """
     if not corpora:
         raise StackbertError("name at least one corpus: the output of 'stackbert corpora build'")
     for corpus in corpora:
         require_artifact(corpus, "corpora build")
     inputs: dict[str, Path | str] = {f"corpus {number}": corpus for number, corpus in enumerate(corpora, 1)}
-    # The number of processes changes nothing in the output, so a rerun with another one is the same artifact.
+    # The number of processes does not change the output, so a rerun with another number is the same artifact.
     return build_artifact(
         out, STAGE, replace(config, processes=0), inputs, lambda folder: _label(corpora, folder, config)
     )
 
 
 def choose_labels(tag_counts: Counter[str], config: LabelConfig) -> tuple[str, ...]:
-    """The configured labels, checked against the tags there are; else the most frequent tags, ties by name."""
+    """The configured labels, checked against the existing tags; else the most frequent tags, ties by name."""
     if not tag_counts:
         raise LabelError("no post has tags; name the table's tags_column when building the corpus, or another corpus")
     if config.misc and MISC in (config.labels or tag_counts):
@@ -70,17 +71,19 @@ def _label(corpora: list[Path], folder: Path, config: LabelConfig) -> dict[str, 
     labels = choose_labels(tag_counts, config)
     names = (*labels, MISC) if config.misc else labels
     splits = Splits(paths, labels, config)
-    held_out, index, label_counts = HeldOut(), None, {}
+    evaluation, index, label_counts = EvaluationPosts(), None, {}
     for name in SELECTED:
         numbers = splits.select(name, index)
         if not len(numbers):
             raise StackbertError(
-                f"split '{name}' came out empty: {splits.labelled}; {splits.balances[name]}; "
+                f"split '{name}' is empty: {splits.labelled}; {splits.balances[name]}; "
                 "raise its share, label more posts or lower the other shares"
             )
         posts = splits.read(numbers)
-        label_counts[name] = _write_split(folder / f"{name}.parquet", posts, names, held_out, name != "train")
-        index = held_out.index()
+        label_counts[name] = _write_split(
+            folder / f"{name}.parquet", posts, names, evaluation if name in EVALUATION_SPLITS else None
+        )
+        index = evaluation.index()
     assert index
     before = splits.borders[0] if splits.borders else None
     pretraining = write_pretraining(paths, folder / PRETRAINING, index, before, config)
@@ -96,17 +99,17 @@ def _label(corpora: list[Path], folder: Path, config: LabelConfig) -> dict[str, 
 
 
 def _write_split(
-    path: Path, posts: Iterator[Post], names: Sequence[str], held_out: HeldOut, is_held_out: bool
+    path: Path, posts: Iterator[Post], names: Sequence[str], evaluation: EvaluationPosts | None
 ) -> Counter[str]:
-    """Write a split and hold its posts out; returns how many posts have each label."""
+    """Write a split, and add its posts to `evaluation`; returns the number of posts with each label."""
     counts = Counter[str]()
     with pq.ParquetWriter(path, WRITTEN, compression="zstd") as writer:
         while group := list(islice(posts, ROWS_PER_GROUP)):
             rows = [_row(post, names) for post in group]
             writer.write_table(pa.Table.from_pylist(rows, schema=WRITTEN))
             counts.update(label for row in rows for label in row["labels"])
-            if is_held_out:
-                held_out.add(columns_of_posts(group))
+            if evaluation:
+                evaluation.add(columns_of_posts(group))
     return counts
 
 
@@ -123,7 +126,7 @@ def _row(post: Post, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _count_tags(paths: Sequence[Path]) -> Counter[str]:
-    """How many questions and documents have each tag."""
+    """Tag -> number of questions and documents with it."""
     counts: Counter[str] = Counter()
     for path in paths:
         for batch in pq.ParquetFile(path).iter_batches(columns=["kind", "tags"]):

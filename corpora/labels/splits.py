@@ -1,4 +1,4 @@
-"""Which posts may go to which split: by the hash of the id, or by time."""
+"""Assigns labelled posts to splits, by the hash of the id or by time."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -6,36 +6,40 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from corpora.arrays import Codes, Indices, Keys
 from corpora.balance import Balance
 from corpora.config import LabelConfig
-from corpora.contamination.held_out import REASONS, HeldOutIndex
-from corpora.contamination.key_index import first_places
+from corpora.contamination.evaluation_index import REASONS, EvaluationIndex
+from corpora.contamination.key_index import first_occurrences
 from corpora.post import Post, post_of
 from corpora.post_columns import columns_of_posts, read_columns
 from corpora.text_keys import text_keys
+from stackbert.core.progress import Progress
 from stackbert.core.workers import map_in_order, processes_for
 
-# Shape letters: N posts of a shard or of all, Y labelled ones of them.
+# Shape letters: N posts of a shard or of all shards, Y those of them that are labelled.
 
-SELECTED = ("test", "dev", "train")  # in this order: each is kept clear of those before it
+SELECTED = ("test", "dev", "train")  # in this order: a split has no contamination of those before it
 REASONS_UNLABELLED = ("", "answer", "no_tags", "other_tags", "no_date")
 NO_DATE = np.iinfo(np.int64).min
-POSTS_AT_ONCE = 500
+POSTS_PER_BATCH = 500
 
 
 def id_hash(post_id: str, seed: int) -> int:
-    """64 bits that depend on the id and the seed alone."""
+    """A 64-bit hash of the id, keyed by the seed."""
     digest = hashlib.blake2b(post_id.encode(), key=str(seed).encode(), digest_size=8).digest()
     return int.from_bytes(digest)
 
 
 def moment(created: str | None) -> int:
-    """Microseconds since 1970, UTC where no zone is named; NO_DATE where there is no date in ISO 8601.
+    """ISO 8601 date -> microseconds since 1970, in UTC by default; NO_DATE if it cannot be parsed.
 
     >>> moment("1970-01-01T00:00:01.5"), moment("1970-01-01 01:00+01:00"), moment("once") == NO_DATE
     (1500000, 0, True)
@@ -49,7 +53,7 @@ def moment(created: str | None) -> int:
 
 
 def iso(microseconds: int) -> str:
-    """The date of a moment.
+    """Microseconds since 1970 -> ISO 8601 date.
 
     >>> iso(1_500_000)
     '1970-01-01T00:00:01.500000+00:00'
@@ -57,19 +61,19 @@ def iso(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="microseconds")
 
 
-def drop_coded(balance: Balance, codes: np.ndarray, reasons: Sequence[str]) -> None:
-    """Count drops by their places in `reasons`; the place 0 is that of a post that stays."""
+def drop_coded(balance: Balance, codes: Codes, reasons: Sequence[str]) -> None:
+    """Count drops by their codes, which are indices in `reasons`; 0 is a post that is kept."""
     counts = np.bincount(codes, minlength=len(reasons))
     for code in (np.flatnonzero(counts[1:]) + 1).tolist():
         balance.drop(reasons[code], int(counts[code]))
 
 
 class Splits:
-    """The labelled posts, by their number in the order of reading, and the split that each may go to.
+    """The labelled posts, numbered in the order of reading, and the split that each is assigned to.
 
-    With split 'time', the latest test_share of the labelled posts are for test and the dev_share before them for dev;
-    a post at the very moment of a border goes to the later side. Posts without a date are dropped as 'no_date'.
-    Memory holds 41 bytes a labelled post and one byte for any other.
+    With split 'time', the latest test_share of the labelled posts are assigned to test and the dev_share before them to
+    dev; a post created exactly at a border belongs to the later split. Posts without a date are dropped as 'no_date'.
+    Memory holds 41 bytes per labelled post and one byte for any other.
     """
 
     def __init__(self, paths: Sequence[Path], labels: Sequence[str], config: LabelConfig) -> None:
@@ -78,9 +82,11 @@ class Splits:
         self._paths, self._config = paths, config
         scan = partial(_scan, labels=frozenset(labels), config=config)
         scans = []
-        for found in map_in_order(scan, paths, processes_for(paths, config.processes)):
-            scans.append(found)
-            drop_coded(self.labelled, found.reasons_N, REASONS_UNLABELLED)
+        with Progress("reading labels", len(paths), unit="shards") as progress:
+            for found in map_in_order(scan, paths, processes_for(paths, config.processes)):
+                scans.append(found)
+                drop_coded(self.labelled, found.reasons_N, REASONS_UNLABELLED)
+                progress.advance()
         self._starts = np.cumsum([0, *(len(found.reasons_N) for found in scans)])
         reasons_N = np.concatenate([found.reasons_N for found in scans])
         keys_Y, titles_Y, hashes_Y, moments_Y = (
@@ -88,8 +94,8 @@ class Splits:
             for name in ("keys_Y", "titles_Y", "hashes_Y", "moments_Y")
         )
         del scans
-        # A text that was seen, and a question that was seen with less or more of its body.
-        new_Y = first_places(keys_Y) & first_places(titles_Y)
+        # A repeated text, or a question repeated with a shorter or longer body.
+        new_Y = first_occurrences(keys_Y) & first_occurrences(titles_Y)
         self.labelled.kept = int(np.count_nonzero(new_Y))
         self.labelled.drop("duplicate", int(np.count_nonzero(~new_Y)))
         self._numbers_Y = np.flatnonzero(reasons_N == 0)[new_Y]
@@ -97,52 +103,55 @@ class Splits:
         self.borders = self._borders()
         self._split_of_Y = self._divide()
 
-    def select(self, name: str, held_out: HeldOutIndex | None) -> np.ndarray:
-        """The numbers of a split's posts: clear of the splits before it, up to the maximum the lowest hashes."""
+    def select(self, name: str, evaluation: EvaluationIndex | None) -> Indices:
+        """The ascending numbers of a split's posts, without those that contaminate `evaluation`.
+
+        Above the configured maximum, the posts with the lowest hashes are selected.
+        """
         balance = self.balances[name]
-        places = np.flatnonzero(self._split_of_Y == SELECTED.index(name))
-        waiting = self._numbers_Y[places[np.argsort(self._hashes_Y[places], kind="stable")]]
+        indices = np.flatnonzero(self._split_of_Y == SELECTED.index(name))
+        waiting = self._numbers_Y[indices[np.argsort(self._hashes_Y[indices], kind="stable")]]
         maximum = getattr(self._config, f"max_{name}") or len(waiting)
         chosen = np.empty(0, np.int64)
         while len(chosen) < maximum and len(waiting):
             wanted = maximum - len(chosen)
-            next_ones, waiting = np.sort(waiting[:wanted]), waiting[wanted:]
-            if held_out:
-                reasons = self._reasons(next_ones, held_out)
+            batch, waiting = np.sort(waiting[:wanted]), waiting[wanted:]
+            if evaluation:
+                reasons = self._reasons(batch, evaluation)
                 drop_coded(balance, reasons, REASONS)
-                next_ones = next_ones[reasons == 0]
-            chosen = np.concatenate([chosen, next_ones])
+                batch = batch[reasons == 0]
+            chosen = np.concatenate([chosen, batch])
         balance.kept = len(chosen)
         balance.drop("over_maximum", len(waiting))
         return np.sort(chosen)
 
-    def read(self, numbers: np.ndarray) -> Iterator[Post]:
+    def read(self, numbers: Indices) -> Iterator[Post]:
         """The posts with these ascending numbers."""
         for path, rows in self._by_shard(numbers):
             yield from read_rows(path, rows)
 
-    def _reasons(self, numbers: np.ndarray, held_out: HeldOutIndex) -> np.ndarray:
-        """Why each of these posts is not clear, as places in REASONS."""
+    def _reasons(self, numbers: Indices, evaluation: EvaluationIndex) -> Codes:
+        """Codes of the contamination by these posts, indices in REASONS."""
         work = list(self._by_shard(numbers))
         processes = processes_for([path for path, _ in work], self._config.processes)
-        return np.concatenate(list(map_in_order(partial(_find_rows, held_out=held_out), work, processes)))
+        return np.concatenate(list(map_in_order(partial(_find_rows, evaluation=evaluation), work, processes)))
 
-    def _by_shard(self, numbers: np.ndarray) -> Iterator[tuple[Path, np.ndarray]]:
+    def _by_shard(self, numbers: Indices) -> Iterator[tuple[Path, Indices]]:
         cuts = np.searchsorted(numbers, self._starts)
         for path, start, first, last in zip(self._paths, self._starts, cuts, cuts[1:], strict=False):
             if first < last:
                 yield path, numbers[first:last] - start
 
     def _borders(self) -> tuple[int, int] | None:
-        """The moments at which dev and test begin; None where the split is not by time."""
+        """The moments at which dev and test begin; None unless the split is by time."""
         if self._config.split != "time" or not len(self._moments_Y):
             return None
         moments, shares = np.sort(self._moments_Y), (self._config.dev_share, self._config.test_share)
         dev, test = (len(moments) - round(len(moments) * share) for share in (sum(shares), shares[1]))
         return int(moments[dev]), int(moments[min(test, len(moments) - 1)])
 
-    def _divide(self) -> np.ndarray:
-        """The place in SELECTED of each labelled post's split."""
+    def _divide(self) -> Indices:
+        """Index in SELECTED of each labelled post's split."""
         if self.borders:
             dev, test = self.borders
             return np.where(self._moments_Y >= test, 0, np.where(self._moments_Y >= dev, 1, 2))
@@ -154,19 +163,21 @@ class Splits:
 class _Scan:
     """What the split of a shard's posts depends on."""
 
-    reasons_N: np.ndarray
-    """uint8, places in REASONS_UNLABELLED; 0 for a labelled post."""
-    keys_Y: np.ndarray
-    """Of the whole text."""
-    titles_Y: np.ndarray
-    """Of id and title."""
-    hashes_Y: np.ndarray
-    moments_Y: np.ndarray
+    reasons_N: Codes
+    """Indices in REASONS_UNLABELLED; 0 for a labelled post."""
+    keys_Y: Keys
+    """Keys of the whole texts."""
+    titles_Y: Keys
+    """Keys of id and title together."""
+    hashes_Y: Keys
+    """Hashes of the ids, see id_hash."""
+    moments_Y: npt.NDArray[np.int64]
+    """Dates, see moment; 0 unless the split is by time."""
 
 
 def _scan(path: Path, labels: frozenset[str], config: LabelConfig) -> _Scan:
     reasons = bytearray()
-    columns: list[list[np.ndarray]] = [[], [], [], []]
+    columns: list[list[npt.NDArray[Any]]] = [[], [], [], []]
     for batch, posts in read_columns(path):
         kinds, tags = batch["kind"].to_pylist(), batch["tags"].to_pylist()
         moments = [moment(created) for created in batch["created"].to_pylist()] if config.split == "time" else None
@@ -187,7 +198,7 @@ def _scan(path: Path, labels: frozenset[str], config: LabelConfig) -> _Scan:
 
 
 def _unlabelled(kind: str, tags: Sequence[str], labels: frozenset[str], misc: bool) -> int:
-    """Why a post cannot be in the labelled set, as a place in REASONS_UNLABELLED; 0 where it can."""
+    """Code of why a post is not labelled, an index in REASONS_UNLABELLED; 0 if it is."""
     if kind == "answer":
         return 1
     if not tags:
@@ -195,8 +206,8 @@ def _unlabelled(kind: str, tags: Sequence[str], labels: frozenset[str], misc: bo
     return 0 if misc or not labels.isdisjoint(tags) else 3
 
 
-def read_rows(path: Path, rows: np.ndarray) -> Iterator[Post]:
-    """The posts of a shard with these ascending numbers; row groups without any are not read."""
+def read_rows(path: Path, rows: Indices) -> Iterator[Post]:
+    """The posts in these ascending rows of a shard; row groups without any are not read."""
     file, start = pq.ParquetFile(path), 0
     for group in range(file.num_row_groups):
         end = start + file.metadata.row_group(group).num_rows
@@ -208,8 +219,8 @@ def read_rows(path: Path, rows: np.ndarray) -> Iterator[Post]:
         start = end
 
 
-def _find_rows(work: tuple[Path, np.ndarray], held_out: HeldOutIndex) -> np.ndarray:
+def _find_rows(work: tuple[Path, Indices], evaluation: EvaluationIndex) -> Codes:
     posts, reasons = list(read_rows(*work)), []
-    for start in range(0, len(posts), POSTS_AT_ONCE):
-        reasons.append(held_out.find(columns_of_posts(posts[start : start + POSTS_AT_ONCE])).reasons_N)
+    for start in range(0, len(posts), POSTS_PER_BATCH):
+        reasons.append(evaluation.find(columns_of_posts(posts[start : start + POSTS_PER_BATCH])).reasons_N)
     return np.concatenate(reasons)

@@ -1,4 +1,4 @@
-"""One member of a .7z archive as a stream: nothing is unpacked to disk, and memory stays at a few blocks."""
+"""Streams one member of a .7z archive: nothing is unpacked to disk, and memory stays at a few blocks."""
 
 import lzma
 import queue
@@ -15,14 +15,14 @@ from py7zr.io import Py7zIO, WriterFactory
 
 from stackbert.core.errors import StackbertError
 
-QUEUED = 4  # blocks that wait for the reader
+QUEUED = 4  # unpacked blocks that wait for the reader
 BLOCK_BYTES = 2 << 20
 MAX_RATIO = 100
-"""Posts become 4 to 8 times as long when they are unpacked; an archive that grows more than this is a bomb."""
+"""Posts grow 4 to 8 times when they are unpacked; an archive that grows more than this is a decompression bomb."""
 POLL_SECONDS = 0.2
 
-# What py7zr unpacks at a time, else up to 128 MB of a text that packs well.
-py7zr_worker.get_memory_limit = lambda: BLOCK_BYTES
+# Bytes that py7zr unpacks at a time; by default up to 128 MB of a text that compresses well.
+py7zr_worker.get_memory_limit = lambda: BLOCK_BYTES  # type: ignore[attr-defined]
 
 _DAMAGE = (
     py7zr.exceptions.ArchiveError,
@@ -30,7 +30,7 @@ _DAMAGE = (
     zlib.error,
     EOFError,
     OSError,
-    ValueError,  # of py7zr's and the decompressors' own checks, as the errors below
+    ValueError,  # this and those below: from checks in py7zr and the decompressors
     KeyError,
     IndexError,
     TypeError,
@@ -43,18 +43,18 @@ _DAMAGE = (
 
 
 def stream_member(path: Path, member: str, max_ratio: float = MAX_RATIO) -> Iterator[bytes]:
-    """Yield the content of a member in blocks of some MB; it is unpacked in a thread beside the caller.
+    """Yield the content of a member in blocks of some MB; a second thread unpacks it.
 
-    `member` is its name, without folders where only one member has that name. Raises StackbertError where there is no
-    such member, the archive is damaged (at the end at the latest: checksums come last) or locked, or its content is
-    more than `max_ratio` times as large as the archive.
+    `member` is its name, which needs no folders if it is unique. Raises StackbertError if there is no such member, the
+    archive needs a password or is damaged (checksums are checked at the end), or the content is more than `max_ratio`
+    times as large as the archive.
     """
     name, size = find_member(path, member)
     limit = round(max_ratio * path.stat().st_size)
     if size > limit:
         raise StackbertError(
-            f"{path}: {name} says that it has {size:,} bytes, more than {max_ratio:g} times the archive's; no text "
-            "packs so well, so it is not unpacked"
+            f"{path}: {name} is declared to have {size:,} bytes, more than {max_ratio:g} times the archive's; no text "
+            "compresses so well, so it is not unpacked"
         )
     pipe = _Pipe(size)
     thread = threading.Thread(target=_unpack, args=(path, name, pipe), daemon=True)
@@ -71,11 +71,11 @@ def stream_member(path: Path, member: str, max_ratio: float = MAX_RATIO) -> Iter
 
 
 def find_member(path: Path, member: str) -> tuple[str, int]:
-    """Name in the archive and unpacked bytes of a member."""
+    """Full name and unpacked bytes of a member."""
     try:
         with path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
             if archive.needs_password():
-                raise StackbertError(f"{path}: is locked with a password; unpack it, and name the file inside")
+                raise StackbertError(f"{path}: needs a password; unpack it, and name the file inside")
             found = [
                 (entry.filename, entry.uncompressed)
                 for entry in archive.list()
@@ -96,11 +96,11 @@ def find_member(path: Path, member: str) -> tuple[str, int]:
 
 
 class _StoppedError(Exception):
-    """The reader wants no more."""
+    """The reader has stopped."""
 
 
 class _Pipe(Py7zIO):
-    """Takes what py7zr writes, and gives it to another thread."""
+    """Passes what py7zr writes to the reading thread."""
 
     def __init__(self, size: int) -> None:
         self.error: BaseException | None = None
@@ -122,7 +122,7 @@ class _Pipe(Py7zIO):
     def write(self, s: bytes | bytearray) -> int:
         self.taken += len(s)
         if self.taken > self._size:
-            raise ValueError(f"more than the {self._size:,} bytes that it says it has")
+            raise ValueError(f"more than the declared {self._size:,} bytes")
         view = memoryview(s)
         for start in range(0, len(s), BLOCK_BYTES):
             self._put(bytes(view[start : start + BLOCK_BYTES]))
@@ -158,14 +158,14 @@ class _Factory(WriterFactory):
 
 
 def _unpack(path: Path, name: str, pipe: _Pipe) -> None:
-    """Write a member to the pipe, and its end."""
+    """Write a member and the end mark to the pipe."""
     try:
-        # from an open file, for from a name py7zr unpacks several members at once
+        # from an open file: given a name, py7zr unpacks several members at once
         with path.open("rb") as file, py7zr.SevenZipFile(file) as archive:
             archive.extract(targets=[name], factory=_Factory(pipe))
     except _StoppedError:
         return
-    except BaseException as error:  # handed to the reader's thread, which raises it
+    except BaseException as error:  # the reading thread raises it
         pipe.error = error
     try:
         pipe.end()

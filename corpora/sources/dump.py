@@ -1,7 +1,7 @@
-"""Reader of Posts.xml, the Stack Exchange data dump's posts: one <row .../> a line.
+"""Reads Posts.xml of a Stack Exchange data dump: one <row .../> per line.
 
-Each line is parsed alone, so one bad row costs that row, and a file can be read from many places at once. Declarations
-of types and entities, which dumps never hold and every XML attack needs, stop the reading.
+Each line is parsed separately, so a bad row costs only itself, and a file can be read from many offsets at once.
+Declarations of types and entities are refused: no dump holds them, and every XML attack needs them.
 """
 
 import re
@@ -9,25 +9,30 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from datatrove.data import Document
-
 from corpora.config import CorpusConfig
+from corpora.raw_post import RawPost
 from corpora.sources.dump_row import RowError, parse_row
-from corpora.sources.lines import Line, archive_kind, cut_parts, range_lines, split_lines
-from corpora.sources.source import Dropped, Outcome, Parts, Source, Stream, bad_row, document, post_url
+from corpora.sources.lines import Line, archive_kind, cut_parts, range_lines, require_file, split_lines
+from corpora.sources.source import Dropped, Outcome, Parts, Source, Stream, bad_row, post_url
 from corpora.sources.tags import parse_tags
 from stackbert.core.errors import StackbertError
 
-KINDS = {"1": "question", "2": "answer"}  # PostTypeId; the others are tag wikis, elections and notices
+KINDS = {"1": "question", "2": "answer"}  # PostTypeId; other types are tag wikis, elections and notices
 REFUSED = (b"<!DOCTYPE", b"<!ENTITY")
 MEMBER = "Posts.xml"
+DUMP_FILE = "a Posts.xml, or the .7z that holds it"
 
 _ROW = re.compile(rb"<row[\s/]")
-_FRAME = re.compile(rb"(?:<\?xml[^<>]*+>)?\s*+(?:</?[A-Za-z][\w.-]*+(?:\s[^<>]*+)?>)?")  # header, root: begin or end
+# The XML header, the start or the end of the root element.
+_FRAME = re.compile(rb"(?:<\?xml[^<>]*+>)?\s*+(?:</?[A-Za-z][\w.-]*+(?:\s[^<>]*+)?>)?")
 
 
 def dump_source(path: Path, config: CorpusConfig) -> Source:
-    """The posts of a Posts.xml, or of the one in a .7z archive; the parts of both are the same lines."""
+    """The posts of a Posts.xml, or of the one in a .7z archive; both are divided into the same parts.
+
+    Raises StackbertError if `path` is a folder or missing.
+    """
+    require_file(path, DUMP_FILE)
     size = config.part_bytes
     if archive_kind(path) == "7z":
         rows = Stream(partial(_archive_parts, path, size))
@@ -37,25 +42,25 @@ def dump_source(path: Path, config: CorpusConfig) -> Source:
 
 
 def part_lines(path: Path, size: int, number: int) -> Iterator[Line]:
-    """Yield the lines that begin in the `number`th part of `size` bytes, with their byte offsets."""
+    """Yield the lines that begin in part `number` of `size` bytes each, with their byte offsets."""
     return content_lines(path, range_lines(path, number * size, (number + 1) * size))
 
 
 def dump_lines(path: Path) -> Iterator[Line]:
-    """Yield all lines of a file that hold rows, or should, with their byte offsets."""
+    """Yield all lines of a file that should be rows, with their byte offsets."""
     return content_lines(path, range_lines(path))
 
 
 def content_lines(path: Path, lines: Iterable[Line]) -> Iterator[Line]:
-    """Yield the lines without the header, comments and the root element, each of which may be missing.
+    """Yield the lines without XML header, comments and root element, all of which are optional.
 
-    Raises StackbertError for a type or entity declaration or an unclosed comment.
+    Raises StackbertError for a declaration of a type or entity, and for an unclosed comment.
     """
     comment_offset: int | None = None
     for offset, line in lines:
         if b"<!" in line and any(word in line for word in REFUSED):
             raise StackbertError(
-                f"{path}: byte {offset}: declares a document type or entity; dumps never do, so this file is not read"
+                f"{path}: byte {offset}: declares a document type or entity; no dump does, so this file is not read"
             )
         content = line.strip()
         if comment_offset is None and content.startswith(b"<!--"):
@@ -77,8 +82,8 @@ def parse_lines(lines: Iterable[Line], config: CorpusConfig) -> Iterator[Outcome
 
 
 def _archive_parts(path: Path, size: int) -> Iterator[list[Line]]:
-    """The archive's parts, cut as those of the file in it would be; each is one block and its offset."""
-    from corpora.sources.archive import stream_member  # who reads no archive needs no py7zr
+    """The parts of the file in the archive, each one block of text with its offset."""
+    from corpora.sources.archive import stream_member  # py7zr is needed for archives alone
 
     return ([block] for block in cut_parts(path, stream_member(path, MEMBER), size))
 
@@ -103,11 +108,11 @@ def _parse_line(offset: int, line: bytes, config: CorpusConfig) -> Outcome:
         return Dropped("other_type", where)
     if not row.get("Id"):
         return bad_row(where, "no Id", line)
-    return _document(row, kind, config)
+    return _raw_post(row, kind, config)
 
 
-def _document(row: dict[str, str], kind: str, config: CorpusConfig) -> Document:
-    return document(
+def _raw_post(row: dict[str, str], kind: str, config: CorpusConfig) -> RawPost:
+    return RawPost(
         id=row["Id"],
         kind=kind,
         title=row.get("Title", ""),
@@ -125,6 +130,6 @@ def _document(row: dict[str, str], kind: str, config: CorpusConfig) -> Document:
 
 
 def _score(text: str) -> int | None:
-    """A score that fits the column of 32 bits."""
+    """A score that fits 32 bits, else None."""
     digits = text.removeprefix("-")
     return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None

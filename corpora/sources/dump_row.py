@@ -1,4 +1,4 @@
-"""One row of a dump's XML: its attributes by name."""
+"""Parses one row of a dump's XML into its attributes."""
 
 from xml.parsers import expat
 
@@ -8,15 +8,15 @@ _NAMES = frozenset(
     "CommentCount FavoriteCount ClosedDate CommunityOwnedDate ContentLicense PostId RelatedPostId LinkTypeId".split()
 )
 _FIELDS = {f" {name}=": name for name in _NAMES} | {f"<row {name}=": name for name in _NAMES}
-_CONTROLS = bytes(range(32))  # XML forbids them, but for three, which it changes
+_CONTROLS = bytes(range(32))  # XML forbids all but three of them, and normalises these
 
 
 class RowError(ValueError):
-    """One row cannot be read."""
+    """A row that is not well-formed."""
 
 
 def parse_row(line: bytes) -> dict[str, str]:
-    """The attributes of a single <row .../>; raises RowError where it is not well-formed XML.
+    """The attributes of a single <row .../>; raises RowError if it is not well-formed XML.
 
     >>> parse_row(b'<row Id="4" Title="a &lt; b" />')
     {'Id': '4', 'Title': 'a < b'}
@@ -25,11 +25,11 @@ def parse_row(line: bytes) -> dict[str, str]:
 
 
 def _parse_as_written(line: bytes) -> dict[str, str] | None:
-    """The attributes of a row that looks as the dumps' own program writes it, else None.
+    """The attributes of a row in the exact format of the dumps; None for any other.
 
-    Takes a sixth of the parser's time: the values stand between quotation marks, which they hold only as references.
+    Takes a sixth of the XML parser's time: it splits at quotation marks, which values contain only as references.
     """
-    if len(line.translate(None, _CONTROLS)) < len(line) or b"\xef\xbf" in line:  # U+FFFE and U+FFFF are forbidden too
+    if len(line.translate(None, _CONTROLS)) < len(line) or b"\xef\xbf" in line:  # U+FFFE and U+FFFF are forbidden, too
         return None
     try:
         *pieces, end = line.decode().split('"')
@@ -53,7 +53,7 @@ def _parse_as_written(line: bytes) -> dict[str, str] | None:
 
 
 def _unescape(value: str) -> str | None:
-    """The value with its references resolved; None where it holds others than dumps do."""
+    """The value with its references resolved; None if it has references that dumps do not use."""
     value = value.replace("&lt;", "<").replace("&gt;", ">").replace("&#xA;", "\n").replace("&quot;", '"')
     if "&" not in value:
         return value

@@ -1,4 +1,4 @@
-"""A file's lines as bytes, with a bound on their length."""
+"""Lines of a file as bytes, of bounded length; and what kind of file it is."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -9,14 +9,14 @@ from typing import BinaryIO
 from stackbert.core.errors import StackbertError
 
 MAX_LINE_BYTES = 4 * 2**20
-"""A post has 30,000 characters at most, escaped some 200 kB; a longer line than this is an attack or another format."""
+"""A post has at most 30,000 characters, escaped some 200 kB; a line longer than this is an attack or another format."""
 
 ARCHIVES = {b"7z\xbc\xaf\x27\x1c": "7z", b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
 BUFFER_BYTES = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 Line = tuple[int, bytes]
-"""Byte offset and content."""
+"""Byte offset and content of a line."""
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
@@ -34,12 +34,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
 
 
 def range_lines(path: Path, start: int = 0, end: int = sys.maxsize) -> Iterator[Line]:
-    """Yield the lines that begin at a byte from `start` to below `end`, as read_lines does."""
+    """Yield the lines that begin at an offset in [start, end), as read_lines does."""
     with BufferedReader(path.open("rb", buffering=0), BUFFER_BYTES) as file:
         refuse_other_encodings(path, file.peek(8))
         offset = max(0, start - 1)
         file.seek(offset)
-        if start:  # the rest of a line that began before; empty but for its end where one begins at `start`
+        if start:  # skip the rest of the line before; only its line break where a line begins at `start`
             offset += len(_read_line(file, path, offset))
         while offset < end and (line := _read_line(file, path, offset)):
             yield offset, line.removeprefix(BYTE_ORDER_MARK) if offset == 0 else line
@@ -47,9 +47,9 @@ def range_lines(path: Path, start: int = 0, end: int = sys.maxsize) -> Iterator[
 
 
 def cut_parts(path: Path, blocks: Iterable[bytes], size: int) -> Iterator[Line]:
-    """Cut a text that comes in blocks where range_lines would: the lines that begin in each `size` bytes, as one.
+    """Cut a stream of blocks into parts: the lines that begin in each `size` bytes, as range_lines assigns them.
 
-    Raises StackbertError for lines above 4 MB; `path` names the text.
+    Yields offset and text of each part. Raises StackbertError for lines above 4 MB; `path` is for errors.
     """
     rest, start, border = bytearray(), 0, size
     for block in blocks:
@@ -63,7 +63,7 @@ def cut_parts(path: Path, blocks: Iterable[bytes], size: int) -> Iterator[Line]:
                 yield start, bytes(memoryview(rest)[:end])
                 del rest[:end]
                 start += end
-            else:  # a line that began before covers the whole part
+            else:  # no line begins in this part
                 yield start, b""
             border += size
     if rest:
@@ -71,7 +71,7 @@ def cut_parts(path: Path, blocks: Iterable[bytes], size: int) -> Iterator[Line]:
 
 
 def split_lines(path: Path, text: bytes, start: int) -> Iterator[Line]:
-    """Yield the lines of a text that begins at byte `start` of a file, as range_lines does; `path` is for errors."""
+    """Yield the lines of a text that begins at offset `start` of a file, as range_lines does; `path` is for errors."""
     file, offset = BytesIO(text), start
     while line := _read_line(file, path, offset):
         yield offset, line.removeprefix(BYTE_ORDER_MARK) if offset == 0 else line
@@ -88,12 +88,12 @@ def _refuse_long(path: Path, offset: int, length: int) -> None:
     if length > MAX_LINE_BYTES:
         raise StackbertError(
             f"{path}: the line at byte {offset} is longer than {MAX_LINE_BYTES:,} bytes; "
-            "no post is, so the file is damaged or not in this format"
+            "no post is so long, so the file is damaged or in another format"
         )
 
 
 def refuse_other_encodings(path: Path, head: bytes) -> None:
-    """Raise StackbertError where a file's first bytes are an archive's or UTF-16's."""
+    """Raise StackbertError if a file's first bytes are those of an archive or of UTF-16."""
     kind = _kind(head)
     if kind:
         raise StackbertError(f"{path}: is a {kind} archive; unpack it and name the file inside")
@@ -101,8 +101,16 @@ def refuse_other_encodings(path: Path, head: bytes) -> None:
         raise StackbertError(f"{path}: is UTF-16; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)")
 
 
+def require_file(path: Path, what: str) -> None:
+    """Raise StackbertError if `path` is a folder or missing; `what` says which file it should be."""
+    if path.is_dir():
+        raise StackbertError(f"{path}: is a folder; name the file in it: {what}")
+    if not path.is_file():
+        raise StackbertError(f"{path}: no such file; it should be {what}")
+
+
 def archive_kind(path: Path) -> str | None:
-    """'7z', 'zip', ... by a file's first bytes; None for any other file."""
+    """'7z', 'zip', ... by a file's first bytes; None for a file that is no archive."""
     with path.open("rb") as file:
         return _kind(file.read(8))
 

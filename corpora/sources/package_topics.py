@@ -1,7 +1,7 @@
-"""What a module is about, by the words of its name."""
+"""Topics of a module, derived from the words of its name."""
 
-# Words that packages use in the names of modules for one and the same subject. A word stands under one topic only;
-# words that two subjects share (model, feature, index) stand under none.
+# Topic -> words that packages use for it in names of modules. A word belongs to one topic at most; words that two
+# topics share (model, feature, index) belong to none.
 WORDS_OF_TOPIC = {
     "neural-network": "layer layers nn loss losses activation activations rnn lstm gru convolutional conv recurrent "
     "attention embedding embeddings initializers regularizers pooling normalization dropout modeling modular",
@@ -54,11 +54,11 @@ TOPIC_OF_WORD = {word: topic for topic, words in WORDS_OF_TOPIC.items() for word
 
 
 def topics(module: str) -> tuple[str, ...]:
-    """What a module is about, by the words of its name below the package; in the order of the words.
+    """Topics of a module from the words of its name below the package, in the order of the words.
 
     >>> topics("scipy.sparse.linalg._eigen.arpack"), topics("tensorflow.python.ops.gen_image_ops")
     (('sparse', 'linear-algebra'), ('images',))
     """
-    parts = (part.strip("_").lower().replace("_", "-") for part in module.split(".")[1:])
-    words = (word for part in parts for word in (part, *part.split("-")))
+    names = (name.strip("_").lower().replace("_", "-") for name in module.split(".")[1:])
+    words = (word for name in names for word in (name, *name.split("-")))
     return tuple(dict.fromkeys(TOPIC_OF_WORD[word] for word in words if word in TOPIC_OF_WORD))

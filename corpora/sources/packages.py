@@ -1,8 +1,7 @@
-"""Reader of the documentation that installed Python packages carry: the default corpus, there without any download.
+"""Reads the docstrings of installed Python packages: the default corpus, which needs no download.
 
-Docstrings are read from the source files by `ast`; no package is imported. The tags come from where a docstring stands:
-its package, and the parts of its module's name that say what it is about. The name itself is not part of the text, for
-it would give the tags away.
+Docstrings are read from the source files by `ast`; no package is imported. A post's tags are its package and the topics
+of its module's name. The name itself is not included in the text, because it would reveal the tags.
 """
 
 import ast
@@ -22,12 +21,13 @@ from pathlib import Path
 
 from corpora.cleaning.cleaning import clean_text, clean_title
 from corpora.config import CorpusConfig
+from corpora.raw_post import RawPost
 from corpora.sources.package_topics import topics
-from corpora.sources.source import Dropped, Outcome, Source, Stream, bad_row, document
+from corpora.sources.source import Dropped, Outcome, Source, Stream, bad_row
 from stackbert.core.errors import StackbertError, nearest_hint
 
 STANDARD_LIBRARY = "stdlib"
-# By import name. All come with what this project requires, so that its users have the same ones.
+# Import names. All are dependencies of this project, so every user has them.
 DEFAULT_PACKAGES = (
     STANDARD_LIBRARY,
     *("numpy", "scipy", "pandas", "sklearn", "matplotlib", "pyarrow", "h5py", "joblib", "narwhals", "PIL", "fontTools"),
@@ -42,8 +42,8 @@ SKIPPED_FOLDERS = frozenset(
 )
 SKIPPED_FILES = re.compile(r"test_|.*_tests?\.py|conftest\.py|setup\.py|.*_pb2")
 FILES_PER_PART = 1_500  # some 10 MB of docstrings
-MIN_DOCSTRING = 80  # characters; shorter ones ("Return the name.") say nothing of the topic
-MAX_TITLE = 200  # characters; a longer first paragraph is text
+MIN_DOCSTRING = 80  # characters; shorter ones ("Return the name.") do not show the topic
+MAX_TITLE = 200  # characters; a longer first paragraph is not a title
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SourceFile:
 
     path: Path
     module: str
-    """Dotted name, which is the posts' id."""
+    """Dotted name; prefix of the posts' ids."""
     tag: str
     """The package's tag."""
     license: str | None
@@ -62,13 +62,13 @@ Definition = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def packages_source(config: CorpusConfig) -> Source:
-    """The documentation of the configured packages; the manifest names their versions."""
+    """The docstrings of the configured packages; the manifest records their versions."""
     names = chosen_packages(config.packages)
     return Source(package_versions(names), parse_files, Stream(partial(_parts, names)))
 
 
 def chosen_packages(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Import names of the packages to read; without `names`, those of the default list that are installed."""
+    """Import names of the packages to read; without `names`, the installed ones of DEFAULT_PACKAGES."""
     if not names:
         return tuple(name for name in DEFAULT_PACKAGES if _folder(name))
     chosen = tuple(dict.fromkeys(_import_name(name) for name in names))
@@ -80,7 +80,7 @@ def chosen_packages(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def package_versions(names: tuple[str, ...]) -> dict[str, str]:
-    """Version of each package by import name; of the standard library, Python's."""
+    """Import name -> version; for the standard library, Python's version."""
     return {
         name: platform.python_version() if name == STANDARD_LIBRARY else _metadata(name, "Version") or "unknown"
         for name in names
@@ -99,22 +99,22 @@ def _parts(names: tuple[str, ...]) -> Iterator[list[SourceFile]]:
 
 
 def _source_files(name: str) -> Iterator[SourceFile]:
-    """The package's files in the order of their names, without tests and copies of other packages."""
+    """The package's files in the order of their names, without tests and vendored packages."""
     folder = _folder(name)
     assert folder is not None, f"{name} was chosen, so it has a folder"
     tag = TAG_OF_IMPORT.get(name, name.lower())
     license_name = "PSF-2.0" if name == STANDARD_LIBRARY else _license(name)
     for path in sorted(folder.rglob("*.py")):
-        parts = path.relative_to(folder).with_suffix("").parts
-        if not SKIPPED_FOLDERS.intersection(parts[:-1]) and not SKIPPED_FILES.match(path.name):
-            parts = parts[:-1] if parts[-1] == "__init__" else parts
-            yield SourceFile(path, ".".join((name, *parts)), tag, license_name)
+        names = path.relative_to(folder).with_suffix("").parts
+        if not SKIPPED_FOLDERS.intersection(names[:-1]) and not SKIPPED_FILES.match(path.name):
+            names = names[:-1] if names[-1] == "__init__" else names
+            yield SourceFile(path, ".".join((name, *names)), tag, license_name)
 
 
 def _file_outcomes(file: SourceFile) -> Iterator[Outcome]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in other people's strings
+            warnings.simplefilter("ignore")  # invalid escapes in the packages' strings
             tree = ast.parse(file.path.read_bytes())
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         yield bad_row(file.module, f"not Python that this version reads: {error}", "")
@@ -128,11 +128,11 @@ def _file_outcomes(file: SourceFile) -> Iterator[Outcome]:
         if len(docstring) < MIN_DOCSTRING:
             yield Dropped("too_short", name)
         else:
-            yield document(id=post_id, kind="document", title=title, text=text, tags=tags, license=file.license)
+            yield RawPost(id=post_id, kind="document", title=title, text=text, tags=tags, license=file.license)
 
 
 def split_docstring(docstring: str) -> tuple[str, str]:
-    """Title and text: the first paragraph, or where that is long its first line, and the rest.
+    """Title and text: the first paragraph (its first line if it is long), and the rest.
 
     >>> split_docstring("Solve a linear\\nsystem.\\n\\nUses LU.")
     ('Solve a linear system.', 'Uses LU.')
@@ -145,7 +145,7 @@ def split_docstring(docstring: str) -> tuple[str, str]:
 
 
 def _docstrings(tree: ast.Module, module: str) -> Iterator[tuple[str, str]]:
-    """Dotted names and docstrings of a module and all it defines, in the file's order."""
+    """Dotted names and docstrings of a module and its definitions, in the order of the file."""
     waiting: list[tuple[ast.AST, str]] = [(tree, module)]
     while waiting:
         node, name = waiting.pop()
@@ -160,7 +160,7 @@ def _docstrings(tree: ast.Module, module: str) -> Iterator[tuple[str, str]]:
 
 
 def _folder(name: str) -> Path | None:
-    """Where a package's files are, found without importing it."""
+    """The folder of a package, found without importing it."""
     if name == STANDARD_LIBRARY:
         return Path(sysconfig.get_path("stdlib"))
     spec = importlib.util.find_spec(name) if name.isidentifier() else None
@@ -168,7 +168,7 @@ def _folder(name: str) -> Path | None:
 
 
 def _import_name(name: str) -> str:
-    """The import name of a package given by that or by its distribution's name, such as scikit-learn."""
+    """The import name of a package, given its import name or its distribution name, such as scikit-learn."""
     if name == STANDARD_LIBRARY or _folder(name):
         return name
     wanted = _distribution_name(name)
@@ -179,7 +179,7 @@ def _import_name(name: str) -> str:
 
 
 def _license(name: str) -> str | None:
-    """A package's licence as its metadata names it in one line; None where there is only its full text."""
+    """The one-line licence in a package's metadata; None if the metadata has none or its full text."""
     for field in ("License-Expression", "License"):
         text = _metadata(name, field) or ""
         if text and len(text) <= MAX_TITLE and "\n" not in text:
@@ -195,7 +195,7 @@ def _metadata(import_name: str, field: str) -> str | None:
 
 @cache
 def _distributions() -> dict[str, list[str]]:
-    """Import name -> names of the distributions that bring it."""
+    """Import name -> names of the distributions that provide it."""
     return {name: list(distributions) for name, distributions in metadata.packages_distributions().items()}
 
 

@@ -1,4 +1,4 @@
-"""Reader of tables: CSV, JSON lines, Parquet and Hugging Face data sets, with the columns named by the user."""
+"""Reads tables with user-named columns: CSV, JSON lines, Parquet and Hugging Face data sets."""
 
 import csv
 import json
@@ -15,33 +15,34 @@ import pyarrow.parquet as pq
 
 from corpora.cleaning.cleaning import clean_title
 from corpora.config import CorpusConfig
+from corpora.raw_post import RawPost
 from corpora.sources.csv_encoding import csv_encoding
 from corpora.sources.lines import MAX_LINE_BYTES, read_lines, refuse_other_encodings
-from corpora.sources.source import Dropped, Outcome, Source, Stream, bad_row, document, post_url
+from corpora.sources.source import Dropped, Outcome, Source, Stream, bad_row, post_url
 from corpora.sources.tag_table import TagTable
 from corpora.sources.tags import parse_tags
 from stackbert.core.errors import StackbertError, nearest_hint
 
 ROWS_PER_BATCH = 500
-ROWS_PER_PART = 100_000  # at most; where rows are long, as many as make a part of the configured size
-BROKEN_BYTE = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, as Python reads it on request
+ROWS_PER_PART = 100_000  # at most; fewer where they reach the configured size of a part
+BROKEN_BYTE = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, decoded with errors="surrogateescape"
 HUB = "hub:"
 COLUMN_FIELDS = ("id_column", "title_column", "body_column", "tags_column")
 
-_WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0")  # what an id becomes in pandas when a column has gaps
+_WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0")  # pandas writes integer ids as floats if a column has gaps
 
 Row = tuple[str, dict[str, Any] | Dropped]
-"""Where it stands, and its values by column."""
+"""Line or row number, and values by column."""
 
 
 class ArrowBatches(Protocol):
-    """What we use of a Hugging Face data set in Arrow's format."""
+    """The method of a Hugging Face data set in Arrow format that is used here."""
 
     def iter(self, batch_size: int) -> Iterator[pa.Table]: ...
 
 
 def table_source(path: Path, config: CorpusConfig, tags_path: Path | None = None) -> Source:
-    """The posts of a table; `path` is unused for 'hub:' data sets, `tags_path` is where config.tags_path lies."""
+    """The posts of a table; `path` is unused for 'hub:' data sets, `tags_path` is the resolved config.tags_path."""
     inputs: dict[str, Path | str] = {"source": path}
     rows = partial(table_rows, path)
     if config.path.startswith(HUB):
@@ -57,7 +58,7 @@ def table_source(path: Path, config: CorpusConfig, tags_path: Path | None = None
 
 
 def table_rows(path: Path) -> Iterator[Row]:
-    """The rows of a file, or of a folder of Parquet files or one saved by Hugging Face datasets."""
+    """The rows of a file, of a folder of Parquet files, or of a data set saved by Hugging Face datasets."""
     if path.is_dir():
         return _folder_rows(path)
     readers = {".csv": _csv_rows, ".tsv": _csv_rows, ".jsonl": _json_rows, ".ndjson": _json_rows, ".json": _json_rows}
@@ -70,11 +71,11 @@ def table_rows(path: Path) -> Iterator[Row]:
 def parse_rows(rows: Iterable[Row], config: CorpusConfig) -> Iterator[Outcome]:
     """One outcome for each row."""
     for where, values in rows:
-        yield values if isinstance(values, Dropped) else _document_or_reason(where, values, config)
+        yield values if isinstance(values, Dropped) else _post_or_reason(where, values, config)
 
 
 def hub_address(path: str) -> tuple[str, str, str | None]:
-    """Name, revision and split of 'hub:owner/name[@revision][:split]'; a missing revision is asked for.
+    """Name, revision and split of 'hub:owner/name[@revision][:split]'; without a revision, the hub's latest.
 
     >>> hub_address("hub:owner/name@3f2a:train")
     ('owner/name', '3f2a', 'train')
@@ -86,9 +87,9 @@ def hub_address(path: str) -> tuple[str, str, str | None]:
 
 
 def load_tag_table(path: Path, config: CorpusConfig) -> TagTable:
-    """The tags of a table with one row a tag, read once; its columns are id_column and tags_column.
+    """The tags of a table with one row per post and tag; its columns are id_column and tags_column.
 
-    Raises StackbertError for missing columns and for more unreadable rows than config.max_rejected_share.
+    Raises StackbertError for missing columns, and if the share of bad rows exceeds config.max_rejected_share.
     """
     read, bad = 0, list[Dropped]()
 
@@ -99,7 +100,7 @@ def load_tag_table(path: Path, config: CorpusConfig) -> TagTable:
             if isinstance(values, Dropped):
                 bad.append(values)
                 continue
-            if read - len(bad) == 1:  # the first whole row
+            if read - len(bad) == 1:  # the first row that can be read
                 _require_columns([values], str(path), config, ("id_column", "tags_column"))
             yield _id(values, config.id_column), (_text(values, config.tags_column).strip(),)
 
@@ -116,11 +117,11 @@ def _require_join(tags_path: Path, config: CorpusConfig) -> None:
     if not (config.id_column and config.tags_column):
         raise StackbertError("tags_path needs id_column and tags_column: the columns of ids and tags in its table")
     if not tags_path.exists():
-        raise StackbertError(f"{tags_path}: no such file; it is the tags_path of the table {config.path}")
+        raise StackbertError(f"{tags_path}: no such file; tags_path should be a table of the tags of {config.path}")
 
 
 def _joined_rows(rows: partial[Iterator[Row]], tags_path: Path, config: CorpusConfig) -> Iterator[Row]:
-    """The rows, each with its tags from the second table."""
+    """The rows of the first table, each with its tags from the second."""
     table = load_tag_table(tags_path, config)
     for where, values in rows():
         if isinstance(values, dict):
@@ -128,13 +129,13 @@ def _joined_rows(rows: partial[Iterator[Row]], tags_path: Path, config: CorpusCo
         yield where, values
 
 
-def _document_or_reason(where: str, values: Mapping[str, Any], config: CorpusConfig) -> Outcome:
+def _post_or_reason(where: str, values: Mapping[str, Any], config: CorpusConfig) -> Outcome:
     title, body = _text(values, config.title_column), _text(values, config.body_column)
     tags = parse_tags(values.get(config.tags_column)) if config.tags_column else ()
     given_id = _id(values, config.id_column)
-    if any(BROKEN_BYTE.search(part) for part in (title, body, given_id, *tags)):
+    if any(BROKEN_BYTE.search(text) for text in (title, body, given_id, *tags)):
         return bad_row(where, "not UTF-8", title or body)
-    return document(
+    return RawPost(
         id=given_id,
         kind="question" if config.tags_column or title.strip() else "document",
         title=title,
@@ -159,7 +160,7 @@ def _id(values: Mapping[str, Any], column: str | None) -> str:
 
 
 def _parts(rows: partial[Iterator[Row]], config: CorpusConfig) -> Iterator[list[Row]]:
-    """Group the rows; the first ones show whether the named columns exist."""
+    """Group the rows into parts; raises StackbertError if the first rows lack a named column."""
     unread = rows()
     first = list(islice(unread, ROWS_PER_BATCH))
     _require_columns([values for _, values in first if isinstance(values, dict)], config.path, config, COLUMN_FIELDS)
@@ -186,7 +187,7 @@ def _require_columns(rows: Iterable[dict[str, Any]], path: str, config: CorpusCo
 
 
 def _csv_rows(path: Path) -> Iterator[Row]:
-    """Rows of a CSV with a header; a row with more or fewer fields than the header is set aside."""
+    """Rows of a CSV with a header; a row with more or fewer fields than the header is a bad row."""
     csv.field_size_limit(MAX_LINE_BYTES)
     with path.open(encoding=csv_encoding(path), errors="surrogateescape", newline="") as file:
         refuse_other_encodings(path, file.buffer.peek(8))  # type: ignore[attr-defined]
@@ -242,7 +243,10 @@ def _folder_rows(path: Path) -> Iterator[Row]:
     if files:
         return chain.from_iterable(map(_parquet_rows, files))
     if not list(path.glob("*.json")):
-        raise StackbertError(f"{path}: holds neither *.parquet nor a data set saved by Hugging Face datasets")
+        raise StackbertError(
+            f"{path}: is a folder without *.parquet or a data set saved by Hugging Face datasets; "
+            "name the file in it that holds the table"
+        )
     try:
         return _dataset_rows(_datasets().load_from_disk(str(path)))
     except (OSError, ValueError) as error:
@@ -250,7 +254,7 @@ def _folder_rows(path: Path) -> Iterator[Row]:
 
 
 def _hub_rows(name: str, revision: str, split: str | None) -> Iterator[Row]:
-    """Rows of a data set on the Hugging Face Hub, streamed; all splits where none is named. Never runs its code."""
+    """Rows of a data set on the Hugging Face Hub, streamed; all splits if none is named. Never runs its code."""
     try:
         return _dataset_rows(_datasets().load_dataset(name, split=split, revision=revision, streaming=True))
     except (OSError, ValueError, RuntimeError) as error:
@@ -258,7 +262,7 @@ def _hub_rows(name: str, revision: str, split: str | None) -> Iterator[Row]:
 
 
 def _dataset_rows(dataset: Any) -> Iterator[Row]:
-    """Rows of a data set, or of each of its splits in their order."""
+    """Rows of a data set, or of each of its splits in order."""
     splits = dataset if isinstance(dataset, Mapping) else {"data set": dataset}
     for name, split in splits.items():
         batches = cast(ArrowBatches, split.with_format("arrow"))
@@ -277,7 +281,7 @@ def _latest_revision(name: str) -> str:
 
 
 def _datasets() -> Any:
-    """The package datasets, imported only by those who read such data sets: it takes 2 s."""
+    """The package datasets, imported only when needed: it takes 2 s."""
     try:
         import datasets
     except ImportError:

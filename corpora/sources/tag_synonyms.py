@@ -1,4 +1,4 @@
-"""Tag synonyms: which tag stands for which, as the site's moderators decided."""
+"""Tag synonyms: which tag replaces which, as the site's moderators decided."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,31 +6,31 @@ from pathlib import Path
 
 from corpora.sources.dump import dump_lines
 from corpora.sources.dump_row import RowError, parse_row
-from corpora.sources.lines import MAX_LINE_BYTES, refuse_other_encodings
+from corpora.sources.lines import MAX_LINE_BYTES, refuse_other_encodings, require_file
 from stackbert.core.errors import StackbertError
 
 COLUMNS = (("SourceTagName", "TargetTagName"), ("source", "target"))
-"""Names of the two columns: Data Explorer's, and those of a table made by hand."""
+"""Names of the two columns: in an export of Data Explorer, and in a table made by hand."""
 APPROVAL = "ApprovalDate"
+SYNONYMS_FILE = "a CSV or TagSynonyms.xml of source and target tags"
 
 Row = tuple[str, Mapping[str, str]]
-"""Where it stands, and its values by column."""
+"""Line or byte offset, and values by column."""
 
 
 def load_synonyms(path: Path) -> dict[str, str]:
-    """Tag -> the tag that replaces it, chains followed, from a CSV or a TagSynonyms.xml.
+    """Tag -> the tag that replaces it, with chains resolved, from a CSV or a TagSynonyms.xml.
 
-    Where the file tells when synonyms were approved, those that never were are left out: they are proposals. Raises
-    StackbertError for missing columns, an empty tag, two targets of one tag, and tags that replace each other.
+    If the file has approval dates, synonyms without one are skipped: they are proposals. Raises StackbertError for
+    missing columns, an empty tag, two targets for one tag, and synonyms that form a circle.
     """
-    if not path.is_file():
-        raise StackbertError(f"{path}: no such file; it should be a CSV or TagSynonyms.xml of source and target tags")
+    require_file(path, SYNONYMS_FILE)
     rows = list(_xml_rows(path) if path.suffix.lower() == ".xml" else _csv_rows(path))
     source, target = _columns(path, rows)
-    tells_approval = any(APPROVAL in row for _, row in rows)
+    has_approval = any(APPROVAL in row for _, row in rows)
     direct: dict[str, str] = {}
     for where, row in rows:
-        if tells_approval and not row.get(APPROVAL, "").strip():
+        if has_approval and not row.get(APPROVAL, "").strip():
             continue
         old, new = (row.get(name, "").strip() for name in (source, target))
         if not old or not new:
@@ -41,7 +41,7 @@ def load_synonyms(path: Path) -> dict[str, str]:
 
 
 def apply_synonyms(tags: Iterable[str], synonyms: Mapping[str, str]) -> tuple[str, ...]:
-    """The tags with each synonym replaced, in their order, each once.
+    """The tags with each synonym replaced, in their order, without repetitions.
 
     >>> apply_synonyms(("js", "html", "javascript"), {"js": "javascript"})
     ('javascript', 'html')
@@ -50,12 +50,12 @@ def apply_synonyms(tags: Iterable[str], synonyms: Mapping[str, str]) -> tuple[st
 
 
 def _final(path: Path, tag: str, direct: Mapping[str, str]) -> str:
-    """The end of the chain that begins at `tag`."""
+    """The last tag of the chain that begins at `tag`."""
     chain = {tag: None}  # a dictionary, for its order
     while chain_end := direct.get(tag):
         if chain_end in chain:
             circle = " -> ".join((*chain, chain_end))
-            raise StackbertError(f"{path}: the synonyms go in a circle: {circle}; remove one of these rows")
+            raise StackbertError(f"{path}: the synonyms form a circle: {circle}; remove one of these rows")
         chain[chain_end] = None
         tag = chain_end
     return tag

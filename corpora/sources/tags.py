@@ -1,4 +1,4 @@
-"""Tags, in the notations that dumps and tables use."""
+"""Parses tags in the notations of dumps and tables."""
 
 import json
 import re
@@ -12,7 +12,7 @@ _COMMAS = re.compile(r"[,;|]")
 
 
 def parse_tags(value: Any) -> tuple[str, ...]:
-    """Tags in their order, each once.
+    """Tags in their order, without repetitions.
 
     >>> parse_tags("<c#><linq>"), parse_tags("|c#|linq|"), parse_tags("['c#', 'linq']"), parse_tags("c# linq")
     (('c#', 'linq'), ('c#', 'linq'), ('c#', 'linq'), ('c#', 'linq'))
@@ -22,10 +22,10 @@ def parse_tags(value: Any) -> tuple[str, ...]:
     if isinstance(value, Iterable):
         found = [str(item) for item in value if item is not None]
         return _unique(found)
-    return ()  # None, or the NaN that stands for it
+    return ()  # None or NaN
 
 
-@lru_cache(maxsize=4_096)  # few sets of tags are on many posts
+@lru_cache(maxsize=4_096)  # a few sets of tags occur on many posts
 def _parse_text(text: str) -> tuple[str, ...]:
     return _unique(_split(text.strip()))
 
@@ -43,7 +43,7 @@ def _split(text: str) -> list[str]:
 
 
 def _split_list(text: str) -> list[str]:
-    """The strings of a JSON list, or of a list as Python prints it."""
+    """The strings of a JSON list, or of a printed Python list."""
     try:
         return [str(item) for item in json.loads(text)]
     except (ValueError, RecursionError):

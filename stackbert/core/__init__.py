@@ -1,1 +1,1 @@
-"""What every room stands on: stage outputs, errors, worker processes, progress, pages."""
+"""Foundation of all rooms: stage outputs, errors, worker processes, progress, plots and pages."""

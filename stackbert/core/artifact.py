@@ -1,9 +1,11 @@
-"""An output folder: appears whole or not at all, says from what it was made, and is not made twice."""
+"""Atomic stage outputs with a manifest; finished stages are skipped.
+
+A stage writes to a staging folder, which is renamed on success. The manifest records configuration, inputs and files.
+"""
 
 import dataclasses
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import platform
@@ -16,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from stackbert.core.errors import StackbertError
+from stackbert.core.hashing import file_sha256, json_sha256
 
 MANIFEST = "manifest.json"
 REQUEST = "request.json"
 SCRATCH = "scratch"
-"""Folder in a staging folder for what is needed until the end and not after, such as a run's saved state."""
+"""Folder in a staging folder for files that are deleted on success, such as the saved state of a training run."""
 RECORDED_VERSIONS = (
     "stackbert",
     "numpy",
@@ -36,18 +39,18 @@ RECORDED_VERSIONS = (
 
 
 class ArtifactError(StackbertError):
-    """An output folder is damaged, made otherwise than asked for, or being written by another process."""
+    """An output folder is damaged, has another configuration or inputs, or is being written by another process."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """What a finished folder was made from, and what it holds."""
+    """Configuration, inputs and content of a finished output folder."""
 
     folder: Path
     stage: str
     config: dict[str, Any]
     inputs: dict[str, str]
-    """Name -> identity (sha256) of what was read, or a version where the input is installed software."""
+    """Name -> identity (sha256) of the input, or its version if it is installed software."""
     files: dict[str, dict[str, Any]]
     """Relative path -> {"bytes", "sha256"}."""
     counts: dict[str, Any]
@@ -56,8 +59,8 @@ class Manifest:
 
     @property
     def identity(self) -> str:
-        """sha256 over what the folder is, leaving out when and how fast it was made."""
-        return _digest({"stage": self.stage, "config": self.config, "inputs": self.inputs, "files": self.files})
+        """sha256 of stage, configuration, inputs and files; versions and times are not included."""
+        return json_sha256({"stage": self.stage, "config": self.config, "inputs": self.inputs, "files": self.files})
 
 
 def build_artifact(
@@ -69,57 +72,67 @@ def build_artifact(
     *,
     resumable: bool = False,
 ) -> Manifest:
-    """Run `work(staging folder)` and rename the folder to `out`, unless `out` is already that very artifact.
+    """Run `work(staging folder)` and rename the folder to `out`, unless `out` already is the requested artifact.
 
     `config` is the stage's dataclass. `inputs` maps names to folders, files or version strings. `work` returns the
-    counts that the manifest records. With `resumable`, a staging folder left by a stopped run of the same request is
-    handed to `work` again as it was; otherwise it is emptied.
+    counts that the manifest records. With `resumable`, `work` gets the staging folder as an interrupted run of the same
+    request left it; otherwise the folder is emptied.
 
-    Raises ArtifactError where `out` holds something else, or another process is writing it.
+    Raises ArtifactError if `out` holds something else, or another process is writing it.
     """
     request = _request(stage, config, inputs)
     out.parent.mkdir(parents=True, exist_ok=True)
     with _locked(out):
         if out.exists():
-            found = load_manifest(out)
-            _refuse_other(found_request(found), request, out, "was made")
-            return found
+            return _load_requested(out, request)
         staging = out.with_name(out.name + ".partial")
         _prepare(staging, request, resumable)
-        start = time.monotonic()
         with _full_disk_explained(staging):
-            counts = work(staging)
-            manifest = Manifest(
-                folder=out,
-                files={name: _describe(staging / name) for name in _file_names(staging)},
-                counts=counts,
-                versions=versions(),
-                seconds=round(time.monotonic() - start, 3),
-                **request,
-            )
-            fields = dataclasses.asdict(manifest) | {"identity": manifest.identity}
-            del fields["folder"]
-            write_json(staging / MANIFEST, fields)
+            manifest = _work_and_describe(work, staging, out, request)
         staging.rename(out)
         for leftover in (out / REQUEST, out / SCRATCH):
             shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     return manifest
 
 
-def finished_artifact(out: Path, stage: str, config: Any, inputs: Mapping[str, Path | str]) -> Manifest | None:
-    """The manifest of `out` where it is that very artifact, None where it is not there.
+def _work_and_describe(
+    work: Callable[[Path], dict[str, Any]], staging: Path, out: Path, request: dict[str, Any]
+) -> Manifest:
+    """Run `work(staging)`, and write the manifest into `staging` last."""
+    start = time.monotonic()
+    counts = work(staging)
+    manifest = Manifest(
+        folder=out,
+        files={name: _describe(staging / name) for name in _file_names(staging)},
+        counts=counts,
+        versions=versions(),
+        seconds=round(time.monotonic() - start, 3),
+        **request,
+    )
+    fields = dataclasses.asdict(manifest) | {"identity": manifest.identity}
+    del fields["folder"]
+    write_json(staging / MANIFEST, fields)
+    return manifest
 
-    For a process that helps to make it, while another writes it. Raises ArtifactError where `out` holds something else.
+
+def finished_artifact(out: Path, stage: str, config: Any, inputs: Mapping[str, Path | str]) -> Manifest | None:
+    """The manifest of `out` if it is the requested artifact, None if it does not exist yet.
+
+    For a process that takes part in the work while another one writes the output. Raises ArtifactError if `out` holds
+    something else.
     """
-    if not out.exists():
-        return None
+    return _load_requested(out, _request(stage, config, inputs)) if out.exists() else None
+
+
+def _load_requested(out: Path, request: dict[str, Any]) -> Manifest:
+    """The manifest of `out`; raises ArtifactError if it has another stage, configuration or inputs."""
     found = load_manifest(out)
-    _refuse_other(found_request(found), _request(stage, config, inputs), out, "was made")
+    _refuse_other(found_request(found), request, out, "was made")
     return found
 
 
 def load_manifest(folder: Path) -> Manifest:
-    """Read `folder`'s manifest; raises ArtifactError where it is missing or cannot be read."""
+    """Read the manifest of `folder`; raises ArtifactError if it is missing or cannot be read."""
     path = folder / MANIFEST
     try:
         fields = json.loads(path.read_text("utf-8"))
@@ -134,7 +147,7 @@ def load_manifest(folder: Path) -> Manifest:
 
 
 def require_artifact(folder: Path, *stages: str) -> Manifest:
-    """The manifest of an input folder, checked to come from one of `stages`."""
+    """The manifest of an input folder; raises ArtifactError unless it is the output of one of `stages`."""
     if not folder.is_dir():
         raise ArtifactError(f"{folder}: no such folder; it should be the output of {_or(stages)}")
     manifest = load_manifest(folder)
@@ -144,14 +157,14 @@ def require_artifact(folder: Path, *stages: str) -> Manifest:
 
 
 def identify(path: Path) -> str:
-    """sha256 that names a file's or folder's content; a folder with a manifest is checked against it byte by byte."""
+    """sha256 of the content of a file or folder; the files of a folder with a manifest are verified against it."""
     if path.is_file():
-        return _describe(path)["sha256"]
+        return file_sha256(path)
     if not path.is_dir():
         raise ArtifactError(f"{path}: no such file or folder")
     files = {name: _describe(path / name) for name in _file_names(path)}
     if not (path / MANIFEST).exists():
-        return _digest(files)
+        return json_sha256(files)
     manifest = load_manifest(path)
     changed = sorted(
         name for name in manifest.files.keys() | files.keys() if manifest.files.get(name) != files.get(name)
@@ -171,47 +184,47 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def found_request(manifest: Manifest) -> dict[str, Any]:
-    """The part of a manifest that a rerun must match."""
+    """The fields of a manifest that a rerun must match."""
     return {"stage": manifest.stage, "config": manifest.config, "inputs": manifest.inputs}
 
 
-def differences(found: Any, asked: Any, where: str = "") -> list[str]:
-    """Dotted paths at which two JSON values differ, each with both values."""
-    if isinstance(found, dict) and isinstance(asked, dict):
-        names = list(found) + [name for name in asked if name not in found]
+def differences(existing: Any, requested: Any, where: str = "") -> list[str]:
+    """Dotted paths at which two JSON values differ, with both values."""
+    if isinstance(existing, dict) and isinstance(requested, dict):
+        names = list(existing) + [name for name in requested if name not in existing]
         return [
             line
             for name in names
-            for line in differences(found.get(name), asked.get(name), f"{where}.{name}" if where else name)
+            for line in differences(existing.get(name), requested.get(name), f"{where}.{name}" if where else name)
         ]
-    return [] if found == asked else [f"{where}: {found!r} -> {asked!r}"]
+    return [] if existing == requested else [f"{where}: {existing!r} -> {requested!r}"]
 
 
 def _request(stage: str, config: Any, inputs: Mapping[str, Path | str]) -> dict[str, Any]:
-    """What is asked for; files and folders by their content."""
+    """Stage, configuration and inputs as the manifest records them; files and folders by their sha256."""
     identities = {name: identify(value) if isinstance(value, Path) else value for name, value in inputs.items()}
     return {"stage": stage, "config": _plain(config), "inputs": identities}
 
 
 def _prepare(staging: Path, request: dict[str, Any], resumable: bool) -> None:
-    """Leave `staging` empty but for the request, or, where `resumable`, as the same request left it.
+    """Empty `staging` except for the request; with `resumable`, keep what an interrupted run of the same request wrote.
 
-    What holds a request and nothing else was refused before it began, and stands in no other's way.
+    A staging folder that holds only a request is replaced: its work failed before writing anything.
     """
     if staging.exists() and not (resumable and (staging / REQUEST).exists() and len(list(staging.iterdir())) > 1):
         shutil.rmtree(staging)
     if (staging / REQUEST).exists():
         found = json.loads((staging / REQUEST).read_text("utf-8"))
-        _refuse_other(found, request, staging, "was begun")
+        _refuse_other(found, request, staging, "was started")
     staging.mkdir(exist_ok=True)
     write_json(staging / REQUEST, request)
 
 
-def _refuse_other(found: dict[str, Any], asked: dict[str, Any], folder: Path, verb: str) -> None:
-    lines = differences(found, asked)
+def _refuse_other(existing: dict[str, Any], requested: dict[str, Any], folder: Path, verb: str) -> None:
+    lines = differences(existing, requested)
     if lines:
         raise ArtifactError(
-            f"{folder}: {verb} otherwise than asked for now (there -> asked):\n  "
+            f"{folder}: {verb} with another configuration or other inputs (existing -> requested):\n  "
             + "\n  ".join(lines)
             + f"\nUse another output folder, or remove this one to make it again: rm -r {folder}"
         )
@@ -219,23 +232,23 @@ def _refuse_other(found: dict[str, Any], asked: dict[str, Any], folder: Path, ve
 
 @contextmanager
 def _full_disk_explained(staging: Path) -> Iterator[None]:
-    """Say of a full disk where it is, and how much is there."""
+    """Turn the error of a full disk into an ArtifactError with folder, bytes written and bytes free."""
     try:
         yield
-    except Exception as error:  # libraries wrap the system's error, each in its own
+    except Exception as error:  # libraries wrap the system's error in errors of their own
         if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT) and "No space left" not in str(error):
             raise
         written = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
         free = shutil.disk_usage(staging).free
         raise ArtifactError(
             f"{staging}: the disk is full: {written:,} bytes were written, {free:,} are free ({error}). Make room, or "
-            "name a folder on another disk; the same command then goes on from what is finished"
+            "name a folder on another disk; then run the same command again: it continues with what is finished"
         ) from None
 
 
 @contextmanager
 def _locked(out: Path) -> Iterator[None]:
-    """Hold `out` for this process; the kernel lets go of the lock when the process ends, however it ends."""
+    """Lock `out` for this process; the kernel releases the lock when the process ends, even if it is killed."""
     path = out.with_name(f".{out.name}.lock")
     with path.open("a+") as lock:
         try:
@@ -252,7 +265,7 @@ def _locked(out: Path) -> Iterator[None]:
 
 
 def _plain(value: Any) -> Any:
-    """A configuration as JSON would give it back."""
+    """A configuration as it is after a round trip through JSON."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -269,12 +282,7 @@ def _file_names(folder: Path) -> list[str]:
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": file_sha256(path)}
 
 
 def _or(names: Iterable[str]) -> str:
@@ -282,7 +290,7 @@ def _or(names: Iterable[str]) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that results can depend on."""
+    """Versions of Python and of the packages that results can depend on."""
     found = {"python": platform.python_version()}
     for name in RECORDED_VERSIONS:
         try:

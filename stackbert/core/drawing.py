@@ -1,7 +1,7 @@
-"""Plots drawn to SVG text: the same figures give the same bytes.
+"""Draws plots as SVG text; the same data give the same bytes.
 
-Each panel is a small picture of its own, so that a page can lay two side by side or stack them. Names are expected
-without control characters, which XML cannot hold.
+Each panel is a separate small image, so that a page can place two side by side or stack them. Names must not contain
+control characters, which XML cannot hold.
 """
 
 import base64
@@ -16,16 +16,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 PANEL_WIDTH = 4.9
-"""Inches; 470 pixels on a page, so two fit a desktop's column and one fits a phone at nearly full size."""
+"""Inches; 470 pixels on a page: two fit side by side on a desktop, one fits a phone at nearly full size."""
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B07800", "#3A9BD9", "#444444")  # Okabe and Ito's, two darkened
-MARKERS = ("o", "s", "^", "D", "v", "P")  # six, so that the pair with a colour is unique for 42 rows
-GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")  # the markers again, for a legend in text
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#B07800",
+    "#3A9BD9",
+    "#444444",
+)  # of Okabe and Ito, two darkened
+MARKERS = ("o", "s", "^", "D", "v", "P")  # six, so that 42 lines have distinct pairs of colour and marker
+GLYPHS = ("●", "■", "▲", "◆", "▼", "✚")  # the markers as characters, for a legend in text
 
 STYLE: Any = {
     "svg.hashsalt": "stackbert",
-    "svg.fonttype": "none",  # text stays text: it can be searched, and the reader's fonts supply what ours lack
-    "text.parse_math": False,  # a label may hold a dollar sign
+    "svg.fonttype": "none",  # text stays text: it can be searched, and the reader's fonts have glyphs that ours lack
+    "text.parse_math": False,  # a label may contain a dollar sign
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",
@@ -41,24 +49,24 @@ STYLE: Any = {
 
 @dataclass(frozen=True)
 class Plot:
-    """One panel: its SVG and its figures in words."""
+    """One panel: its SVG, and a text alternative."""
 
     svg: str
     alt: str
 
     @property
     def source(self) -> str:
-        """For the `src` of an image."""
+        """A data URL, for the `src` of an image."""
         return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
 
 
 def draw_plot(draw: Callable[[Axes], None], height: float, alt: str) -> Plot:
-    """The panel that `draw` draws, `height` inches high; `alt` says in words what it shows."""
+    """Draw a panel `height` inches high with `draw(axes)`; `alt` describes in words what it shows."""
     buffer = io.StringIO()
     with matplotlib.rc_context(), warnings.catch_warnings():
-        # A glyph our font lacks is drawn by the reader's browser from another font.
+        # The reader's browser draws glyphs that our font lacks from another font.
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")
-        matplotlib.rcdefaults()  # a reader's own matplotlibrc must not change the bytes
+        matplotlib.rcdefaults()  # a user's matplotlibrc must not change the bytes
         matplotlib.rcParams.update(STYLE)
         figure = Figure(figsize=(PANEL_WIDTH, height))
         draw(figure.add_subplot())
@@ -67,7 +75,7 @@ def draw_plot(draw: Callable[[Axes], None], height: float, alt: str) -> Plot:
 
 
 def compact(number: float) -> str:
-    """A large count in few characters.
+    """A count in a few characters, with a unit prefix.
 
     >>> compact(18_000_000), compact(2_500), compact(0)
     ('18M', '2.5k', '0')

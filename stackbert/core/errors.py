@@ -1,21 +1,21 @@
-"""The one exception that people are meant to see."""
+"""StackbertError for wrong input, and helpers that raise it and complete its text."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class StackbertError(ValueError):
-    """Wrong input: the text says what was wrong, where, and what to do; the command line prints just that."""
+    """Wrong input. The text says what is wrong, where, and what to do; the command line prints nothing else."""
 
 
-def require(fact: bool, otherwise: str) -> None:
-    """Raise StackbertError with the text `otherwise` unless `fact` holds."""
-    if not fact:
-        raise StackbertError(otherwise)
+def require(condition: bool, message: str) -> None:
+    """Raise StackbertError with `message` unless `condition` holds."""
+    if not condition:
+        raise StackbertError(message)
 
 
 def nearest_hint(name: str, names: Iterable[str]) -> str:
-    """'; nearest is ...' for an error's text, or '' where nothing is near.
+    """The end of an error's text that suggests the most similar of `names`; empty if none is similar.
 
     >>> nearest_hint("pyhton", ["java", "python"])
     "; nearest is 'python'"

@@ -1,4 +1,4 @@
-"""Pages of one file: no script, nothing fetched, every value escaped."""
+"""Self-contained HTML pages: no script, no external resources, every value escaped."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import jinja2
 
 
 def page_environment(folder: Path) -> jinja2.Environment:
-    """Templates of `folder`, and the common look, `page.css.j2`."""
+    """A Jinja environment with the templates of `folder` and the shared style sheet, `page.css.j2`."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,

@@ -1,4 +1,4 @@
-"""Text for a page, for Markdown and for the terminal."""
+"""Formats text for pages, Markdown and the terminal."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def printable(value: Any) -> Any:
-    """The same value with every text in it free of control, format and surrogate characters.
+    """The value with control, format and surrogate characters removed from every string in it.
 
     >>> printable({"na\\x1b[1mme": ["a\\nb", 1]})
     {'na[1mme': ['a b', 1]}
@@ -23,7 +23,7 @@ def printable(value: Any) -> Any:
 
 
 def escape_markdown(text: str) -> str:
-    """Text that a Markdown table shows as it is.
+    """Escape a text so that a Markdown table shows it verbatim.
 
     >>> escape_markdown("a|b <i> my_model *x*")
     'a\\\\|b &lt;i&gt; my_model \\\\*x\\\\*'
@@ -33,20 +33,20 @@ def escape_markdown(text: str) -> str:
 
 
 def markdown_lines(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; its cells are escaped already."""
+    """A Markdown table; its cells must already be escaped."""
     table = [header, ["---"] * len(header), *lines]
     return "".join(f"| {' | '.join(line)} |\n" for line in table)
 
 
 def columns(text: str) -> int:
-    """Columns of a terminal that the text takes: East Asian wide characters two, combining ones none."""
+    """Width of a text in terminal columns: two for East Asian wide characters, none for combining ones."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in ("W", "F") else 1 for c in text
     )
 
 
 def fit(text: str, width: int) -> str:
-    """The text in exactly `width` columns, padded or cut in the middle: names of rows often differ at their ends.
+    """The text in exactly `width` columns, padded or cut in the middle, because similar names often differ at the end.
 
     >>> fit("adapted, new vocabulary", 13), fit("base", 6)
     ('adapte…bulary', 'base  ')
@@ -60,5 +60,5 @@ def fit(text: str, width: int) -> str:
 
 
 def plain(value: Any) -> str:
-    """A recipe's value as text."""
+    """A configuration value as text."""
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool | None) else str(value)

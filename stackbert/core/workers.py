@@ -1,4 +1,4 @@
-"""A function over many items, in several processes, with the results in order."""
+"""Maps a function over many items in several processes, with results in order."""
 
 import itertools
 import multiprocessing
@@ -12,26 +12,26 @@ from typing import TypeVar
 
 from stackbert.core.errors import StackbertError
 
-WAITING_PER_PROCESS = 4  # chunks in flight: enough to keep a process busy, few enough to bound memory
+WAITING_PER_PROCESS = 4  # items in flight: enough to keep a process busy, few enough to bound memory
 
-SMALL_BYTES = 64 << 20  # less Parquet is read in this process sooner than others are started
+SMALL_BYTES = 64 << 20  # less Parquet is read faster in this process than others start
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def available_cores() -> int:
-    """Cores that this process may use; all of the machine's where the system does not tell."""
+    """Cores that this process may use; all cores of the machine if the system has no affinity."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def map_in_order(
     function: Callable[[Item], Result], items: Iterable[Item], processes: int, waiting: int = WAITING_PER_PROCESS
 ) -> Iterator[Result]:
-    """Yield function(item) for each item, in order; `processes` 0 is one a core, `waiting` items in flight for each.
+    """Yield function(item) for each item, in order; `processes` 0 means one per core.
 
-    Fewer than `waiting` items (or 2), or one process, are not worth starting others: they are computed here. Processes
-    are spawned, not forked: TensorFlow's threads do not survive a fork.
+    At most `waiting` items per process are in flight. With one process, or fewer items than max(2, waiting), the work
+    is done in this process. Processes are spawned, not forked: TensorFlow's threads do not survive a fork.
     """
     items, few = iter(items), max(2, waiting)
     first = list(itertools.islice(items, few))
@@ -49,11 +49,11 @@ def map_in_order(
         while in_flight:
             yield in_flight.popleft().result()
     except BrokenProcessPool:
-        raise StackbertError("a worker process was killed, most often for want of memory; try processes 1") from None
+        raise StackbertError("a worker process was killed, mostly because memory ran out; try processes 1") from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def processes_for(paths: Sequence[Path], processes: int) -> int:
-    """How many processes read Parquet files: one where there is little to read, else as configured."""
+    """Number of processes to read Parquet files with: one if they are small, else as configured."""
     return 1 if sum(path.stat().st_size for path in paths) < SMALL_BYTES else processes

@@ -1,4 +1,4 @@
-"""Writes a big Posts.xml by repeating the rows of real dumps, each with ids and a text of its own.
+"""Writes a large Posts.xml by repeating the rows of dumps, each copy with new ids and a changed text.
 
 python -m tests.corpora.big_dump OUT.xml --megabytes 1000 [--rows 0] [--dumps ../shared/so/dumps]
 """
@@ -15,7 +15,7 @@ _ID = re.compile(rb' (Id|ParentId)="([0-9]+)"')
 
 
 def rows(dumps: Path) -> Iterator[bytes]:
-    """The rows without end: those of all dumps, then the same again with other ids and another first line."""
+    """Endless rows: those of all dumps, again and again with new ids and another first line."""
     real = [line for path in sorted(dumps.glob("*.xml")) for _, line in dump_lines(path) if line.startswith(b"<row ")]
     for copy in itertools.count(1):
         for row in real:
@@ -24,7 +24,7 @@ def rows(dumps: Path) -> Iterator[bytes]:
 
 
 def write(out: Path, dumps: Path, megabytes: float, count: int) -> tuple[int, int]:
-    """Rows and bytes written; a `count` above 0 goes before `megabytes`."""
+    """Write `count` rows, or `megabytes` if it is 0; returns rows and bytes written."""
     written = number = 0
     with out.open("wb") as file:
         written += file.write(b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>\n<posts>\n')

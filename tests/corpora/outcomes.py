@@ -1,4 +1,4 @@
-"""What becomes of a source's rows, as the steps of a part would have it."""
+"""Cleans and filters the rows of a source, as 'corpora build' does for a part."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ Made = Post | Dropped
 
 
 def made(outcomes: Iterable[Outcome], config: CorpusConfig) -> list[Made]:
-    """The posts that stay, and the rows that do not with their reasons."""
+    """The kept posts, and the dropped rows with their reasons."""
     results: list[Made] = []
     for outcome in outcomes:
         if isinstance(outcome, Dropped):
@@ -20,13 +20,13 @@ def made(outcomes: Iterable[Outcome], config: CorpusConfig) -> list[Made]:
             continue
         clean_post(outcome, config)
         reason = next(filter(None, (reason_of(outcome) for reason_of in chosen_filters(config))), None)
-        values = {name: outcome.metadata[name] for name in SCHEMA.names if name not in ("id", "text")}
-        results.append(Dropped(reason) if reason else Post(id=outcome.id, text=outcome.text, **values))
+        values = {name: getattr(outcome, name) for name in SCHEMA.names}
+        results.append(Dropped(reason) if reason else Post(**values))
     return results
 
 
 def made_of(source: Source, config: CorpusConfig) -> list[Made]:
-    """The same of all the rows of a source."""
+    """Like made, for all rows of a source."""
     rows = source.rows
     parts = rows.read() if isinstance(rows, Stream) else map(rows.read, range(rows.count))
     return [outcome for part in parts for outcome in made(source.parse(part), config)]

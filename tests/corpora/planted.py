@@ -1,4 +1,4 @@
-"""Held-out questions in the disguises in which they turn up elsewhere."""
+"""Disguises of evaluation questions, as they occur in other text."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ EXACT, RECASED, REWRAPPED, CODE, LINKED, LINKING, ANSWER, QUOTED, EDITED = (
     "exact", "re-cased", "re-wrapped", "code only", "linked", "linking", "answer", "quoted", "edited",
 )  # fmt: skip
 ALWAYS_FOUND = (EXACT, RECASED, LINKED, LINKING, ANSWER)
-"""The other disguises are found in 95 cases of 100 or more."""
+"""The other disguises must be found in at least 95 of 100 cases."""
 EDITED_EVERY = 40  # words; one is replaced by another
 WORD = re.compile(r"[^\W_]+")
 
@@ -21,9 +21,9 @@ AROUND = "Somebody asked me this number {} times over today, so here it is in fu
 
 
 def disguises(post: Post, code: str) -> Mapping[str, Post]:
-    """Posts, with ids of their own, that each give `post` away; `code` is its code alone."""
-    places = itertools.count()
-    edited = WORD.sub(lambda word: "thing" if next(places) % EDITED_EVERY == 7 else word[0], post.text)
+    """Kind -> a post with its own id that contaminates `post`; `code` is the code of `post`."""
+    word_numbers = itertools.count()
+    edited = WORD.sub(lambda word: "thing" if next(word_numbers) % EDITED_EVERY == 7 else word[0], post.text)
     plain = replace(post, tags=(), duplicate_of=())
     found = {
         EXACT: plain,
@@ -45,5 +45,5 @@ def plant_id(kind: str, post_id: str) -> str:
 
 
 def link_to_plants(posts: Sequence[Post]) -> list[Post]:
-    """The same posts, each marked as a duplicate of its LINKED plant."""
+    """The posts, each marked as a duplicate of its LINKED disguise."""
     return [replace(post, duplicate_of=(plant_id(LINKED, post.id),)) for post in posts]

@@ -1,22 +1,20 @@
-"""The balance and its line of progress, on a clock of its own."""
+"""The balance of rows read, kept and dropped."""
 
-import pytest
-
-from corpora.balance import PROGRESS_SECONDS, Balance
+from corpora.balance import Balance
 
 
-def test_progress_is_shown_every_few_seconds(capsys: pytest.CaptureFixture[str]) -> None:
-    now = 0.0
-    balance = Balance("corpus", clock=lambda: now)
-    for _ in range(3):
-        now += PROGRESS_SECONDS * 0.6
-        balance.keep()
-    assert capsys.readouterr().err == "corpus: read 2 = kept 2\n"
+def balance() -> Balance:
+    counted = Balance("corpus")
+    counted.kept = 1_000
+    counted.drop("b", 3)
+    counted.drop("a", 0)
+    counted.drop("aa")
+    return counted
 
 
 def test_counts_add_up() -> None:
-    balance = Balance("corpus")
-    balance.keep()
-    balance.drop("b", 3)
-    balance.drop("a", 0)
-    assert balance.counts() == {"read": 4, "kept": 1, "dropped": {"b": 3}}
+    assert balance().counts() == {"read": 1_004, "kept": 1_000, "dropped": {"aa": 1, "b": 3}}
+
+
+def test_the_text_lists_reasons_by_name() -> None:
+    assert str(balance()) == "corpus: read 1,004 = kept 1,000 + aa 1 + b 3"

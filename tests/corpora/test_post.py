@@ -1,4 +1,4 @@
-"""Posts in shards."""
+"""Posts in Parquet shards."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ POSTS = [
 ]
 
 
-def test_posts_come_back_as_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_posts_are_read_as_they_were_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpora.post, "POSTS_PER_SHARD", 3)
     assert write_posts(POSTS, tmp_path / "new") == 7
     assert len(list((tmp_path / "new").glob("posts-*.parquet"))) == 3
     assert list(read_posts(tmp_path / "new")) == POSTS
 
 
-def test_whole_text_joins_what_there_is() -> None:
+def test_whole_text_joins_title_and_body() -> None:
     assert Post("1", "answer", "", "text").whole_text == "text"
     assert Post("1", "question", "title", "").whole_text == "title"
     assert Post("1", "question", "title", "text").whole_text == "title\ntext"

@@ -1,4 +1,4 @@
-"""Keys of texts: what changes them, what does not, and that whole batches give what a plain reading gives."""
+"""Keys of texts: what changes them and what does not; batches agree with a plain implementation."""
 
 import random
 import re
@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from corpora.text_keys import MIN_BLOCK, WINDOW, text_keys
+from corpora.text_keys import MIN_BLOCK, NGRAM_WORDS, text_keys
 
 
 def key(text: str) -> int:
@@ -30,7 +30,7 @@ def test_case_wrapping_punctuation_and_width_change_no_key(variant: str) -> None
 @pytest.mark.parametrize(
     "other", ["How do I parse JSON in C++?", "How do I parse JSON in C?", "How do I parse XML in C#?"]
 )
-def test_names_that_differ_by_a_sign_keep_different_keys(other: str) -> None:
+def test_names_that_differ_by_a_sign_have_different_keys(other: str) -> None:
     assert key(other) != key("How do I parse JSON in C#?")
 
 
@@ -74,21 +74,21 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"(?:[^\W_]|[+#])+", text.casefold())
 
 
-def test_a_batch_gives_what_reading_one_post_after_the_other_gives() -> None:
-    """Windows, blocks and letters against a plain reading, and keys against those of a post alone."""
+def test_a_batch_gives_the_same_keys_as_single_posts() -> None:
+    """Compares n-grams, blocks and letters with a plain implementation, and keys with those of single posts."""
     posts = posts_of_any_kind(200)
     batch = text_keys([title for title, _ in posts], [body for _, body in posts])
     letters_of = {}
     for number, (title, body) in enumerate(posts):
         alone = text_keys([title], [body])
         words = words_of(f"{title}\n{body}")
-        windows = [tuple(words[place : place + WINDOW]) for place in range(len(words) - WINDOW + 1)]
+        ngrams = [tuple(words[start : start + NGRAM_WORDS]) for start in range(len(words) - NGRAM_WORDS + 1)]
         blocks = ["".join(words_of(block)).encode() for block in [title, *re.split(r"\n\n", body)]]
         assert batch.letters_N[number] == len("".join(words).encode())
-        for keys in (alone.windows_W, batch.windows_W[batch.window_posts_W == number]):
-            assert len(keys) == len(windows)
-            for window, found in zip(windows, keys.tolist(), strict=True):
-                assert letters_of.setdefault(found, window) == window
+        for keys in (alone.ngrams_G, batch.ngrams_G[batch.ngram_posts_G == number]):
+            assert len(keys) == len(ngrams)
+            for ngram, found in zip(ngrams, keys.tolist(), strict=True):
+                assert letters_of.setdefault(found, ngram) == ngram
         lengths = [len(block) for block in blocks if len(block) >= MIN_BLOCK]
         assert batch.block_letters_B[batch.block_posts_B == number].tolist() == lengths
         for name in ("titles_N", "bodies_N", "wholes_N"):
@@ -98,8 +98,8 @@ def test_a_batch_gives_what_reading_one_post_after_the_other_gives() -> None:
 
 
 def test_no_posts_and_long_posts() -> None:
-    assert len(text_keys([], []).wholes_N) == len(text_keys([], []).windows_W) == 0
+    assert len(text_keys([], []).wholes_N) == len(text_keys([], []).ngrams_G) == 0
     long = " ".join(map(str, range(300_000)))
     keys = text_keys([""], [long])
-    assert len(np.unique(keys.windows_W)) == 300_000 - WINDOW + 1
+    assert len(np.unique(keys.ngrams_G)) == 300_000 - NGRAM_WORDS + 1
     assert keys.wholes_N[0] == keys.bodies_N[0] != 0

@@ -52,6 +52,7 @@ def test_every_row_is_counted_and_the_balance_is_printed(tmp_path: Path, capsys:
     assert set(manifest.files) == {"posts-00000.parquet", REJECTED}
 
 
+@pytest.mark.usefixtures("worker_pool")
 def test_the_number_of_processes_changes_no_byte_and_no_identity(tmp_path: Path) -> None:
     write_dump(tmp_path, texts(3_000))
     small = replace(CONFIG, part_megabytes=0.05)
@@ -73,7 +74,7 @@ def test_too_many_bad_rows_stop_the_build_and_leave_nothing(tmp_path: Path) -> N
     assert manifest.counts["kept"] == 998
 
 
-def test_a_file_of_another_kind_is_given_up_early(tmp_path: Path) -> None:
+def test_a_file_in_another_format_is_given_up_early(tmp_path: Path) -> None:
     (tmp_path / "Posts.xml").write_text("id,text\n" * 20_000)
     with pytest.raises(StackbertError, match=r"1,000 of 1,000 rows cannot be read"):
         build_corpus(tmp_path / "out", replace(CONFIG, processes=1), tmp_path)
@@ -88,6 +89,15 @@ def test_a_corpus_without_posts_is_an_error(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match=r"Posts\.xml: no such file"):
         build_corpus(tmp_path / "out", CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize("field", ["path", "tag_synonyms", "post_links"])
+def test_a_folder_in_place_of_a_file_is_refused_with_advice(tmp_path: Path, field: str) -> None:
+    write_dump(tmp_path, texts(3))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StackbertError, match="folder: is a folder; name the file in it: "):
+        build_corpus(tmp_path / "out", replace(CONFIG, **{field: "folder"}), tmp_path)  # type: ignore[arg-type]
+    assert not (tmp_path / "out.partial").exists()
 
 
 def test_a_changed_dump_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The projection of a dump's building from a sample of it."""
+"""The projected resources for a dump, from a sample."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from corpora.build.plan import Rates, plan_corpus, project
 from corpora.config import CorpusConfig, PlanConfig
 from stackbert.core.errors import StackbertError
-from tests.corpora.build.test_parts import write_dump
+from tests.corpora.dumps import write_dump
 
 RATES = Rates(
     megabytes=100.0,
@@ -25,7 +25,7 @@ RATES = Rates(
 CONFIG = CorpusConfig(source="dump", path="Posts.xml")
 
 
-def test_the_cores_share_the_work_and_one_does_the_rest() -> None:
+def test_parallel_work_is_divided_and_serial_work_is_not() -> None:
     one, many = (project(RATES, 100.0, cores, part_megabytes=32.0) for cores in (1, 16))
     shared, alone = 1_000 * 10.0, 1_000 * 0.1 * 1.3 + 2 * 3_125 * 0.005
     assert one.hours * 3_600 == pytest.approx(shared + alone)
@@ -34,7 +34,7 @@ def test_the_cores_share_the_work_and_one_does_the_rest() -> None:
     assert many.memory_gigabytes == pytest.approx(16 * 0.2 + 0.2)
 
 
-def test_more_cores_than_parts_are_idle_and_an_archive_is_unpacked_by_one() -> None:
+def test_cores_beyond_the_parts_are_idle_and_unpacking_is_serial() -> None:
     assert project(RATES, 0.1, 16, 50.0).hours == pytest.approx(project(RATES, 0.1, 2, 50.0).hours)
     packed = replace(RATES, unpack_seconds=3.0)
     assert project(packed, 100.0, 256, 32.0).hours * 3_600 > 3_000
@@ -49,7 +49,7 @@ def test_a_sample_of_a_dump_is_built_and_projected(tmp_path: Path) -> None:
     assert "| cores | hours | disk GB | memory GB | disk MB/s |" in str(plan)
 
 
-def test_an_archive_is_projected_with_its_unpacking(tmp_path: Path) -> None:
+def test_the_projection_of_an_archive_includes_unpacking(tmp_path: Path) -> None:
     py7zr = pytest.importorskip("py7zr")
     path = write_dump(tmp_path, 6_000)
     with py7zr.SevenZipFile(tmp_path / "site.7z", "w") as archive:
@@ -59,7 +59,7 @@ def test_an_archive_is_projected_with_its_unpacking(tmp_path: Path) -> None:
     assert plan.gigabytes == pytest.approx(path.stat().st_size / 1e9)
 
 
-def test_what_is_no_dump_is_refused(tmp_path: Path) -> None:
+def test_other_sources_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match="plan needs source 'dump'"):
         plan_corpus(CorpusConfig(), PlanConfig(), tmp_path)
     with pytest.raises(StackbertError, match="no such file"):

@@ -1,4 +1,4 @@
-"""HTML and plain text as people and attackers write them."""
+"""Cleaning of HTML and plain text, ordinary and hostile."""
 
 import time
 
@@ -58,7 +58,7 @@ def test_escaped_markup_is_text_once_and_not_parsed_again() -> None:
         ("if (a < b && c > d)", False),
     ],
 )
-def test_auto_tells_html_from_text_about_html(body: str, expected: bool) -> None:
+def test_auto_distinguishes_html_from_text_about_html(body: str, expected: bool) -> None:
     assert looks_like_html(body) is expected
 
 
@@ -101,13 +101,17 @@ def test_title_is_one_line() -> None:
     ids=lambda body: f"{body[:8]}..{body[-4:]}".replace("\n", "n"),
 )
 def test_hostile_html_takes_linear_time(body: str) -> None:
+    eighth, whole = seconds(body[: len(body) // 8]), seconds(body)
+    assert whole < 40 * max(eighth, 0.05)  # linear time takes 8 times as long, quadratic time 64 times; lexbor 20 s
+
+
+def seconds(body: str) -> float:
+    """CPU time of cleaning a body."""
     start = time.process_time()
     html_to_text(body)
     looks_like_html(body)
-    assert time.process_time() - start < 2  # some 0.2 s; lexbor alone needs 20 s
+    return time.process_time() - start
 
 
 def test_ten_megabytes_of_pre_are_kept() -> None:
-    start = time.process_time()
     assert len(html_to_text("<pre>" + "x = 1\n" * 1_700_000)) == 6 * 1_700_000 - 1
-    assert time.process_time() - start < 6

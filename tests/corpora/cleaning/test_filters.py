@@ -1,11 +1,11 @@
-"""What the filters leave out, and why."""
+"""Which posts the filters drop, and for which reason."""
 
 import pytest
 
 from corpora.build.steps import clean_post
 from corpora.cleaning.filters import chosen_filters, own_characters
 from corpora.config import CorpusConfig
-from corpora.sources.source import document
+from corpora.raw_post import RawPost
 
 ENGLISH = "<p>How can I read the lines of a file one after another without holding all of them in memory?</p>"
 SPANISH = "<p>¿Cómo puedo leer las líneas de un archivo una tras otra sin tenerlas todas en la memoria a la vez?</p>"
@@ -13,7 +13,7 @@ CODE = "<pre><code>for line in open(name):\n    print(line)\n</code></pre>"
 
 
 def reason(body: str, config: CorpusConfig) -> str | None:
-    post = document(id="1", kind="question", title="", text=body, format="html")
+    post = RawPost(id="1", kind="question", title="", text=body, format="html")
     clean_post(post, config)
     return next(filter(None, (reason_of(post) for reason_of in chosen_filters(config))), None)
 
@@ -30,7 +30,7 @@ def reason(body: str, config: CorpusConfig) -> str | None:
         ("hello world program", 19),
     ],
 )
-def test_notices_and_repeated_lines_say_nothing(text: str, characters: int) -> None:
+def test_notices_and_repeated_lines_do_not_count(text: str, characters: int) -> None:
     assert own_characters(text) == characters
 
 
@@ -41,7 +41,7 @@ def test_a_post_of_notices_is_boilerplate_and_a_short_one_too_short() -> None:
     assert reason(ENGLISH + "<p>Thanks in advance!</p>", config) is None
 
 
-def test_languages_are_told_by_the_words_outside_of_code() -> None:
+def test_languages_are_identified_from_words_outside_of_code() -> None:
     pytest.importorskip("py3langid")
     config = CorpusConfig(languages=("en",))
     assert reason(ENGLISH + CODE, config) is None

@@ -1,4 +1,4 @@
-"""The quick reading of well-formed HTML gives what lexbor's tree gives, and leaves it what it is not sure of."""
+"""The fast path for well-formed HTML gives the same text as lexbor, and leaves other HTML to it."""
 
 import random
 
@@ -100,7 +100,7 @@ PIECES = (
 )
 TEXTS = 5_000
 
-# Pieces that fit one another: most posts are made of these.
+# Well-formed pieces, of which most posts consist.
 WHOLE = (
     *(
         "<p>{}</p>\n",
@@ -135,18 +135,18 @@ def by_lexbor(body: str, code: Code) -> str:
 
 
 @pytest.mark.parametrize("code", ["keep", "mark", "drop"])
-def test_made_up_html_reads_the_same_both_ways(code: Code) -> None:
-    chosen, quick = random.Random(code), 0
+def test_made_up_html_gives_the_same_text_both_ways(code: Code) -> None:
+    chosen, fast = random.Random(code), 0
     for _ in range(TEXTS):
         body = "".join(made_up(chosen) for _ in range(chosen.randrange(1, 4)))
         assert html_to_text(body, code) == by_lexbor(body, code), repr(body)
-        quick += read_well_formed(body, code == "mark") is not None
-    print(f"{code}: {TEXTS:,} texts alike, {quick:,} of them read the quick way")
-    assert quick > TEXTS / 20
+        fast += read_well_formed(body, code == "mark") is not None
+    print(f"{code}: {TEXTS:,} texts alike, {fast:,} of them on the fast path")
+    assert fast > TEXTS / 20
 
 
-@pytest.mark.skipif(not DUMPS.is_dir(), reason="the sample dumps are not here")
-def test_real_bodies_read_the_same_both_ways_and_nearly_all_quickly() -> None:
+@pytest.mark.skipif(not DUMPS.is_dir(), reason="needs ../shared/so/dumps")
+def test_real_bodies_give_the_same_text_both_ways_and_nearly_all_take_the_fast_path() -> None:
     bodies = []
     for path in sorted(DUMPS.glob("*.xml")):
         for _, line in dump_lines(path):
@@ -154,13 +154,13 @@ def test_real_bodies_read_the_same_both_ways_and_nearly_all_quickly() -> None:
                 bodies.append(parse_row(line).get("Body", ""))
             except RowError:
                 continue
-    quick = 0
+    fast = 0
     for body in bodies:
-        quick += read_well_formed(body) is not None
+        fast += read_well_formed(body) is not None
         for code in ("keep", "mark", "drop"):
             assert html_to_text(body, code) == by_lexbor(body, code), body
-    print(f"{quick:,} of {len(bodies):,} real bodies are read the quick way")
-    assert quick > 0.97 * len(bodies)
+    print(f"{fast:,} of {len(bodies):,} real bodies take the fast path")
+    assert fast > 0.97 * len(bodies)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_what_is_not_well_formed_is_left_to_lexbor(body: str) -> None:
     assert read_well_formed(body) is None
 
 
-def test_events_tell_code_from_text() -> None:
+def test_events_distinguish_code_from_text() -> None:
     events = read_well_formed("<p>Use <code>x</code>:</p>\n<pre><code>\nif x:\n    y &lt; 1\n</code></pre>")
     assert events is not None
     assert [text for kind, text in events if kind == TEXT] == ["Use x:", "\n\n"]
@@ -184,5 +184,5 @@ def test_code_is_kept_marked_or_dropped() -> None:
     assert html_to_text(body, "drop") == "Call f():\n\nDone."
 
 
-def test_a_million_tags_take_a_second() -> None:
+def test_a_body_of_two_hundred_thousand_tags_is_read() -> None:
     assert html_to_text("<p>a</p>\n" * 100_000).count("a") == 100_000

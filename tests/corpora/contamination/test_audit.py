@@ -1,4 +1,4 @@
-"""The audit finds what was planted, under its name, and nothing in a clean text."""
+"""The audit counts planted contamination under its kind, and finds none in a clean text."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,6 @@ from corpora.contamination.audit import KINDS, audit
 from corpora.labels.label import PRETRAINING, build_labels
 from corpora.post import write_posts
 from stackbert.core.errors import StackbertError
-from tests.corpora.labels.test_label import LABELS, corpus, ids, question, tagged_questions
 from tests.corpora.planted import (
     ANSWER,
     CODE,
@@ -27,9 +26,10 @@ from tests.corpora.planted import (
     link_to_plants,
     plant_id,
 )
+from tests.corpora.questions import LABELS, ids, question, tagged_questions, write_corpus
 
 KIND_OF = {
-    EXACT: "exact", RECASED: "text", REWRAPPED: "text", CODE: "part", LINKED: "link", LINKING: "link",
+    EXACT: "exact", RECASED: "text", REWRAPPED: "text", CODE: "fragment", LINKED: "link", LINKING: "link",
     ANSWER: "answer", QUOTED: "ngrams", EDITED: "ngrams",
 }  # fmt: skip
 
@@ -37,38 +37,40 @@ KIND_OF = {
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("audit")
-    build_labels([corpus(folder / "corpus", link_to_plants(tagged_questions(300)))], folder / "labels", LABELS)
+    build_labels([write_corpus(folder / "corpus", link_to_plants(tagged_questions(300)))], folder / "labels", LABELS)
     return folder
 
 
-def test_our_own_output_is_clean(labelled: Path, capsys) -> None:
+def test_our_output_has_no_contamination(labelled: Path, capsys) -> None:
     found = audit(labelled / "labels", labelled / "labels")
     assert found.total == 0 and found.posts > 200
-    assert found.held_out == {split: len(ids(labelled / "labels", split)) for split in ("test", "dev")}
+    assert found.evaluation_posts == {split: len(ids(labelled / "labels", split)) for split in ("test", "dev")}
     corpora_audit(labelled / "labels", labelled / "labels", strict=True)
     assert "the post itself, by id" in capsys.readouterr().out
 
 
 def test_planted_posts_are_counted_by_kind_and_split(labelled: Path, tmp_path: Path) -> None:
-    held_out = {split: ids(labelled / "labels", split) for split in ("test", "dev")}
-    everywhere = held_out["test"] | held_out["dev"]
+    evaluation = {split: ids(labelled / "labels", split) for split in ("test", "dev")}
+    everywhere = evaluation["test"] | evaluation["dev"]
     questions = [post for post in tagged_questions(300) if post.id in everywhere]
     plants = [plant for post in questions for plant in disguises(post, post.text.split("\n\n")[1]).values()]
     write_posts([*plants, *(question(number, (), "clean") for number in range(50)), *questions], tmp_path / "posts")
     found = audit(tmp_path / "posts", labelled / "labels", tmp_path / "audit.json")
-    for split, names in held_out.items():
+    for split, names in evaluation.items():
         counts = {kind: len(names) * sum(name == kind for name in KIND_OF.values()) for kind in KINDS}
         assert found.counts[split] == counts | {"id": len(names)}
-        for leak in found.examples[split]:
-            assert leak.held_out in names
-            assert leak.kind == "id" or any(
-                leak.post == plant_id(kind, leak.held_out) for kind, name in KIND_OF.items() if name == leak.kind
+        for match in found.examples[split]:
+            assert match.evaluation_post in names
+            assert match.kind == "id" or any(
+                match.post == plant_id(kind, match.evaluation_post)
+                for kind, name in KIND_OF.items()
+                if name == match.kind
             )
     report = json.loads((tmp_path / "audit.json").read_text())
     assert report["counts"] == found.counts and report["total"] == found.total == 10 * len(everywhere)
 
 
-def test_the_corpus_that_the_set_was_taken_from_gives_it_away(labelled: Path, capsys) -> None:
+def test_the_corpus_that_a_set_was_made_from_contaminates_it(labelled: Path, capsys) -> None:
     found = audit(labelled / "corpus", labelled / "labels")
     assert found.counts["test"]["id"] == len(ids(labelled / "labels", "test"))
     corpora_audit(labelled / "corpus", labelled / "labels")
@@ -88,7 +90,7 @@ def test_a_set_made_by_hand_needs_ids_and_texts_alone(tmp_path: Path, capsys) ->
     assert "test 1003: text in [31mred" in str(found) and "\x1b" not in str(found)
 
 
-def test_what_cannot_be_audited_is_named(labelled: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_audited_is_an_error(labelled: Path, tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match=r"holds neither test\.parquet nor dev\.parquet"):
         audit(labelled / "corpus", labelled / "labels" / PRETRAINING)
     with pytest.raises(StackbertError, match=r"holds no posts-\*\.parquet"):

@@ -1,4 +1,4 @@
-"""The list of authors: complete, harmless in a spreadsheet and on a page, the same each time."""
+"""The attribution file is complete, deterministic, and safe in spreadsheets and on pages."""
 
 import csv
 import re
@@ -10,7 +10,7 @@ from corpora.commands import attribution as corpora_attribution
 from corpora.datasheet.attribution import deed_url, write_attribution
 from corpora.post import Post
 from stackbert.core.errors import StackbertError
-from tests.corpora.labels.test_label import corpus
+from tests.corpora.questions import write_corpus
 
 SITE = "https://stackoverflow.com"
 POSTS = [
@@ -30,7 +30,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_markdown(tmp_path: Path) -> None:
-    summary = write_attribution(corpus(tmp_path / "c", POSTS), tmp_path / "out" / "ATTRIBUTION.md")
+    summary = write_attribution(write_corpus(tmp_path / "c", POSTS), tmp_path / "out" / "ATTRIBUTION.md")
     text = (tmp_path / "out" / "ATTRIBUTION.md").read_text("utf-8")
     assert text.endswith(
         f"- [question 4: How do I sort?]({SITE}/q/4), by [user 26]({SITE}/users/26), "
@@ -45,7 +45,7 @@ def test_markdown(tmp_path: Path) -> None:
 
 
 def test_csv(tmp_path: Path) -> None:
-    write_attribution(corpus(tmp_path / "c", POSTS), tmp_path / "a.csv")
+    write_attribution(write_corpus(tmp_path / "c", POSTS), tmp_path / "a.csv")
     question, answer, document = read(tmp_path / "a.csv")
     assert question == {
         "id": "4",
@@ -65,7 +65,7 @@ def test_csv(tmp_path: Path) -> None:
 def test_hostile_fields_stay_text(tmp_path: Path, field: str) -> None:
     posts = [Post(**{"id": f"{n}", "kind": "question", "title": "t", "text": "x", field: text})
              for n, text in enumerate(HOSTILE)]  # fmt: skip
-    folder = corpus(tmp_path / "c", posts)
+    folder = write_corpus(tmp_path / "c", posts)
     write_attribution(folder, tmp_path / "a.csv")
     rows = read(tmp_path / "a.csv")
     assert len(rows) == len((tmp_path / "a.csv").read_text().splitlines()) - 1 == len(HOSTILE)
@@ -80,26 +80,26 @@ def test_hostile_fields_stay_text(tmp_path: Path, field: str) -> None:
         assert not re.search(r"(?<!\\)(?:\\\\)*\]\(", line)  # no link at all: nothing here has an address
 
 
-def test_the_same_bytes_each_time_and_nothing_half_written(tmp_path: Path) -> None:
-    folder = corpus(tmp_path / "c", POSTS)
+def test_the_output_is_deterministic_and_whole(tmp_path: Path) -> None:
+    folder = write_corpus(tmp_path / "c", POSTS)
     for name in ("a.md", "b.md"):
         write_attribution(folder, tmp_path / name)
     assert (tmp_path / "a.md").read_bytes() == (tmp_path / "b.md").read_bytes()
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_other_inputs_are_named(tmp_path: Path) -> None:
-    with pytest.raises(StackbertError, match=r"ends in \.md or \.csv, not in '\.pdf'"):
-        write_attribution(corpus(tmp_path / "c", POSTS), tmp_path / "a.pdf")
+def test_other_inputs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StackbertError, match=r"must end in \.md or \.csv, not in '\.pdf'"):
+        write_attribution(write_corpus(tmp_path / "c", POSTS), tmp_path / "a.pdf")
     with pytest.raises(StackbertError, match="no such folder"):
         write_attribution(tmp_path / "none", tmp_path / "a.md")
 
 
 def test_the_command_prints_what_is_missing(tmp_path: Path, capsys) -> None:
-    corpora_attribution(corpus(tmp_path / "c", POSTS[:2]), tmp_path / "a.md")
+    corpora_attribution(write_corpus(tmp_path / "c", POSTS[:2]), tmp_path / "a.md")
     assert "All posts have a licence, an author and an address." in capsys.readouterr().out
 
 
-def test_deeds() -> None:
+def test_urls_of_licences() -> None:
     assert deed_url("CC BY-SA 3.0").endswith("/by-sa/3.0/") and deed_url("MIT").startswith("https://spdx.org/")
     assert deed_url("My own (c)") == ""

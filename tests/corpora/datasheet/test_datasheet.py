@@ -1,4 +1,4 @@
-"""The datasheet: its figures are right, its page harmless, its bytes the same each time."""
+"""The datasheet: correct figures, a safe page, deterministic bytes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from corpora.datasheet.figures import LONGEST, CorpusFigures, corpus_figures
 from corpora.post import Post, write_posts
 from stackbert.core.artifact import identify
 from stackbert.core.errors import StackbertError
-from tests.corpora.labels.test_label import corpus, question
+from tests.corpora.questions import question, write_corpus
 
 CODE = "for x in y:\n    print(x)"
 POSTS = [
@@ -37,7 +37,7 @@ def test_figures(tmp_path: Path) -> None:
     assert found.longest == LONGEST + 5
     assert (found.code_characters, found.posts_with_code) == (len(CODE), 1)
     assert found.code_shares.nonzero()[0].tolist() == [len(CODE) * 20 // len(POSTS[0].whole_text)]
-    assert found.tags == {"c#": 2, "sql": 1} and found.tags_a_post == {2: 1, 1: 1, 0: 1}
+    assert found.tags == {"c#": 2, "sql": 1} and found.tags_per_post == {2: 1, 1: 1, 0: 1}
     assert found.years == {"2008": 1, "2010": 1} and found.licenses == {"CC BY-SA 2.5": 2}
     assert found.missing == {"score": 3, "created": 1, "license": 2, "url": 4, "author": 3, "title": 1}
     assert found.duplicates == 1
@@ -74,14 +74,14 @@ def test_what_counts_as_code(rule, text: str, code: str) -> None:
     assert rule.characters(text) == len(code)
 
 
-def test_the_rule_follows_from_how_the_corpus_was_made() -> None:
+def test_the_rule_depends_on_the_configuration_of_the_corpus() -> None:
     assert code_rule({"code": "mark", "source": "dump"}) is FENCED
     assert code_rule({"source": "packages"}) is code_rule({"source": "table", "format": "text"}) is INDENTED
     assert code_rule({"source": "dump", "format": "auto", "code": "keep"}) is LAID_OUT_BY_HTML
 
 
 def test_page_and_plots(tmp_path: Path, capsys) -> None:
-    folder = corpus(tmp_path / "c", POSTS)
+    folder = write_corpus(tmp_path / "c", POSTS)
     before = identify(folder)
     corpora_datasheet(folder)
     out = tmp_path / "c-datasheet"
@@ -102,14 +102,14 @@ def test_page_and_plots(tmp_path: Path, capsys) -> None:
 
 
 def test_a_corpus_without_tags_and_dates(tmp_path: Path) -> None:
-    write_datasheet(corpus(tmp_path / "c", [replace(question(1), tags=())]), tmp_path / "out", processes=1)
+    write_datasheet(write_corpus(tmp_path / "c", [replace(question(1), tags=())]), tmp_path / "out", processes=1)
     text = (tmp_path / "out" / "datasheet.md").read_text()
     assert "No post has tags." in text and "No post has a date." in text and "tags.svg" not in text
     assert not (tmp_path / "out" / "years.svg").exists()
 
 
-def test_the_same_bytes_each_time(tmp_path: Path) -> None:
-    folder = corpus(tmp_path / "c", POSTS)
+def test_the_output_is_deterministic(tmp_path: Path) -> None:
+    folder = write_corpus(tmp_path / "c", POSTS)
     first, second = (write_datasheet(folder, tmp_path / name, processes=1) for name in ("a", "b"))
     assert first.files == second.files and len(first.files) == 5
 
@@ -117,7 +117,7 @@ def test_the_same_bytes_each_time(tmp_path: Path) -> None:
 def test_hostile_names_stay_text(tmp_path: Path) -> None:
     names = ("<img src=x onerror=alert(1)>", "](http://evil)", "$x^$", "\x1b[31m|\n# h", "\u202e&lt;")
     posts = [replace(question(1, names), license=name) for name in names]
-    write_datasheet(corpus(tmp_path / "c", posts), tmp_path / "out", processes=1)
+    write_datasheet(write_corpus(tmp_path / "c", posts), tmp_path / "out", processes=1)
     text = (tmp_path / "out" / "datasheet.md").read_text("utf-8")
     assert all(line.isprintable() for line in text.split("\n"))
     assert "<" not in text and "\n# h" not in text and text.count("](http") == text.count("\\](http")
@@ -127,7 +127,7 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 
 def test_a_datasheet_inside_the_corpus_is_refused(tmp_path: Path) -> None:
-    folder = corpus(tmp_path / "c", POSTS)
+    folder = write_corpus(tmp_path / "c", POSTS)
     for out in (folder, folder / "sheet"):
         with pytest.raises(StackbertError, match="is the corpus or inside it"):
             write_datasheet(folder, out)

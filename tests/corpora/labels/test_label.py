@@ -1,56 +1,21 @@
-"""The stage 'corpora label': which posts become what, and that nothing of the test set can be read before it."""
+"""The stage 'corpora label': labels and splits, and no contamination of the test set."""
 
 import json
 import random
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from corpora.build.build import STAGE
 from corpora.config import LabelConfig
 from corpora.labels.label import PRETRAINING, build_labels, choose_labels
 from corpora.labels.labelled_set import LabelError, load_labelled
-from corpora.post import Post, read_posts, write_posts
-from stackbert.core.artifact import build_artifact
+from corpora.post import Post, read_posts
 from stackbert.core.errors import StackbertError
-
-LABELS = LabelConfig(num_labels=3)
-WORDS = [
-    first + second for first in ("ba", "ko", "ri", "tu", "me") for second in ("lan", "dor", "vis", "nep", "sol", "que")
-]
-
-
-def sentence(numbers: random.Random, length: int) -> str:
-    return " ".join(numbers.choices(WORDS, k=length))
-
-
-def question(number: int, tags: Sequence[str] = ("a",), prefix: str = "") -> Post:
-    """A question that has no title, paragraph or code in common with any other."""
-    numbers = random.Random(f"{prefix}{number}")
-    code = "\n".join(f"    {sentence(numbers, 2).replace(' ', '.')}({number}, {line})" for line in range(6))
-    text = f"{sentence(numbers, 30)}.\n\n{code}\n\n{sentence(numbers, 20)}?"
-    return Post(f"{prefix}{number}", "question", sentence(numbers, 7).capitalize(), text, tuple(tags))
-
-
-def corpus(folder: Path, posts: Sequence[Post]) -> Path:
-    def work(out: Path) -> dict[str, Any]:
-        return {"kept": write_posts(posts, out)}
-
-    build_artifact(folder, STAGE, LABELS, {"folder": folder.name}, work)
-    return folder
-
-
-def tagged_questions(count: int) -> list[Post]:
-    return [question(number, [("a",), ("b",), ("c", "a"), ("d",)][number % 4]) for number in range(count)]
-
-
-def ids(folder: Path, *splits: str) -> set[str]:
-    return {post_id for split in splits for post_id in load_labelled(folder, split).ids}
+from tests.corpora.questions import LABELS, ids, question, sentence, tagged_questions, write_corpus
 
 
 def test_labels_are_the_most_frequent_tags_with_ties_by_name() -> None:
@@ -58,7 +23,8 @@ def test_labels_are_the_most_frequent_tags_with_ties_by_name() -> None:
 
 
 def test_split_targets_and_counts(tmp_path: Path) -> None:
-    manifest = build_labels([corpus(tmp_path / "c", tagged_questions(400))], tmp_path / "out", LABELS)
+    posts = tagged_questions(400)
+    manifest = build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", LABELS)
     entries = json.loads((tmp_path / "out" / "labels.json").read_text())
     assert [(entry["name"], entry["posts"]) for entry in entries] == [("a", 200), ("b", 100), ("c", 100)]
     assert manifest.counts["labelled"] == {"read": 400, "kept": 300, "dropped": {"other_tags": 100}}
@@ -68,7 +34,7 @@ def test_split_targets_and_counts(tmp_path: Path) -> None:
     for name, split in splits.items():
         assert [entry[name] for entry in entries] == split.targets.sum(0).tolist()
         for post_id, text, target in zip(split.ids, split.texts, split.targets, strict=True):
-            post = tagged_questions(int(post_id) + 1)[-1]
+            post = posts[int(post_id)]
             assert text == post.whole_text
             assert target.tolist() == [int(label in post.tags) for label in "abc"]
 
@@ -76,7 +42,9 @@ def test_split_targets_and_counts(tmp_path: Path) -> None:
 def test_texts_stay_with_their_ids_across_corpora_and_batches(tmp_path: Path) -> None:
     posts = tagged_questions(5_000)
     build_labels(
-        [corpus(tmp_path / "c", posts[:2_400]), corpus(tmp_path / "d", posts[2_400:])], tmp_path / "out", LABELS
+        [write_corpus(tmp_path / "c", posts[:2_400]), write_corpus(tmp_path / "d", posts[2_400:])],
+        tmp_path / "out",
+        LABELS,
     )
     for name in ("train", "dev", "test"):
         split = load_labelled(tmp_path / "out", name)
@@ -85,16 +53,16 @@ def test_texts_stay_with_their_ids_across_corpora_and_batches(tmp_path: Path) ->
 
 
 def test_a_posts_split_depends_on_its_id_alone(tmp_path: Path) -> None:
-    build_labels([corpus(tmp_path / "c", tagged_questions(200))], tmp_path / "small", LABELS)
-    build_labels([corpus(tmp_path / "d", tagged_questions(400)[::-1])], tmp_path / "large", LABELS)
+    build_labels([write_corpus(tmp_path / "c", tagged_questions(200))], tmp_path / "small", LABELS)
+    build_labels([write_corpus(tmp_path / "d", tagged_questions(400)[::-1])], tmp_path / "large", LABELS)
     for split in ("train", "dev", "test"):
         assert ids(tmp_path / "small", split) < ids(tmp_path / "large", split)
     build_labels([tmp_path / "c"], tmp_path / "other", replace(LABELS, seed=1))
     assert ids(tmp_path / "small", "test") != ids(tmp_path / "other", "test")
 
 
-def test_maxima_take_nested_subsets_and_the_rest_is_counted(tmp_path: Path) -> None:
-    source = corpus(tmp_path / "c", tagged_questions(400))
+def test_maxima_give_nested_subsets_and_the_rest_is_counted(tmp_path: Path) -> None:
+    source = write_corpus(tmp_path / "c", tagged_questions(400))
     full = build_labels([source], tmp_path / "full", LABELS)
     less = build_labels([source], tmp_path / "less", replace(LABELS, max_train=40, max_dev=5, max_test=10))
     least = build_labels([source], tmp_path / "least", replace(LABELS, max_train=20, max_dev=5, max_test=10))
@@ -103,23 +71,23 @@ def test_maxima_take_nested_subsets_and_the_rest_is_counted(tmp_path: Path) -> N
     assert less.counts["train"]["dropped"]["over_maximum"] == full.counts["train"]["kept"] - 40
     assert less.counts["test"]["kept"] == 10
     build_labels(
-        [corpus(tmp_path / "d", tagged_questions(400)[::-1])], tmp_path / "order", LabelConfig(3, max_train=40)
+        [write_corpus(tmp_path / "d", tagged_questions(400)[::-1])], tmp_path / "order", LabelConfig(3, max_train=40)
     )
     assert ids(tmp_path / "order", "train") == ids(tmp_path / "less", "train")
 
 
 def test_rebuilding_gives_the_same_bytes(tmp_path: Path) -> None:
-    source = corpus(tmp_path / "c", tagged_questions(200))
+    source = write_corpus(tmp_path / "c", tagged_questions(200))
     assert build_labels([source], tmp_path / "a", LABELS).files == build_labels([source], tmp_path / "b", LABELS).files
 
 
 def test_planted_test_questions_never_reach_pretraining_or_train(tmp_path: Path) -> None:
-    """Exact, re-cased, re-wrapped, title or body or code alone, and answers: all found; clean posts stay."""
-    build_labels([corpus(tmp_path / "c", tagged_questions(700))], tmp_path / "clean", LABELS)
-    held_out = [post for post in tagged_questions(700) if post.id in ids(tmp_path / "clean", "test", "dev")]
+    """Exact, re-cased and re-wrapped copies, titles, bodies, code and answers are all removed; clean posts stay."""
+    build_labels([write_corpus(tmp_path / "c", tagged_questions(700))], tmp_path / "clean", LABELS)
+    evaluation = [post for post in tagged_questions(700) if post.id in ids(tmp_path / "clean", "test", "dev")]
     plants = [
         plant
-        for post in held_out
+        for post in evaluation
         for plant in (
             replace(post, id=f"exact-{post.id}"),
             replace(post, id=f"case-{post.id}", title=post.title.upper(), text=post.text.upper()),
@@ -131,24 +99,24 @@ def test_planted_test_questions_never_reach_pretraining_or_train(tmp_path: Path)
         )
     ]
     others = [question(number, (), "clean") for number in range(2_000)]
-    planted = corpus(tmp_path / "planted", plants + others)
+    planted = write_corpus(tmp_path / "planted", plants + others)
     manifest = build_labels([tmp_path / "c", planted], tmp_path / "out", LABELS)
-    assert ids(tmp_path / "out", "test", "dev") == {post.id for post in held_out}
+    assert ids(tmp_path / "out", "test", "dev") == {post.id for post in evaluation}
     read = {post.id for post in read_posts(tmp_path / "out" / PRETRAINING)}
     assert not read & {plant.id for plant in plants}
-    assert not read & {post.id for post in held_out}
+    assert not read & {post.id for post in evaluation}
     assert not ids(tmp_path / "out", "train") & {plant.id for plant in plants}
     assert {post.id for post in others} <= read  # no false removal
-    assert manifest.counts[PRETRAINING]["dropped"]["held_out_answer"] == len(held_out)
-    assert manifest.counts[PRETRAINING]["kept"] == len(read) == 700 - len(held_out) + 2_000
+    assert manifest.counts[PRETRAINING]["dropped"]["contamination_answer"] == len(evaluation)
+    assert manifest.counts[PRETRAINING]["kept"] == len(read) == 700 - len(evaluation) + 2_000
 
 
-def test_equal_titles_with_other_ids_do_not_stand_in_two_splits(tmp_path: Path) -> None:
+def test_equal_titles_with_other_ids_are_never_in_two_splits(tmp_path: Path) -> None:
     originals = tagged_questions(400)
     copies = [
         replace(post, id=f"copy-{post.id}", text=question(int(post.id), prefix="other").text) for post in originals
     ]
-    manifest = build_labels([corpus(tmp_path / "c", originals + copies)], tmp_path / "out", LABELS)
+    manifest = build_labels([write_corpus(tmp_path / "c", originals + copies)], tmp_path / "out", LABELS)
     titles = {
         split: {text.split("\n")[0] for text in load_labelled(tmp_path / "out", split).texts}
         for split in ("train", "dev", "test")
@@ -158,30 +126,32 @@ def test_equal_titles_with_other_ids_do_not_stand_in_two_splits(tmp_path: Path) 
         and not titles["dev"] & titles["test"]
         and not titles["train"] & titles["dev"]
     )
-    assert manifest.counts["train"]["dropped"]["held_out_text"] > 50
-    assert manifest.counts["dev"]["dropped"]["held_out_text"] > 5
+    assert manifest.counts["train"]["dropped"]["contamination_text"] > 50
+    assert manifest.counts["dev"]["dropped"]["contamination_text"] > 5
 
 
 def test_one_question_in_two_tables_counts_once(tmp_path: Path) -> None:
     full = tagged_questions(300)
     titles_only = [replace(post, text="") for post in full]
-    both = [corpus(tmp_path / "full", full), corpus(tmp_path / "titles", titles_only)]
+    both = [write_corpus(tmp_path / "full", full), write_corpus(tmp_path / "titles", titles_only)]
     manifest = build_labels(both, tmp_path / "out", LABELS)
     assert manifest.counts["labelled"]["dropped"]["duplicate"] == 225
     assert all("\n" in text for text in load_labelled(tmp_path / "out", "test").texts)  # the first corpus's
 
 
-def test_duplicates_across_corpora_are_read_once(tmp_path: Path) -> None:
+def test_duplicates_across_corpora_are_kept_once(tmp_path: Path) -> None:
     posts = tagged_questions(200)
     upper = [replace(post, id=f"upper-{post.id}", title=post.title.upper()) for post in posts]
-    manifest = build_labels([corpus(tmp_path / "a", posts), corpus(tmp_path / "b", upper)], tmp_path / "out", LABELS)
+    manifest = build_labels(
+        [write_corpus(tmp_path / "a", posts), write_corpus(tmp_path / "b", upper)], tmp_path / "out", LABELS
+    )
     counts = manifest.counts[PRETRAINING]
     assert counts["read"] == 400 == counts["kept"] + sum(counts["dropped"].values())
     assert counts["dropped"]["duplicate"] == counts["kept"]
 
 
 def test_every_balance_adds_up(tmp_path: Path) -> None:
-    manifest = build_labels([corpus(tmp_path / "c", tagged_questions(300))], tmp_path / "out", LABELS)
+    manifest = build_labels([write_corpus(tmp_path / "c", tagged_questions(300))], tmp_path / "out", LABELS)
     counts = manifest.counts
     for balance in counts.values():
         assert balance["read"] == balance["kept"] + sum(balance["dropped"].values())
@@ -189,8 +159,8 @@ def test_every_balance_adds_up(tmp_path: Path) -> None:
     assert counts[PRETRAINING]["kept"] == len(list(read_posts(tmp_path / "out" / PRETRAINING)))
 
 
-def test_misc_takes_the_other_tagged_posts(tmp_path: Path) -> None:
-    source = corpus(tmp_path / "c", [*tagged_questions(200), question(999, ())])
+def test_misc_labels_the_other_tagged_posts(tmp_path: Path) -> None:
+    source = write_corpus(tmp_path / "c", [*tagged_questions(200), question(999, ())])
     manifest = build_labels([source], tmp_path / "out", replace(LABELS, misc=True))
     assert manifest.counts["labelled"] == {"read": 201, "kept": 200, "dropped": {"no_tags": 1}}
     train = load_labelled(tmp_path / "out", "train")
@@ -208,21 +178,21 @@ def test_misc_takes_the_other_tagged_posts(tmp_path: Path) -> None:
         (LabelConfig(labels=("misc",), misc=True), "set misc to false"),
     ],
 )
-def test_impossible_labels_are_errors(tmp_path: Path, config: LabelConfig, message: str) -> None:
+def test_invalid_labels_are_errors(tmp_path: Path, config: LabelConfig, message: str) -> None:
     with pytest.raises(LabelError, match=message):
-        build_labels([corpus(tmp_path / "c", tagged_questions(40))], tmp_path / "out", config)
+        build_labels([write_corpus(tmp_path / "c", tagged_questions(40))], tmp_path / "out", config)
 
 
 def test_a_corpus_without_tags_or_too_few_posts_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="no post has tags"):
-        build_labels([corpus(tmp_path / "none", [question(1, ())])], tmp_path / "out", LABELS)
-    with pytest.raises(StackbertError, match=r"split '\w+' came out empty: labelled: read 1 = kept 1"):
-        build_labels([corpus(tmp_path / "one", [question(1)])], tmp_path / "out", LabelConfig(num_labels=1))
+        build_labels([write_corpus(tmp_path / "none", [question(1, ())])], tmp_path / "out", LABELS)
+    with pytest.raises(StackbertError, match=r"split '\w+' is empty: labelled: read 1 = kept 1"):
+        build_labels([write_corpus(tmp_path / "one", [question(1)])], tmp_path / "out", LabelConfig(num_labels=1))
     with pytest.raises(StackbertError, match="at least one corpus"):
         build_labels([], tmp_path / "out", LABELS)
 
 
 @pytest.mark.parametrize("options", [{"num_labels": 0}, {"dev_share": 0.5, "test_share": 0.5}, {"max_dev": -1}])
-def test_impossible_options_are_errors(options: dict[str, Any]) -> None:
+def test_invalid_options_are_errors(options: dict[str, Any]) -> None:
     with pytest.raises(StackbertError):
         LabelConfig(**options)

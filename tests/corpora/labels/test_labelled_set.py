@@ -1,4 +1,4 @@
-"""Labelled sets that people made by hand, with the mistakes they make."""
+"""Labelled sets made by hand, with typical mistakes."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_targets_follow_the_order_of_the_labels(tmp_path: Path) -> None:
         ([["java"], None], r"row 2 \(id '1'\): no label"),
     ],
 )
-def test_a_bad_row_is_named(tmp_path: Path, labels: list[Any], message: str) -> None:
+def test_a_bad_row_is_an_error_with_its_number(tmp_path: Path, labels: list[Any], message: str) -> None:
     with pytest.raises(LabelError, match=f"train.parquet: {message}"):
         load_labelled(labelled(tmp_path, labels), "train")
 
@@ -62,7 +62,7 @@ def test_bad_label_lists_are_errors(tmp_path: Path, names: list[Any]) -> None:
         label_names(labelled(tmp_path, [["a"]], names))
 
 
-def test_missing_files_and_columns_are_named(tmp_path: Path) -> None:
+def test_missing_files_and_columns_are_errors(tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match=r"labels\.json: no such file"):
         load_labelled(tmp_path, "train")
     labelled(tmp_path, [["java"]])

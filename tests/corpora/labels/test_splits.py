@@ -1,4 +1,4 @@
-"""Splits by time, and that neither they nor any other output depends on how many processes work."""
+"""Splits by time; and the number of processes changes no output."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,14 +12,14 @@ from corpora.labels.splits import moment
 from corpora.post import Post, read_posts, write_posts
 from stackbert.core.artifact import build_artifact
 from stackbert.core.errors import StackbertError
-from tests.corpora.labels.test_label import LABELS, corpus, ids, question, tagged_questions
 from tests.corpora.planted import disguises, link_to_plants
+from tests.corpora.questions import LABELS, ids, question, tagged_questions, write_corpus
 
 TIME = replace(LABELS, split="time")
 
 
 def dated(posts: Sequence[Post]) -> list[Post]:
-    """Four posts a day, in an order that is not that of time."""
+    """Give the posts dates, four per day, in an order that is not chronological."""
     return [
         replace(post, created=f"20{10 + day // 336:02}-{1 + day // 28 % 12:02}-{1 + day % 28:02}T12:00:00")
         for post, day in zip(posts, ((number * 7 % len(posts)) // 4 for number in range(len(posts))), strict=True)
@@ -29,7 +29,7 @@ def dated(posts: Sequence[Post]) -> list[Post]:
 def test_time_split_trains_on_the_past_and_tests_on_the_future(tmp_path: Path) -> None:
     posts = dated(tagged_questions(401))
     created = {post.id: post.created or "" for post in posts}
-    manifest = build_labels([corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
+    manifest = build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
     train, dev, test = ([created[name] for name in ids(tmp_path / "out", split)] for split in ("train", "dev", "test"))
     assert max(train) < min(dev) <= max(dev) < min(test)
     labelled = manifest.counts["labelled"]["kept"]
@@ -42,18 +42,18 @@ def test_time_split_trains_on_the_past_and_tests_on_the_future(tmp_path: Path) -
     }  # fmt: skip
 
 
-def test_time_split_is_leak_free(tmp_path: Path) -> None:
-    """Copies and answers from before a test question was asked are kept out too, whatever their date says."""
+def test_time_split_has_no_contamination(tmp_path: Path) -> None:
+    """Copies and answers that are older than a test question are removed, too."""
     posts = dated(tagged_questions(400))
-    build_labels([corpus(tmp_path / "c", posts)], tmp_path / "clean", TIME)
-    held_out = [post for post in posts if post.id in ids(tmp_path / "clean", "test", "dev")]
+    build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "clean", TIME)
+    evaluation = [post for post in posts if post.id in ids(tmp_path / "clean", "test", "dev")]
     plants = [
         replace(plant, created="2009-01-01")
-        for post in held_out
+        for post in evaluation
         for plant in disguises(post, post.text.split("\n\n")[1]).values()
     ]
-    linked = {post.id: post for post in link_to_plants(held_out)}
-    source = corpus(tmp_path / "d", [linked.get(post.id, post) for post in posts] + plants)
+    linked = {post.id: post for post in link_to_plants(evaluation)}
+    source = write_corpus(tmp_path / "d", [linked.get(post.id, post) for post in posts] + plants)
     manifest = build_labels([source], tmp_path / "out", TIME)
     assert ids(tmp_path / "out", "test", "dev") == set(linked)
     read = {post.id for post in read_posts(tmp_path / "out" / PRETRAINING)}
@@ -63,30 +63,30 @@ def test_time_split_is_leak_free(tmp_path: Path) -> None:
 
 def test_posts_without_a_date_are_counted(tmp_path: Path) -> None:
     posts = [*dated(tagged_questions(400)), question(900), replace(question(901), created="yesterday")]
-    manifest = build_labels([corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
+    manifest = build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
     assert manifest.counts["labelled"]["dropped"]["no_date"] == 2
     assert manifest.counts[PRETRAINING]["dropped"]["no_date"] == 2
-    with pytest.raises(StackbertError, match=r"split 'test' came out empty: labelled: read 40 = kept 0 \+ no_date 30"):
-        build_labels([corpus(tmp_path / "d", tagged_questions(40))], tmp_path / "none", TIME)
+    with pytest.raises(StackbertError, match=r"split 'test' is empty: labelled: read 40 = kept 0 \+ no_date 30"):
+        build_labels([write_corpus(tmp_path / "d", tagged_questions(40))], tmp_path / "none", TIME)
 
 
-def test_posts_of_one_moment_stay_in_one_split(tmp_path: Path) -> None:
+def test_posts_of_the_same_date_are_in_the_same_split(tmp_path: Path) -> None:
     posts = [replace(post, created=f"20{10 + number % 10}-01-01") for number, post in enumerate(tagged_questions(400))]
-    build_labels([corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
+    build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
     years = [{int(name) % 10 for name in ids(tmp_path / "out", split)} for split in ("train", "dev", "test")]
-    # The even years have 40 labelled posts, the odd 20: the 30 that dev asks for begin within the year 6.
+    # Even years have 40 labelled posts, odd years 20: the 30 posts of dev begin in year 6.
     assert years == [{0, 1, 2, 3, 4, 5}, {6, 7}, {8, 9}]
 
 
-def test_dates_with_and_without_zone_and_time_compare() -> None:
+def test_dates_with_and_without_zone_and_time_are_comparable() -> None:
     assert moment("2020-01-01") == moment("2020-01-01T00:00:00Z") == moment("2020-01-01 02:00:00+02:00")
     assert moment("2020-01-01T00:00:00.001") - moment("2020-01-01") == 1_000
 
 
-def test_duplicates_by_link_do_not_stand_in_two_splits(tmp_path: Path) -> None:
+def test_linked_duplicates_are_never_in_two_splits(tmp_path: Path) -> None:
     posts = tagged_questions(400)
     linked = [replace(post, duplicate_of=(posts[number - 1].id,)) for number, post in enumerate(posts)]
-    build_labels([corpus(tmp_path / "c", linked)], tmp_path / "out", LABELS)
+    build_labels([write_corpus(tmp_path / "c", linked)], tmp_path / "out", LABELS)
     test = {int(name) for name in ids(tmp_path / "out", "test")}
     dev = {int(name) for name in ids(tmp_path / "out", "dev")}
     train = {int(name) for name in ids(tmp_path / "out", "train")}
@@ -95,19 +95,22 @@ def test_duplicates_by_link_do_not_stand_in_two_splits(tmp_path: Path) -> None:
         assert not later & {(number + step) % 400 for number in earlier for step in (-1, 0, 1)}
 
 
+@pytest.mark.usefixtures("worker_pool")
 def test_any_number_of_processes_gives_the_same_bytes(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("stackbert.core.workers.SMALL_BYTES", 0)
 
     def work(out: Path) -> dict[str, int]:
         posts = dated(tagged_questions(400))
-        for number in range(5):  # as many shards as make it worth while to start processes
-            write_posts(posts[number::5], out / "part")
-            (out / "part" / "posts-00000.parquet").rename(out / f"posts-{number:05d}.parquet")
-        (out / "part").rmdir()
+        for number in range(5):  # enough shards for map_in_order to start processes
+            write_posts(posts[number::5], out / "shard")
+            (out / "shard" / "posts-00000.parquet").rename(out / f"posts-{number:05d}.parquet")
+        (out / "shard").rmdir()
         return {"kept": 400}
 
     build_artifact(tmp_path / "c", STAGE, LABELS, {}, work)
     one = build_labels([tmp_path / "c"], tmp_path / "one", replace(TIME, processes=1))
     two = build_labels([tmp_path / "c"], tmp_path / "two", replace(TIME, processes=2))
     assert one.files == two.files and one.counts == two.counts
-    assert build_labels([tmp_path / "c"], tmp_path / "one", replace(TIME, processes=3)) == one  # nothing is redone
+    assert (
+        build_labels([tmp_path / "c"], tmp_path / "one", replace(TIME, processes=3)) == one
+    )  # the finished output is reused

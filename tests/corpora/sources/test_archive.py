@@ -5,7 +5,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -34,14 +33,14 @@ def write(path: Path, files: dict[str, bytes], method: str = "lzma2") -> Path:
 
 
 @pytest.mark.parametrize("method", FILTERS)
-def test_a_member_is_given_whole_whatever_the_method_and_its_place(tmp_path: Path, method: str) -> None:
+def test_a_member_is_read_whole_for_each_method_and_position(tmp_path: Path, method: str) -> None:
     path = write(tmp_path / "a.7z", {"Badges.xml": b"b" * 70_000, "Posts.xml": CONTENT, "Users.xml": b"u"}, method)
     assert b"".join(stream_member(path, "Posts.xml")) == CONTENT
     assert find_member(path, "Posts.xml") == ("Posts.xml", len(CONTENT))
     assert {entry.name for entry in tmp_path.iterdir()} == {"a.7z"}
 
 
-def test_a_member_is_found_by_its_exact_name_or_its_only_last_part(tmp_path: Path) -> None:
+def test_a_member_is_found_by_full_name_or_unique_file_name(tmp_path: Path) -> None:
     files = {"Posts.xml.bak": b"1", "OldPosts.xml": b"2", "dump/Posts.xml": CONTENT}
     path = write(tmp_path / "a.7z", files)
     assert b"".join(stream_member(path, "Posts.xml")) == CONTENT
@@ -77,18 +76,18 @@ def test_a_damaged_archive_is_refused_or_read_whole(tmp_path: Path) -> None:
     assert {entry.name for entry in tmp_path.iterdir()} == {"whole.7z", "a.7z"}
 
 
-def test_a_bomb_is_refused_in_an_instant_and_an_allowed_one_takes_no_memory(tmp_path: Path) -> None:
+def test_a_bomb_is_refused_unread_and_an_allowed_one_takes_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """200 MB of zeros in some 30 kB."""
     path = tmp_path / "bomb.7z"
     with py7zr.SevenZipFile(path, "w", filters=[FILTERS["lzma2"]]) as archive:
         archive.writef(io.BytesIO(bytes(200_000_000)), "Posts.xml")
     ratio = 200_000_000 / path.stat().st_size
-    start = time.monotonic()
+    assert ratio > 6_000
+    monkeypatch.setattr("corpora.sources.archive._unpack", lambda *_: pytest.fail("nothing may be unpacked"))
     with pytest.raises(StackbertError, match=r"200,000,000 bytes, more than 100 times"):
         list(stream_member(path, "Posts.xml"))
-    seconds = time.monotonic() - start
-    print(f"a bomb of {ratio:,.0f} times its size is refused in {seconds:.3f} s")
-    assert ratio > 6_000 and seconds < 1
     code = (
         "import resource, sys; from pathlib import Path; from corpora.sources.archive import stream_member\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
@@ -101,17 +100,18 @@ def test_a_bomb_is_refused_in_an_instant_and_an_allowed_one_takes_no_memory(tmp_
     assert size == 200_000_000 and megabytes < 60
 
 
-def test_who_stops_reading_ends_the_thread(tmp_path: Path) -> None:
+def test_closing_the_stream_ends_the_thread(tmp_path: Path) -> None:
     path = write(tmp_path / "a.7z", {"Posts.xml": CHOSEN.randbytes(30_000_000)}, "copy")
+    threads = threading.active_count()
     blocks = stream_member(path, "Posts.xml")
     assert next(blocks)
-    assert threading.active_count() > 1
+    assert threading.active_count() > threads
     blocks.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == 1
+    assert threading.active_count() == threads
 
 
-def test_a_locked_archive_says_so(tmp_path: Path) -> None:
+def test_an_archive_with_a_password_is_refused(tmp_path: Path) -> None:
     with py7zr.SevenZipFile(tmp_path / "a.7z", "w", password="secret") as archive:  # noqa: S106
         archive.writef(io.BytesIO(CONTENT), "Posts.xml")
-    with pytest.raises(StackbertError, match="locked with a password"):
+    with pytest.raises(StackbertError, match="needs a password"):
         list(stream_member(tmp_path / "a.7z", "Posts.xml"))

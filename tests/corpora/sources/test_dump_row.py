@@ -1,4 +1,4 @@
-"""Rows of the dump's XML: the quick reading is the parser's."""
+"""Rows of a dump: the fast path gives the same as the XML parser."""
 
 import random
 
@@ -53,7 +53,7 @@ def outcome(line: bytes) -> dict[str, str] | None:
         return None
 
 
-def test_made_up_rows_read_as_the_parser_reads_them() -> None:
+def test_made_up_rows_are_parsed_as_by_the_xml_parser() -> None:
     chosen, quick = random.Random(0), 0
     for _ in range(30_000):
         fields = []
@@ -79,7 +79,7 @@ def test_made_up_rows_read_as_the_parser_reads_them() -> None:
         b"<row />x",
     ],
 )
-def test_what_is_not_as_the_dump_writes_it_goes_to_the_parser(line: bytes) -> None:
+def test_rows_in_another_format_go_to_the_xml_parser(line: bytes) -> None:
     assert _parse_as_written(line) is None
 
 

@@ -31,10 +31,10 @@ def test_each_text_file_becomes_a_document(tmp_path: Path) -> None:
     assert manifest.counts["dropped"] == {"bad_row": 1}
 
 
-def test_an_empty_folder_and_a_file_are_explained(tmp_path: Path) -> None:
+def test_an_empty_folder_and_a_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     with pytest.raises(StackbertError, match=r"holds no file that ends in .*\.md"):
         build_corpus(tmp_path / "out", CONFIG, tmp_path)
     (tmp_path / "file.txt").write_text("A text of some length, in no folder.")
-    with pytest.raises(StackbertError, match="is no folder"):
+    with pytest.raises(StackbertError, match="is not a folder"):
         build_corpus(tmp_path / "out", CorpusConfig(source="folder", path="file.txt"), tmp_path)

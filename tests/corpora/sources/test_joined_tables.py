@@ -1,4 +1,4 @@
-"""Questions in one table, their tags in another; and the exports that people have."""
+"""Tables of questions and of tags that are joined, and common export formats."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +57,7 @@ def test_both_tables_are_named_in_the_manifest(tmp_path: Path) -> None:
     assert set(build_corpus(tmp_path / "out", write(tmp_path)).inputs) == {"source", "tags"}
 
 
-def test_latin_1_is_told_from_damage_and_read(tmp_path: Path, capsys) -> None:
+def test_latin_1_is_distinguished_from_damaged_utf_8_and_read(tmp_path: Path, capsys) -> None:
     many = QUESTIONS + "".join(f"{1000 + n},1,Une question répétée {n},<p>Déjà vu numéro {n}</p>\n" for n in range(20))
     posts = build(tmp_path, write(tmp_path, many, encoding="cp1252"))
     assert posts[1].title == "Naïve façade or not: “which”?" and posts[1].text == "I asked at the café."
@@ -73,13 +73,16 @@ def test_latin_1_is_told_from_damage_and_read(tmp_path: Path, capsys) -> None:
     ("options", "tags", "message"),
     [
         ({"id_column": None}, TAGS, "tags_path needs id_column and tags_column"),
-        ({"tags_path": "none.csv"}, TAGS, "none.csv: no such file; it is the tags_path of the table"),
+        ({"tags_path": "none.csv"}, TAGS, "none.csv: no such file; tags_path should be a table of the tags"),
         ({}, TAGS.replace("Tag", "Tags"), r"Tags\.csv: no column 'Tag' for tags_column; nearest is 'Tags'"),
+        ({"tags_path": "."}, TAGS, "is a folder without .*; name the file in it that holds the table"),
         ({"id_column": "ID"}, TAGS, "Tags\\.csv: no column 'ID' for id_column; the columns are: Id, Tag"),
         ({}, TAGS + "80\n", r"Tags\.csv: 1 of 7 rows cannot be read, the first: line 8: 1 fields, the header has 2"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path: Path, options: dict[str, Any], tags: str, message: str) -> None:
+def test_tables_that_cannot_be_joined_are_errors(
+    tmp_path: Path, options: dict[str, Any], tags: str, message: str
+) -> None:
     with pytest.raises(StackbertError, match=message):
         build(tmp_path, replace(write(tmp_path, tags=tags), **options))
 

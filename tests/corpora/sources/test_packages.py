@@ -1,4 +1,4 @@
-"""Documentation of a package written for the test, and of a real one."""
+"""Docstrings of a package written for the test, and of a real one."""
 
 from pathlib import Path
 
@@ -49,19 +49,19 @@ def test_docstrings_are_read_without_importing(package: Path) -> None:
     assert [outcome.reason for outcome in found if not isinstance(outcome, Post)] == ["bad_row", "too_short"]
 
 
-def test_a_module_name_is_no_part_of_the_text(package: Path) -> None:
+def test_the_text_does_not_contain_the_module_name(package: Path) -> None:
     config = CorpusConfig(packages=("shelf",))
     for outcome in made_of(packages_source(config), config):
         assert not isinstance(outcome, Post) or "linalg" not in outcome.whole_text
 
 
-def test_packages_are_found_by_either_name_and_unknown_ones_named() -> None:
+def test_packages_are_found_by_import_or_distribution_name_and_unknown_ones_refused() -> None:
     assert chosen_packages(("stdlib", "NumPy", "numpy")) == ("stdlib", "numpy")
     with pytest.raises(StackbertError, match=r"'nunpy' is not installed.*nearest is 'numpy'"):
         chosen_packages(("nunpy",))
 
 
-def test_versions_name_what_was_read() -> None:
+def test_versions_of_the_packages_are_recorded() -> None:
     versions = package_versions(("stdlib", "numpy"))
     assert versions["stdlib"].startswith("3.") and versions["numpy"][0].isdigit()
 

@@ -1,4 +1,4 @@
-"""PostLinks.xml: the duplicate links and no others, compactly."""
+"""PostLinks.xml: duplicate links alone, in a compact form."""
 
 from pathlib import Path
 
@@ -44,6 +44,8 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
         load(tmp_path, '<row Id="4" PostTypeId="1" />', '<row Id="6" PostTypeId="1" />')
     with pytest.raises(StackbertError, match="no such file"):
         load_links(tmp_path / "none.xml")
+    with pytest.raises(StackbertError, match=r"is a folder; name the file in it: the dump's PostLinks\.xml"):
+        load_links(tmp_path)
     with pytest.raises(StackbertError, match="declares a document type"):
         load(tmp_path, "<!DOCTYPE x>")
 

@@ -1,4 +1,4 @@
-"""The same posts from every kind of table."""
+"""Each kind of table gives the same posts."""
 
 import json
 from pathlib import Path
@@ -92,7 +92,7 @@ def test_missing_ids_are_made_from_the_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ['{"head": "cut', "[1, 2]", "nonsense", "[" * 100_000])
-def test_a_bad_json_line_is_set_aside_with_its_number(tmp_path: Path, line: str) -> None:
+def test_a_bad_json_line_is_a_bad_row_with_its_number(tmp_path: Path, line: str) -> None:
     file = write(tmp_path, "jsonl")
     file.write_text(f"{json.dumps(ROWS[0])}\n{line}\n{json.dumps(ROWS[1])}\n")
     first, bad, second = outcomes(file)
@@ -101,7 +101,7 @@ def test_a_bad_json_line_is_set_aside_with_its_number(tmp_path: Path, line: str)
     assert bad.excerpt.startswith(line[:10])
 
 
-def test_bad_csv_rows_are_set_aside_with_their_number(tmp_path: Path) -> None:
+def test_bad_csv_rows_have_their_number(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     good = b'1,"A title that is, long enough",body of it,a\n'
     file.write_bytes(b"nr,head,html,tags\n" + good + b"2,too few\n" + b"3,\xff\xfe broken,bytes of it,b\n" + good)
@@ -126,9 +126,13 @@ def test_lone_surrogates_do_not_stop_the_reading(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("x.xlsx", "tables end in"), ("bad.parquet", "cannot be read as Parquet"), ("folder", "neither")],
+    [
+        ("x.xlsx", "tables end in"),
+        ("bad.parquet", "cannot be read as Parquet"),
+        ("folder", "is a folder without .*; name the file in it"),
+    ],
 )
-def test_what_is_no_table_is_named(tmp_path: Path, name: str, message: str) -> None:
+def test_what_is_no_table_is_refused_with_advice(tmp_path: Path, name: str, message: str) -> None:
     path = tmp_path / name
     path.mkdir() if name == "folder" else path.write_text("nonsense")
     with pytest.raises(StackbertError, match=message):

@@ -1,4 +1,4 @@
-"""Tag synonyms: from each kind of file, chains followed, contradictions refused."""
+"""Tag synonyms from each kind of file; chains are resolved, contradictions refused."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_xml(tmp_path: Path) -> None:
     assert load_synonyms(path) == {"js": "javascript", "c+": "c"}
 
 
-def test_chains_are_followed_to_their_end(tmp_path: Path) -> None:
+def test_chains_are_resolved(tmp_path: Path) -> None:
     path = write(tmp_path, "source,target\na,b\nb,c\nc,d\nx,c\nx,c\n")
     assert load_synonyms(path) == dict.fromkeys(("a", "b", "c", "x"), "d")
 
@@ -41,23 +41,25 @@ def test_chains_are_followed_to_their_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("source,target\na,b\nb,c\nc,a\n", "in a circle: a -> b -> c -> a"),
-        ("source,target\na,a\n", "in a circle: a -> a"),
-        ("source,target\nz,a\na,b\nb,a\n", "in a circle: z -> a -> b -> a"),
+        ("source,target\na,b\nb,c\nc,a\n", "form a circle: a -> b -> c -> a"),
+        ("source,target\na,a\n", "form a circle: a -> a"),
+        ("source,target\nz,a\na,b\nb,a\n", "form a circle: z -> a -> b -> a"),
         ("source,target\na,b\na,c\n", "line 3: 'a' becomes 'c', but 'b' above"),
         ("source,target\na\n", "line 2: a tag is missing"),
         ("from,to\na,b\n", "needs the columns SourceTagName and TargetTagName or source and target; it has from, to"),
         ("source,target\n", "it has no rows"),
     ],
 )
-def test_what_cannot_hold_is_refused_with_its_place(tmp_path: Path, content: str, message: str) -> None:
+def test_contradictory_synonyms_are_refused_with_line_or_column(tmp_path: Path, content: str, message: str) -> None:
     with pytest.raises(StackbertError, match=message):
         load_synonyms(write(tmp_path, content))
 
 
-def test_damaged_files_are_named(tmp_path: Path) -> None:
+def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match="no such file"):
         load_synonyms(tmp_path / "none.csv")
+    with pytest.raises(StackbertError, match=r"is a folder; name the file in it: a CSV or TagSynonyms\.xml"):
+        load_synonyms(tmp_path)
     with pytest.raises(StackbertError, match="byte 0: not well-formed"):
         load_synonyms(write(tmp_path, '<row SourceTagName=js" />', "x.xml"))
     (tmp_path / "latin.csv").write_bytes(b"source,target\n\xe9,e\n")
@@ -65,6 +67,6 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         load_synonyms(tmp_path / "latin.csv")
 
 
-def test_tags_keep_their_order_each_once() -> None:
+def test_tags_keep_their_order_without_repetitions() -> None:
     synonyms = {"js": "javascript", "ecmascript": "javascript"}
     assert apply_synonyms(("html", "js", "css", "ecmascript", "html"), synonyms) == ("html", "javascript", "css")

@@ -1,4 +1,4 @@
-"""Tags in every notation."""
+"""Tags in each notation."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_every_notation_gives_the_same_tags(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", float("nan"), [], "[]", "<>", "||"])
-def test_nothing_gives_no_tags(value: object) -> None:
+def test_missing_values_give_no_tags(value: object) -> None:
     assert parse_tags(value) == ()
 
 

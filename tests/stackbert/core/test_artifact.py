@@ -1,4 +1,4 @@
-"""Output folders: whole or absent, made once, and checked when read."""
+"""Output folders are whole or absent, made once, and verified when read."""
 
 import fcntl
 import json
@@ -43,7 +43,7 @@ def make(out: Path, config: Config = Config(), version: str = "1", work: Any = w
     return build_artifact(out, "test make", config, {"package": version}, work)
 
 
-def test_manifest_holds_what_was_asked_read_and_made(tmp_path: Path) -> None:
+def test_the_manifest_records_configuration_inputs_and_files(tmp_path: Path) -> None:
     manifest = make(tmp_path / "deep" / "out")
     assert manifest == load_manifest(tmp_path / "deep" / "out")
     assert manifest.config == {"size": 1, "names": ["a", "b"]}
@@ -52,7 +52,7 @@ def test_manifest_holds_what_was_asked_read_and_made(tmp_path: Path) -> None:
     assert identify(tmp_path / "deep" / "out") == manifest.identity
 
 
-def test_the_same_request_is_not_made_again(tmp_path: Path) -> None:
+def test_a_finished_request_is_not_repeated(tmp_path: Path) -> None:
     assert make(tmp_path / "out") == make(tmp_path / "out", work=never)
 
 
@@ -64,13 +64,13 @@ def test_another_request_lists_every_difference(tmp_path: Path) -> None:
         assert line in str(error.value)
 
 
-def test_identity_depends_on_content_and_not_on_time_or_place(tmp_path: Path) -> None:
+def test_identity_depends_on_content_and_not_on_time_or_folder(tmp_path: Path) -> None:
     assert make(tmp_path / "a").identity == make(tmp_path / "b").identity
     assert make(tmp_path / "c", Config(size=2)).identity != make(tmp_path / "a").identity
 
 
 @pytest.mark.parametrize("change", ["byte", "extra", "missing"])
-def test_a_changed_folder_is_found_when_it_is_an_input(tmp_path: Path, change: str) -> None:
+def test_a_changed_input_folder_is_refused(tmp_path: Path, change: str) -> None:
     make(tmp_path / "out")
     file = tmp_path / "out" / "inner" / "text.txt"
     if change == "byte":
@@ -95,7 +95,7 @@ def test_work_that_fails_leaves_no_output_and_can_be_repeated(tmp_path: Path) ->
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_a_resumable_stage_goes_on_where_it_stopped_but_only_with_the_same_request(tmp_path: Path) -> None:
+def test_a_resumable_stage_continues_only_with_the_same_request(tmp_path: Path) -> None:
     def stop(folder: Path) -> dict[str, Any]:
         (folder / "half.txt").write_text("1")
         raise KeyboardInterrupt
@@ -105,12 +105,12 @@ def test_a_resumable_stage_goes_on_where_it_stopped_but_only_with_the_same_reque
 
     with pytest.raises(KeyboardInterrupt):
         build_artifact(tmp_path / "out", "test", Config(), {}, stop, resumable=True)
-    with pytest.raises(ArtifactError, match=r"was begun otherwise(.|\n)*config.size: 1 -> 2"):
+    with pytest.raises(ArtifactError, match=r"was started with another configuration(.|\n)*config.size: 1 -> 2"):
         build_artifact(tmp_path / "out", "test", Config(size=2), {}, go_on, resumable=True)
     assert build_artifact(tmp_path / "out", "test", Config(), {}, go_on, resumable=True).counts == {"found": "1"}
 
 
-def test_what_was_refused_before_it_began_stands_in_no_one_s_way(tmp_path: Path) -> None:
+def test_a_request_that_failed_before_writing_does_not_block_others(tmp_path: Path) -> None:
     def refuse(folder: Path) -> dict[str, Any]:
         raise StackbertError("size 1: too small")
 
@@ -120,7 +120,7 @@ def test_what_was_refused_before_it_began_stands_in_no_one_s_way(tmp_path: Path)
     assert made.counts == {"texts": 1}
 
 
-def test_a_second_process_is_told_who_writes_and_a_stale_lock_is_taken_over(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_and_a_stale_lock_is_not(tmp_path: Path) -> None:
     lock = tmp_path / ".out.lock"
     lock.write_text("process 4711 on elsewhere")
     with lock.open("a") as held:
@@ -131,7 +131,7 @@ def test_a_second_process_is_told_who_writes_and_a_stale_lock_is_taken_over(tmp_
     assert f"process {os.getpid()}" in lock.read_text()
 
 
-def test_damaged_or_missing_manifests_are_named(tmp_path: Path) -> None:
+def test_damaged_or_missing_manifests_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no such folder; it should be the output of 'test make'"):
         require_artifact(tmp_path / "out", "test make")
     make(tmp_path / "out")
@@ -149,7 +149,7 @@ def test_differences_are_dotted_paths() -> None:
     assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "d": 3}}) == ["a.c: 2 -> None", "a.d: None -> 3"]
 
 
-def test_staging_that_does_not_say_for_what_it_was_is_emptied(tmp_path):
+def test_a_staging_folder_without_a_request_is_emptied(tmp_path):
     staging = tmp_path / "out.partial"
     staging.mkdir()
     (staging / "of-another-request").write_text("x")
@@ -163,7 +163,7 @@ def test_staging_that_does_not_say_for_what_it_was_is_emptied(tmp_path):
     assert found == [["request.json"]]
 
 
-def test_scratch_is_there_until_the_end_and_no_part_of_the_output(tmp_path):
+def test_scratch_is_deleted_on_success_and_not_in_the_output(tmp_path):
     def work(folder: Path) -> dict:
         (folder / SCRATCH).mkdir()
         (folder / SCRATCH / "state").write_text("x")

@@ -1,4 +1,4 @@
-"""Where a base comes from, and what is said where it does not come."""
+"""Where base checkpoints are found, and the errors if they are not."""
 
 import pytest
 
@@ -6,20 +6,20 @@ from stackbert.core import checkpoints as bases
 from stackbert.core.checkpoints import BaseError, resolve_base
 
 
-def test_folder_is_taken_as_it_is(tmp_path):
+def test_a_folder_is_used_as_it_is(tmp_path):
     assert resolve_base(str(tmp_path)) == tmp_path
 
 
 @pytest.mark.parametrize("name", ["/no/such", "./no/such", "~/models", "nothing", "a/b/c"])
-def test_unknown_folder_says_what_a_base_can_be(name):
+def test_the_error_for_an_unknown_folder_lists_the_possible_bases(name):
     with pytest.raises(BaseError) as error:
         resolve_base(name)
     assert str(error.value).startswith(f"{name}: no such folder")
     assert all(word in str(error.value) for word in ("'minilm'", "owner/name", "random-tiny"))
 
 
-def test_new_weights_have_nothing_to_be_compared_or_read_with():
-    with pytest.raises(BaseError, match="'random-tiny' has no weights or tokenizer of its own"):
+def test_random_weights_have_no_folder():
+    with pytest.raises(BaseError, match="'random-tiny' has neither weights nor a tokenizer"):
         resolve_base("random-tiny")
 
 
@@ -34,7 +34,7 @@ def test_weights_that_are_not_the_published_ones_are_refused(tmp_path, monkeypat
         resolve_base("minilm")
 
 
-def test_published_weights_are_taken(tmp_path, monkeypatch):
+def test_published_weights_are_accepted(tmp_path, monkeypatch):
     fake_minilm(tmp_path, monkeypatch, b"")
     monkeypatch.setattr(bases, "MINILM_SHA256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
     assert resolve_base("minilm") == tmp_path
@@ -43,7 +43,7 @@ def test_published_weights_are_taken(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "hint"), [("minilm", "pip install"), ("owner/name", "check the name and the network")]
 )
-def test_hub_that_does_not_answer_says_what_to_do(name, hint, monkeypatch):
+def test_the_error_for_an_unreachable_hub_has_advice(name, hint, monkeypatch):
     import huggingface_hub
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -52,6 +52,6 @@ def test_hub_that_does_not_answer_says_what_to_do(name, hint, monkeypatch):
 
     monkeypatch.setattr(bases, "_installed_minilm", lambda: None)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
-    with pytest.raises(BaseError, match="the hub did not give it") as error:
+    with pytest.raises(BaseError, match="cannot be downloaded from the hub") as error:
         resolve_base(name)
     assert hint in str(error.value)

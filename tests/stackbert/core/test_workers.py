@@ -1,4 +1,4 @@
-"""Results stay in order, whoever computes them."""
+"""Results are in order for any number of processes."""
 
 import os
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def test_order_is_kept(processes: int) -> None:
     assert list(map_in_order(square, range(40), processes)) == [number * number for number in range(40)]
 
 
-def test_items_are_taken_as_they_are_needed() -> None:
+def test_items_are_consumed_lazily() -> None:
     taken = []
 
     def items() -> Iterator[int]:

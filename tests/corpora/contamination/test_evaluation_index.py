@@ -1,4 +1,4 @@
-"""What gives a held-out question away is found, and nothing else is taken for it."""
+"""Contamination of evaluation questions is found, and unrelated posts are not."""
 
 import random
 from collections.abc import Sequence
@@ -8,45 +8,45 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpora.cleaning.cleaning import clean_body
-from corpora.contamination.held_out import REASONS, HeldOut
+from corpora.contamination.evaluation_index import REASONS, EvaluationPosts
 from corpora.post import Post
 from corpora.post_columns import columns_of_posts
-from tests.corpora.labels.test_label import question, sentence
 from tests.corpora.planted import ALWAYS_FOUND, disguises, link_to_plants
+from tests.corpora.questions import question, sentence
 from tests.paths import SHARED
 
 QUESTIONS = SHARED / "so" / "questions.parquet"
 BATCH = 500
 
 
-def reasons(held_out: Sequence[Post], posts: Sequence[Post]) -> list[str]:
-    keys = HeldOut()
-    for start in range(0, len(held_out), BATCH):
-        keys.add(columns_of_posts(held_out[start : start + BATCH]))
+def reasons(evaluation: Sequence[Post], posts: Sequence[Post]) -> list[str]:
+    keys = EvaluationPosts()
+    for start in range(0, len(evaluation), BATCH):
+        keys.add(columns_of_posts(evaluation[start : start + BATCH]))
     index = keys.index()
     batches = (columns_of_posts(posts[start : start + BATCH]) for start in range(0, len(posts), BATCH))
     return [REASONS[code] for batch in batches for code in index.find(batch).reasons_N]
 
 
-def reason(held_out: Post, post: Post) -> str:
-    return reasons([held_out], [post])[0]
+def reason(evaluation: Post, post: Post) -> str:
+    return reasons([evaluation], [post])[0]
 
 
-def check_plants(held_out: Sequence[Post], codes: Sequence[str], clean: Sequence[Post], false_removals: int) -> None:
-    """Every disguise of 100 held-out questions is found often enough, and hardly a clean post is."""
-    assert len(held_out) == 100
+def check_plants(evaluation: Sequence[Post], codes: Sequence[str], clean: Sequence[Post], false_removals: int) -> None:
+    """Each disguise of 100 evaluation questions is found often enough, and hardly any clean post is."""
+    assert len(evaluation) == 100
     plants = [
         (kind, plant)
-        for post, code in zip(held_out, codes, strict=True)
+        for post, code in zip(evaluation, codes, strict=True)
         for kind, plant in disguises(post, code).items()
     ]
-    found = reasons(link_to_plants(held_out), [plant for _, plant in plants])
+    found = reasons(link_to_plants(evaluation), [plant for _, plant in plants])
     shares = {}
     for kind in dict.fromkeys(kind for kind, _ in plants):
         hits = [bool(why) for (name, _), why in zip(plants, found, strict=True) if name == kind]
         shares[kind] = sum(hits) / len(hits)
         print(f"{kind}: {sum(hits)} of {len(hits)} found")
-    removed = [why for why in reasons(link_to_plants(held_out), clean) if why]
+    removed = [why for why in reasons(link_to_plants(evaluation), clean) if why]
     print(f"clean: {len(removed)} of {len(clean):,} removed ({', '.join(removed)})")
     assert all(share == 1 for kind, share in shares.items() if kind in ALWAYS_FOUND), shares
     assert all(share >= 0.95 for share in shares.values()), shares
@@ -54,15 +54,14 @@ def check_plants(held_out: Sequence[Post], codes: Sequence[str], clean: Sequence
 
 
 def test_planted_questions_are_found_and_clean_ones_stay() -> None:
-    held_out = [question(number) for number in range(100)]
-    codes = [post.text.split("\n\n")[1] for post in held_out]
-    check_plants(held_out, codes, [question(number, (), "clean") for number in range(1_000)], 0)
+    evaluation = [question(number) for number in range(100)]
+    codes = [post.text.split("\n\n")[1] for post in evaluation]
+    check_plants(evaluation, codes, [question(number, (), "clean") for number in range(1_000)], 0)
 
 
+@pytest.mark.skipif(not QUESTIONS.exists(), reason="needs ../shared/so/questions.parquet")
 def test_planted_real_questions_are_found_and_ten_thousand_clean_ones_stay() -> None:
-    """L1 of the reliability figures, on questions that have code and titles that no other has."""
-    if not QUESTIONS.exists():
-        pytest.skip("the sample questions.parquet is not here")
+    """On questions that have code, and a title that no other question has."""
     rows = pq.read_table(QUESTIONS, columns=["title", "body"]).to_pylist()
     by_title = {row["title"]: row["body"] for row in rows if row["title"] and row["body"]}
     posts = [
@@ -71,58 +70,58 @@ def test_planted_real_questions_are_found_and_ten_thousand_clean_ones_stay() -> 
     ]
     random.Random(0).shuffle(posts)
     with_code = [(post, code) for post in posts if (code := longest_code(by_title[post.title]))]
-    held_out, codes = [post for post, _ in with_code[:100]], [code for _, code in with_code[:100]]
-    ids = {post.id for post in held_out}
+    evaluation, codes = [post for post, _ in with_code[:100]], [code for _, code in with_code[:100]]
+    ids = {post.id for post in evaluation}
     clean = [post for post in posts if post.id not in ids][:10_000]
     assert len(clean) == 10_000
-    check_plants(held_out, codes, clean, 10)
+    check_plants(evaluation, codes, clean, 10)
 
 
 def longest_code(body: str) -> str:
-    """The longest code block of an HTML body, if it has 60 letters: as many as can be told from common speech."""
-    blocks = [part.split("</code></pre>")[0] for part in body.split("<pre><code>")[1:]]
+    """The longest code block of an HTML body, if it has at least 60 letters or digits, as in MIN_BLOCK."""
+    blocks = [rest.split("</code></pre>")[0] for rest in body.split("<pre><code>")[1:]]
     texts = [clean_body(f"<pre><code>{block}</code></pre>", "html") for block in blocks]
     longest = max(texts, key=len, default="")
     return longest if sum(letter.isalnum() for letter in longest) >= 60 else ""
 
 
-def test_ids_are_one_space_a_site_and_unnamed_sites_are_any() -> None:
+def test_ids_are_unique_within_a_site_and_match_any_site_without_url() -> None:
     def at(site: str | None, post_id: str = "7") -> Post:
         url = site and f"https://{site}/q/{post_id}"
         text = sentence(random.Random(f"{site}{post_id}"), 40)
         return Post(post_id, "question", "", text, url=url)
 
     here, there, unnamed = "stackoverflow.com", "superuser.com", None
-    assert reason(at(here), replace(at(here), text="Another text.")) == "held_out_id"
+    assert reason(at(here), replace(at(here), text="Another text.")) == "contamination_id"
     assert reason(at(here), at(there)) == ""
-    assert reason(at(here), at(unnamed)) == "held_out_id"
-    assert reason(at(unnamed), at(there)) == "held_out_id"
+    assert reason(at(here), at(unnamed)) == "contamination_id"
+    assert reason(at(unnamed), at(there)) == "contamination_id"
     answer = Post("8", "answer", at(here).title, "An answer.", parent_id="7", url=f"https://{there}/a/8")
     assert reason(at(here), answer) == ""
-    assert reason(at(there), answer) == "held_out_answer"
+    assert reason(at(there), answer) == "contamination_answer"
 
 
-def test_an_answers_title_is_its_questions_and_gives_nothing_away() -> None:
-    held_out = question(1)
-    answer = Post("a", "answer", held_out.title, "Text of its own.", parent_id="2")
-    assert reason(held_out, answer) == ""
-    assert reason(held_out, replace(answer, kind="question")) == "held_out_text"
+def test_the_title_of_an_answer_is_no_contamination() -> None:
+    evaluation = question(1)
+    answer = Post("a", "answer", evaluation.title, "Text of its own.", parent_id="2")
+    assert reason(evaluation, answer) == ""
+    assert reason(evaluation, replace(answer, kind="question")) == "contamination_text"
 
 
-def test_short_titles_are_common_property() -> None:
-    held_out = replace(question(1), title="Lists")
-    assert reason(held_out, replace(question(2), title="Lists")) == ""
+def test_a_shared_short_title_is_no_contamination() -> None:
+    evaluation = replace(question(1), title="Lists")
+    assert reason(evaluation, replace(question(2), title="Lists")) == ""
 
 
-def test_what_many_held_out_posts_have_in_common_gives_none_of_them_away() -> None:
+def test_text_that_many_evaluation_posts_share_is_no_contamination() -> None:
     header = sentence(random.Random("header"), 40)
-    held_out = [
+    evaluation = [
         Post(str(number), "question", "", f"{sentence(random.Random(number), 20)} {header}") for number in range(9)
     ]
     other = Post("x", "question", "", f"{sentence(random.Random('x'), 20)} {header}")
-    assert reasons(held_out, [other]) == [""]
-    assert reasons(held_out[:2], [other]) == ["held_out_ngrams"]
+    assert reasons(evaluation, [other]) == [""]
+    assert reasons(evaluation[:2], [other]) == ["contamination_ngrams"]
 
 
-def test_nothing_held_out_finds_nothing() -> None:
+def test_without_evaluation_posts_nothing_is_found() -> None:
     assert reasons([], [question(1)]) == [""]
