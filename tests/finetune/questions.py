@@ -1,4 +1,4 @@
-"""A small labelled set: each text says its label with a word, among words that say nothing."""
+"""A small labelled set: each text has a word per label, among words without meaning for it."""
 
 import json
 import random
@@ -15,24 +15,25 @@ NOISE = "connect from to a list in or sort the rows of table with and print them
 SIZES = {"train": 240, "dev": 48, "test": 60}
 
 
-def texts_and_labels(count: int, seed: int) -> tuple[list[str], list[list[str]]]:
+def texts_and_labels(count: int, seed: int, longest: int = 4) -> tuple[list[str], list[list[str]]]:
+    """Texts of 4 to `longest` words, and the labels of each."""
     draw = random.Random(seed)
     labels = [[LABELS[number % 3]] if number % 7 else [LABELS[0], LABELS[1]] for number in range(count)]
     texts = []
     for chosen in labels:
-        words = draw.choices(NOISE, k=3) + chosen
+        words = draw.choices(NOISE, k=3 if longest == 4 else draw.randint(3, longest - 1)) + chosen
         draw.shuffle(words)
         texts.append(" ".join(words))
     return texts, labels
 
 
-def write_labelled(folder: Path) -> Path:
-    """The set as the stage 'corpora label' would leave it."""
+def write_labelled(folder: Path, longest: int = 4) -> Path:
+    """Write the set as 'corpora label' would."""
 
     def work(out: Path) -> dict[str, int]:
         (out / "labels.json").write_text(json.dumps([{"name": name, "posts": 1} for name in LABELS]))
         for seed, (split, count) in enumerate(SIZES.items()):
-            texts, labels = texts_and_labels(count, seed)
+            texts, labels = texts_and_labels(count, seed, longest)
             ids = [f"{split}-{number}" for number in range(count)]
             pd.DataFrame({"id": ids, "text": texts, "labels": labels}).to_parquet(out / f"{split}.parquet")
         return {}
@@ -42,4 +43,5 @@ def write_labelled(folder: Path) -> Path:
 
 
 def load_splits(folder: Path) -> dict[str, Split]:
+    """All three splits by name."""
     return {split: load_labelled(folder, split) for split in SIZES}
