@@ -1,10 +1,13 @@
 """A small labelled set, a small recipe, two checkpoints, a finished comparison of them, and a classifier."""
 
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorflow.python.eager.polymorphic_function import polymorphic_function
 
 from finetune.classifier.classifier import Classifier
 from finetune.compare.compare import compare
@@ -66,3 +69,13 @@ def mysql_model(tiny_base, recipe, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("bundle") / "model"
     save_bundle(classifier, tiny_base, LABELS, np.full(3, 0.5), folder)
     return folder
+
+
+@pytest.fixture
+def retracing_warnings(monkeypatch, caplog) -> Callable[[], list[str]]:
+    """Gives TensorFlow's warnings of the test that 5 of the last 10 calls of a function traced it."""
+    manager = polymorphic_function._FrequentTracingDetectorManager()  # the global one warns twice per function only
+    monkeypatch.setattr(polymorphic_function, "_frequent_tracing_detector_manager", manager)
+    monkeypatch.setattr(logging.getLogger("tensorflow"), "propagate", True)
+    caplog.set_level(logging.WARNING, logger="tensorflow")
+    return lambda: [record.message for record in caplog.records if "retracing" in record.message]

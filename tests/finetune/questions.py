@@ -15,25 +15,25 @@ NOISE = "connect from to a list in or sort the rows of table with and print them
 SIZES = {"train": 240, "dev": 48, "test": 60}
 
 
-def texts_and_labels(count: int, seed: int, longest: int = 4) -> tuple[list[str], list[list[str]]]:
-    """Texts of 4 to `longest` words, and the labels of each."""
+def texts_and_labels(count: int, seed: int) -> tuple[list[str], list[list[str]]]:
+    """Texts of a few words, and the labels of each."""
     draw = random.Random(seed)
     labels = [[LABELS[number % 3]] if number % 7 else [LABELS[0], LABELS[1]] for number in range(count)]
     texts = []
     for chosen in labels:
-        words = draw.choices(NOISE, k=3 if longest == 4 else draw.randint(3, longest - 1)) + chosen
+        words = draw.choices(NOISE, k=3) + chosen
         draw.shuffle(words)
         texts.append(" ".join(words))
     return texts, labels
 
 
-def write_labelled(folder: Path, longest: int = 4) -> Path:
+def write_labelled(folder: Path) -> Path:
     """Write the set as 'corpora label' would."""
 
     def work(out: Path) -> dict[str, int]:
         (out / "labels.json").write_text(json.dumps([{"name": name, "posts": 1} for name in LABELS]))
         for seed, (split, count) in enumerate(SIZES.items()):
-            texts, labels = texts_and_labels(count, seed, longest)
+            texts, labels = texts_and_labels(count, seed)
             ids = [f"{split}-{number}" for number in range(count)]
             pd.DataFrame({"id": ids, "text": texts, "labels": labels}).to_parquet(out / f"{split}.parquet")
         return {}

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import pytest
 
 from corpora.config import CorpusConfig, LabelConfig
-from finetune.compare.comparison import load_comparison
 from finetune.config import CompareConfig, FinetuneConfig
 from pretrain.config import PretrainConfig
 from stackbert.core.artifact import load_manifest
@@ -91,7 +90,13 @@ def test_systems_that_cannot_be_compared_are_refused_before_any_stage(settings, 
     assert not (tmp_path / "out").exists()
 
 
-def test_study_compares_the_base_each_adapted_checkpoint_and_their_merges(tiny_base, tmp_path):
+def test_study_compares_the_base_each_adapted_checkpoint_and_their_merges(tiny_base, tmp_path, monkeypatch):
+    compared: dict[str, str] = {}
+
+    def compare(labels: Path, checkpoints: dict[str, str], out: Path, config: CompareConfig) -> None:
+        compared.update(checkpoints)
+
+    monkeypatch.setattr("finetune.compare.compare.compare", compare)  # 'stackbert doctor' runs the whole chain
     lines = ["title,tags"]
     for number in range(300):
         tag = ("c++", "mysql")[number % 2]
@@ -129,11 +134,11 @@ epochs = 1
 """,
     )
     run_study(study)
-    systems = load_comparison(tmp_path / "out" / "comparison").systems
     adapted = [f"{tiny_base} adapted", f"{tiny_base} adapted, code-aware vocabulary"]
     names = [str(tiny_base), *(f"{name}{end}" for name in adapted for end in ("", ", merged with the base"))]
-    assert [system.name for system in systems] == names
-    assert [system.adapted_tokens for system in systems] == [None, 32, 32, 32, 32]
+    assert list(compared) == names
+    assert compared[str(tiny_base)] == str(tiny_base)
+    assert [load_manifest(Path(compared[name])).counts["tokens"] for name in names[1:]] == [32] * 4
     assert load_manifest(tmp_path / "out" / "merged" / "code-aware-vocabulary").config == {"share": 0.25}
 
 

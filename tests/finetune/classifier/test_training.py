@@ -174,6 +174,19 @@ def test_time_left_does_not_include_compilation(tiny_base, recipe, splits, capsy
     assert [" left" in line for line in lines] == [False] * COMPILING_STEPS + [True] * (len(lines) - COMPILING_STEPS)
 
 
+def test_batches_of_many_sizes_do_not_retrace_the_step(tiny_base, recipe, monkeypatch, retracing_warnings):
+    monkeypatch.setattr("finetune.classifier.text_batches.rounded_rows", lambda count: count)
+    monkeypatch.setattr(WholeTraining, "_train_step", lambda self, batch, targets, weights, key: tf.reduce_sum(weights))
+    config = replace(recipe, max_length=20, batch_size=16)
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
+    lengths = np.random.default_rng(0).choice((3, 12), 400)
+    texts = EncodedSplit([[2] * n for n in lengths], lengths.tolist(), np.ones((400, 3), np.uint8), np.zeros((400, 24)))
+    training = WholeTraining(classifier, texts, texts, texts)
+    assert training._run_epoch(seed=0, epoch=1) == 16
+    assert len(training._compiled) >= 4
+    assert retracing_warnings() == []
+
+
 def test_loss_that_is_not_a_number_is_an_error(classifier, splits, whole):
     broken = {name: np.full_like(weight, np.nan) for name, weight in classifier.checkpoint.weights.items()}
     classifier.encoder.assign(broken)

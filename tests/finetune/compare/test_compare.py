@@ -1,20 +1,21 @@
 """A whole comparison of tiny checkpoints."""
 
 import json
-import logging
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tokenizers import ByteLevelBPETokenizer
 
 from corpora.labels.labelled_set import load_labelled
 from finetune.compare import trial_runner
 from finetune.compare.compare import _with_precision, compare
 from finetune.compare.comparison import load_comparison
+from finetune.compare.gains import exported_checkpoints
 from finetune.compare.systems import CLEANED, LINEAR, VECTORS
 from finetune.compare.task import Task
 from finetune.compare.trials import Trial, load_trial, save_trial
@@ -27,7 +28,7 @@ from pretrain.config import PretrainConfig
 from pretrain.model.checkpoint import save_checkpoint
 from pretrain.run import pretrain
 from stackbert.core.errors import StackbertError
-from tests.finetune.questions import LABELS, NOISE, WITHOUT_BASELINES, load_splits, write_labelled
+from tests.finetune.questions import LABELS, NOISE, WITHOUT_BASELINES, load_splits
 from tests.pages import browser_page
 from tests.pretrain.tiny import tiny_checkpoint
 
@@ -189,25 +190,22 @@ def test_features_are_computed_once_for_all_seeds_and_their_compilation_is_not_t
     monkeypatch.setattr(
         trial_runner, "encode_split", lambda *args: compiled.append(bool(args[0]._compiled)) or encode(*args)
     )
-    short = replace(config, **WITHOUT_BASELINES, recipe=replace(config.recipe, max_length=5))
-    compare(labelled, {"one": str(tiny_base)}, tmp_path / "out", short)
+    long = Path(shutil.copytree(labelled, tmp_path / "long", ignore=shutil.ignore_patterns("manifest.json")))
+    for path in long.glob("*.parquet"):
+        table = pd.read_parquet(path)
+        table.assign(text=table["text"] + " " + table["text"] + " " + table["text"]).to_parquet(path)
+    compare(long, {"one": str(tiny_base)}, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
     assert compiled == [True] * 3  # train, dev and test
     (system,) = load_comparison(tmp_path / "out").systems
     assert system.share_cut == 1
-    assert system.tokens_per_text > 5
+    assert system.tokens_per_text > config.recipe.max_length
 
 
-def test_comparison_does_not_retrace_functions(labelled, checkpoints, config, tmp_path, monkeypatch, caplog):
-    """TensorFlow warns if 5 of the last 10 calls of a function traced it, also if each was of a new tf.function."""
-    manager = polymorphic_function._FrequentTracingDetectorManager()  # the global one warns twice per function only
-    monkeypatch.setattr(polymorphic_function, "_frequent_tracing_detector_manager", manager)
-    monkeypatch.setattr(logging.getLogger("tensorflow"), "propagate", True)
-    recipe = replace(config.recipe, head_epochs=1, batch_size=4)
-    settings = replace(config, recipe=recipe, seeds=(0, 1, 2, 3, 4, 5), **WITHOUT_BASELINES)
-    varied = write_labelled(tmp_path / "labelled", longest=12)
-    with caplog.at_level(logging.WARNING, logger="tensorflow"):
-        compare(varied, {"generic": checkpoints["generic"]}, tmp_path / "out", settings)
-    assert [record.message for record in caplog.records if "retracing" in record.message] == []
+def test_comparison_does_not_retrace_functions(labelled, tiny_base, config, tmp_path, retracing_warnings):
+    """Also a new tf.function for each seed counts as retracing."""
+    settings = replace(config, recipe=replace(config.recipe, head_epochs=1), seeds=tuple(range(5)), **WITHOUT_BASELINES)
+    compare(labelled, {"generic": str(tiny_base)}, tmp_path / "out", settings)
+    assert retracing_warnings() == []
 
 
 def test_loss_that_is_not_a_number_names_checkpoint_and_seed(labelled, tiny_base, config, tmp_path, monkeypatch):
@@ -219,22 +217,29 @@ def test_loss_that_is_not_a_number_names_checkpoint_and_seed(labelled, tiny_base
         compare(labelled, {"one": str(tiny_base)}, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
 
 
-def test_systems_on_cleaned_texts_and_at_fewer_labels(finished, labelled, checkpoints, config, tmp_path):
-    generic = {"generic": checkpoints["generic"]}
-    settings = replace(config, cleaned=True, label_sizes=(120, 60), tfidf=False, baseline=VECTORS)
-    compare(labelled, generic, tmp_path / "out", replace(settings, seeds=(0,), reuse=(str(finished),)))
+def test_systems_on_cleaned_texts(finished, labelled, tiny_base, config, tmp_path):
+    settings = replace(config, cleaned=True, seeds=(0,), reuse=(str(finished),), **WITHOUT_BASELINES)
+    compare(labelled, {"generic": str(tiny_base)}, tmp_path / "out", settings)
+    generic, cleaned = load_comparison(tmp_path / "out").systems
+    assert [generic.name, cleaned.name] == ["generic", "generic" + CLEANED]
+    assert cleaned.tokens_per_text < generic.tokens_per_text
+    assert [path.name for path in (tmp_path / "out" / "models").iterdir()] == ["generic"]  # none for cleaned texts
+
+
+def test_gain_against_labels_has_a_point_for_each_size_and_for_all_texts(
+    finished, labelled, tiny_base, config, tmp_path
+):
+    settings = replace(config, label_sizes=(120, 60), tfidf=False, baseline=VECTORS, seeds=(0,), reuse=(str(finished),))
+    compare(labelled, {"generic": str(tiny_base)}, tmp_path / "out", settings)
     comparison = load_comparison(tmp_path / "out")
-    names = [VECTORS, "generic", "generic" + CLEANED]
-    assert [system.name for system in comparison.systems] == names
-    assert [gain.name for gain in comparison.gain_against_labels] == names
+    assert [gain.name for gain in comparison.gain_against_labels] == [VECTORS, "generic"]
     for gain, system in zip(comparison.gain_against_labels, comparison.systems, strict=True):
         assert [point.texts for point in gain.points] == [60, 120, 240]
         assert gain.points[-1].weighted_f1 == system.metrics["weighted_f1"]
         assert gain.points[-1].against_baseline == system.against_baseline
         found = [point.against_baseline for point in gain.points]
         assert all(each is None for each in found) if gain.name == VECTORS else all(found)
-    assert [system.against_baseline is None for system in comparison.systems] == [True, False, False]
-    assert [path.name for path in (tmp_path / "out" / "models").iterdir()] == ["generic"]  # none for cleaned texts
+    assert [system.against_baseline is None for system in comparison.systems] == [True, False]
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "Gain from more labels or more pretraining" in page
 
@@ -250,20 +255,28 @@ def test_exported_checkpoints_are_points_of_the_gain_against_tokens(
     finished, labelled, tiny_base, small_rows, config, tmp_path
 ):
     run = PretrainConfig(
-        base=str(tiny_base), extend_positions=True, steps=6, batch_rows=2, exports=2, evaluations=1, validation_rows=4
+        base=str(tiny_base), extend_positions=True, steps=6, batch_rows=2, exports=1, evaluations=1, validation_rows=4
     )
     pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "adapted", run)
     checkpoints = {"generic": str(tiny_base), "adapted": str(tmp_path / "adapted")}
     settings = replace(config, include_exports=True, seeds=(0,), reuse=(str(finished),), **WITHOUT_BASELINES)
     compare(labelled, checkpoints, tmp_path / "out", settings)
     comparison = load_comparison(tmp_path / "out")
-    gain = comparison.gain_against_tokens[0]
+    (gain,) = comparison.gain_against_tokens
     assert gain.name == "adapted"
     tokens = [point.tokens for point in gain.points]
-    assert tokens == [0, tokens[-1] // 3, 2 * tokens[-1] // 3, tokens[-1]]
+    assert tokens == [0, tokens[-1] // 2, tokens[-1]]
+    assert [system.adapted_tokens for system in comparison.systems] == [None, tokens[-1]]
     ends = [point.weighted_f1 for point in (gain.points[0], gain.points[-1])]
     assert ends == [system.metrics["weighted_f1"] for system in comparison.systems]
-    assert [point.against_baseline is None for point in gain.points] == [True, False, False, False]
+    assert [point.against_baseline is None for point in gain.points] == [True, False, False]
+
+
+def test_exported_checkpoints_come_in_order_of_their_steps(tmp_path):
+    for step in (10, 9, 100):
+        (tmp_path / "checkpoints" / f"step-{step}").mkdir(parents=True)
+    assert [path.name for path in exported_checkpoints(str(tmp_path))] == ["step-9", "step-10", "step-100"]
+    assert exported_checkpoints("minilm") == []
 
 
 @pytest.mark.browser
