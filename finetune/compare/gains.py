@@ -60,21 +60,14 @@ def gain_against_tokens(
     """
     gains = []
     for system in systems:
-        exported = exported_checkpoints(system.checkpoint) if system.checkpoint else []
-        if not exported:
+        if not exported_checkpoints(system.checkpoint):
             continue
-        last = json.loads((Path(system.checkpoint) / "history.json").read_text("utf-8"))[-1]
-        by_tokens: dict[int, list[Trial]] = {}
-        base = load_manifest(Path(system.checkpoint)).inputs.get("base")
-        for other in systems:
-            if base and identities.get(other.checkpoint) == base and other.cleaned == system.cleaned:
-                by_tokens[0] = trials[other.name]
-        for checkpoint in exported:
-            print(f"{system.name}, {checkpoint.name}", flush=True)
-            tokens = last["tokens"] * _step_of(checkpoint) // last["step"]
-            export = replace(system, checkpoint=str(checkpoint))
-            by_tokens[tokens] = runner.run(export, task, system.folder(folder) / checkpoint.name)
+        by_tokens = _export_trials(runner, system, task, system.folder(folder))
+        last = _history(system)[-1]
         by_tokens[last["tokens"]] = trials[system.name]
+        base = _unadapted_base(system, systems, identities)
+        if base:
+            by_tokens = {0: trials[base.name], **by_tokens}
         points = [
             TokenGainPoint(tokens, _weighted_f1(own), against_baseline(own, trials[config.baseline], task, config))
             for tokens, own in by_tokens.items()
@@ -85,7 +78,33 @@ def gain_against_tokens(
 
 def exported_checkpoints(checkpoint: str) -> list[Path]:
     """Intermediate checkpoints exported by the pretraining of `checkpoint`, in order; none for other checkpoints."""
-    return sorted((Path(checkpoint) / CHECKPOINTS).glob("step-*"), key=_step_of)
+    return sorted((Path(checkpoint) / CHECKPOINTS).glob("step-*"), key=_step_of) if checkpoint else []
+
+
+def _export_trials(runner: TrialRunner, system: System, task: Task, folder: Path) -> dict[int, list[Trial]]:
+    """Trials of each exported checkpoint of a system, by its number of tokens."""
+    last, by_tokens = _history(system)[-1], {}
+    for checkpoint in exported_checkpoints(system.checkpoint):
+        print(f"{system.name}, {checkpoint.name}", flush=True)
+        tokens = last["tokens"] * _step_of(checkpoint) // last["step"]
+        export = replace(system, checkpoint=str(checkpoint))
+        by_tokens[tokens] = runner.run(export, task, folder / checkpoint.name)
+    return by_tokens
+
+
+def _unadapted_base(system: System, systems: Sequence[System], identities: Mapping[str, str]) -> System | None:
+    """The system whose checkpoint is the base of the pretraining of `system`, on the same texts."""
+    base = load_manifest(Path(system.checkpoint)).inputs.get("base")
+    if not base:
+        return None
+    matching = [each for each in systems if identities.get(each.checkpoint) == base and each.cleaned == system.cleaned]
+    return matching[-1] if matching else None
+
+
+def _history(system: System) -> list[dict[str, int]]:
+    """The validations of the pretraining of a system, with their steps and tokens."""
+    history: list[dict[str, int]] = json.loads((Path(system.checkpoint) / "history.json").read_text("utf-8"))
+    return history
 
 
 def _weighted_f1(trials: list[Trial]) -> Interval:
