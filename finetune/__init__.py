@@ -1,1 +1,1 @@
-"""Fourth room: checkpoints and a labelled set in; tag classifiers and an honest comparison out."""
+"""Fine-tunes checkpoints as multi-label classifiers and compares them."""

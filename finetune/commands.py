@@ -1,4 +1,4 @@
-"""The commands 'stackbert finetune VERB'; what they call is imported when they are, as TensorFlow takes its time."""
+"""The commands 'stackbert finetune VERB'; each imports its module when called, as TensorFlow is slow to import."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,53 +12,53 @@ from stackbert.core.errors import require
 def compare(
     labels: Positional[Path], checkpoints: list[tuple[str, str]], config: OmitArgPrefixes[CompareConfig], out: Path
 ) -> None:
-    """Fine-tune checkpoints in two phases over the same data and seeds, and compare them.
+    """Fine-tune checkpoints with the same recipe, data and seeds, and write a comparison with a report.
 
     Args:
-        labels: Output of 'corpora label'.
-        checkpoints: Names and checkpoints in turn: generic minilm adapted out/adapted.
-        out: Folder to write.
+        labels: Labelled set, the output of 'corpora label'.
+        checkpoints: Pairs of a name and a checkpoint (folder, hub id or 'minilm'): generic minilm adapted out/adapted.
+        out: Output folder.
     """
     from finetune.compare.compare import compare as fine_tune_and_compare
 
     names = [name for name, _ in checkpoints]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    require(not twice, f"checkpoints: {', '.join(twice)} names more than one; give each a name of its own")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    require(not repeated, f"checkpoints: the name {', '.join(repeated)} is used more than once; use distinct names")
     fine_tune_and_compare(labels, dict(checkpoints), out, config)
 
 
 def predict(model: Positional[Path], config: OmitArgPrefixes[PredictConfig], text: Positional[str] = "") -> None:
-    """Label a text, a file of texts or what standard input holds.
+    """Predict the labels of a text, of a file of texts or of standard input.
 
     Args:
-        model: A fine-tuned classifier: a folder in a comparison's 'models'.
-        text: The text; '-' reads one from standard input.
+        model: Fine-tuned classifier, a folder in a comparison's 'models'.
+        text: Text to label; '-' reads one text from standard input.
     """
-    from finetune.deploy.predict import predict as label_texts
+    from finetune.deploy.predict import predict as predict_labels
 
-    for line in label_texts(model, text, config):
+    for line in predict_labels(model, text, config):
         print(line, flush=True)
 
 
 def serve(model: Positional[Path], host: str = "127.0.0.1", port: int = 8017) -> None:
-    """Open a small page on this machine: type a text, see its labels and tokens; POST /predict answers with JSON.
+    """Start a web server with a page to try a classifier on, and a JSON endpoint at POST /predict.
 
     Args:
-        model: A fine-tuned classifier: a folder in a comparison's 'models'.
-        host: Address to listen on; 0.0.0.0 lets others on the network in.
-        port: Port to listen on; 0 takes a free one.
+        model: Fine-tuned classifier, a folder in a comparison's 'models'.
+        host: Address to listen on; 0.0.0.0 accepts connections from the network.
+        port: Port to listen on; 0 chooses a free one.
     """
-    from finetune.deploy.serve import serve as open_page
+    from finetune.deploy.serve import serve as start_server
 
-    open_page(model, host, port)
+    start_server(model, host, port)
 
 
 def export(model: Positional[Path], out: Path) -> None:
-    """Write a fine-tuned classifier as an ONNX model, for runtimes without TensorFlow or PyTorch.
+    """Export a fine-tuned classifier to ONNX, for runtimes without TensorFlow or PyTorch.
 
     Args:
-        model: A fine-tuned classifier: a folder in a comparison's 'models'.
-        out: Folder to write.
+        model: Fine-tuned classifier, a folder in a comparison's 'models'.
+        out: Output folder.
     """
     from finetune.deploy.export import export_onnx
 
@@ -66,12 +66,12 @@ def export(model: Positional[Path], out: Path) -> None:
 
 
 def push(model: Positional[Path], repository: Positional[str], private: bool = False) -> None:
-    """Upload a fine-tuned classifier, or an adapted checkpoint, to the Hugging Face hub.
+    """Upload a fine-tuned classifier or a pretrained checkpoint to the Hugging Face hub.
 
     Args:
         model: A folder in a comparison's 'models', or the output of 'pretrain run'.
-        repository: Its name there: owner/name; made where it is not there yet.
-        private: Make it one that others cannot see.
+        repository: Hub repository, owner/name; created if it does not exist.
+        private: Create a private repository.
     """
     from finetune.deploy.push import push as upload
 

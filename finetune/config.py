@@ -1,64 +1,66 @@
-"""What one can choose about fine-tuning and comparing."""
+"""Settings of fine-tuning, of comparisons and of prediction."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from stackbert.core.errors import require
 
-RUN_FIELDS = ("reuse",)
-"""Of CompareConfig: where a comparison finds work that is done; the result does not depend on it."""
+NOT_RECORDED = ("reuse",)
+"""Settings of CompareConfig that do not change the result and are left out of the manifest."""
 
 
 @dataclass(frozen=True)
 class FinetuneConfig:
-    """Two-phase multi-label fine-tuning: a sigmoid head on the frozen encoder, then everything at a low rate."""
+    """Two-phase multi-label fine-tuning: a sigmoid head on the frozen encoder, then the whole model at a low rate."""
 
     max_length: int = 128
-    """Tokens of a text that are read, [CLS] and [SEP] included; the rest is cut."""
+    """Maximum number of tokens per text, including [CLS] and [SEP]; longer texts are truncated."""
     title_tokens: int = 0
-    """Most tokens of the title, a text's first line; 0: no limit but max_length."""
+    """Maximum number of tokens of the title, which is a text's first line. 0 means no limit besides max_length."""
     body_tokens: int = 0
-    """Most tokens of the body without its code; 0: no limit but max_length."""
+    """Maximum number of tokens of the body without its code blocks. 0 means no limit besides max_length."""
     code_tokens: int = 0
-    """Most tokens of blocks of code, which 'corpora build --code mark' tells from the body; 0: no limit. Where any of
-    the three is set, the parts are read in this order."""
+    """Maximum number of tokens of the code blocks, as marked by 'corpora build --code mark'. 0 means no limit besides
+    max_length. If any of these three limits is set, a text is encoded as title, body, code."""
     pooling: Literal["cls", "mean", "cls+mean"] = "cls"
-    """What the head sees of a text: the state of its first token, the mean over its tokens, or both side by side."""
+    """Input of the head: the first token's hidden state, the mean over tokens, or both concatenated."""
     hidden_layer: bool = False
-    """One hidden layer in the head, as wide as the encoder."""
+    """Add a hidden layer of the encoder's width to the head."""
     loss: Literal["cross-entropy", "focal", "asymmetric"] = "cross-entropy"
-    """Binary cross entropy of each label, or a loss that gives easy decisions less weight: see finetune/losses.py."""
+    """Loss per label: binary cross entropy, or the focal or asymmetric loss, which reduce the weight of easy labels."""
     balance: float = 0.0
-    """Weight of a label's positives: (negatives / positives) to this power; 0 none, 1 even."""
+    """Exponent of a label's positive weight, (negatives / positives) ** balance. 0 means no weighting; 1 gives
+    positives and negatives the same total weight."""
     thresholds: Literal["global", "label"] = "global"
-    """One threshold for all labels, or one for each that dev has enough texts of; tuned on dev for weighted F1."""
+    """Tune one decision threshold for all labels ('global') or one per label ('label'); labels with few dev texts use
+    the global one. Thresholds maximize weighted F1 on dev."""
     head_epochs: int = 50
-    """Epochs of the head on the frozen encoder's features, which are computed once."""
+    """Number of epochs of the head on the frozen encoder, whose features are computed once."""
     head_learning_rate: float = 1e-3
-    """Rate of Adam for the head alone."""
+    """Learning rate of Adam for the head."""
     epochs: int = 20
-    """Most epochs of the whole model; it stops early by `patience`."""
+    """Maximum number of epochs of the whole model; see patience."""
     learning_rate: float = 1e-5
-    """Peak rate of AdamW for the whole model; low, so that what pretraining taught is kept."""
+    """Peak learning rate of AdamW for the whole model; low, to preserve what pretraining learned."""
     patience: int = 3
-    """Epochs of the whole model without a better one on dev after which it stops; the best weights are kept."""
+    """Stop after this many epochs of the whole model without improvement on dev; the best weights are restored."""
     best_by: Literal["loss", "weighted_f1"] = "loss"
-    """Which epoch of the whole model is best on dev: of the lowest loss, or of the highest weighted F1, which can still
-    rise where a high learning_rate has begun to overfit."""
+    """Dev metric that selects the best epoch of the whole model. At a high learning rate, weighted F1 can still improve
+    while the loss increases."""
     batch_size: int = 32
-    """Texts in a training step."""
+    """Number of texts per training step."""
     layer_decay: float = 1.0
-    """Factor on the rate from each layer to the one below it, embeddings last; 1: one rate for all."""
+    """Factor on the learning rate from each layer to the one below it; embeddings are the lowest. 1 means no decay."""
     warmup_share: float = 0.1
-    """Share of the whole model's steps over which the rate rises; it then falls linearly."""
+    """Share of the whole model's training steps used for linear warm-up; the rate then decays linearly to 0."""
     weight_decay: float = 0.01
-    """Decoupled decay of the whole model, not on biases and LayerNorm."""
+    """Decoupled weight decay of the whole model, not applied to biases and LayerNorm."""
     clip_norm: float = 1.0
-    """Largest global norm of the gradient."""
+    """Maximum global norm of the gradient."""
     dropout: float = 0.1
-    """On the head's input, while training."""
+    """Dropout rate on the head's input during training."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products; auto takes bfloat16 where it is quicker. Weights stay float32."""
+    """Precision of matrix products; 'auto' uses bfloat16 where it is faster. Weights are always float32."""
 
     def __post_init__(self) -> None:
         require(
@@ -81,47 +83,49 @@ class FinetuneConfig:
         require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")
         require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
         require(0 <= self.dropout < 1, f"dropout {self.dropout}: must be from 0 to below 1")
-        kept = sum(self.part_budgets)
+        reserved = sum(self.section_budgets)
         require(
-            kept <= self.max_length - 2,
-            f"title_tokens, body_tokens, code_tokens: together {kept}, but max_length {self.max_length} has room for "
-            f"{self.max_length - 2}; raise it, or lower them",
+            reserved <= self.max_length - 2,
+            f"title_tokens, body_tokens, code_tokens: together {reserved}, but max_length {self.max_length} has room "
+            f"for {self.max_length - 2}; raise it, or lower them",
         )
 
     @property
-    def part_budgets(self) -> tuple[int, int, int]:
-        """Most tokens of title, body and code; all 0 where a text is read as it stands."""
+    def section_budgets(self) -> tuple[int, int, int]:
+        """Maximum number of tokens of title, body and code; 0 for a section without a limit of its own."""
         return self.title_tokens, self.body_tokens, self.code_tokens
 
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """One recipe for every checkpoint, over the same data and seeds."""
+    """Fine-tunes every checkpoint with the same recipe, data and seeds."""
 
     recipe: FinetuneConfig = field(default_factory=FinetuneConfig)
-    """How each checkpoint is fine-tuned."""
+    """Fine-tuning settings, the same for every checkpoint."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """One fine-tuning of each checkpoint per seed; they differ in new weights, order and dropout."""
+    """Random seeds; each checkpoint is fine-tuned once per seed. A seed fixes the head's initial weights, the order of
+    texts and dropout."""
     baseline: str = ""
-    """Name of the row that the others are measured against, any of the table; the first checkpoint if empty."""
+    """Name of the system that all others are compared with. Defaults to the first checkpoint."""
     tfidf: bool = True
-    """Add a row for TF-IDF and logistic regression."""
+    """Add TF-IDF with logistic regression as a system."""
     word_vectors: bool = True
-    """Add a row for averaged fastText vectors learned on the training texts and a small net."""
+    """Add averaged fastText vectors, learned from the training texts, with a small neural network as a system."""
     cleaned: bool = False
-    """Add each checkpoint a second time, on texts without stop words, digits and punctuation; of these rows no
-    classifier is kept, as it would be given texts as they are."""
+    """Add each checkpoint a second time, on texts without stop words, digits and punctuation. No classifier is saved
+    for these systems."""
     label_sizes: tuple[int, ...] = ()
-    """Smaller training sets on which every row is made again: the gain against the number of labelled texts."""
+    """Further, smaller numbers of training texts at which every system is trained, for a learning curve."""
     include_exports: bool = False
-    """Fine-tune the checkpoints that a pretraining kept along its run (exports) too: the gain against tokens read."""
+    """Also fine-tune the intermediate checkpoints saved by 'pretrain run --exports', for the gain per token of
+    pretraining."""
     resamples: int = 1_000
-    """Bootstrap resamples of the test questions."""
+    """Number of bootstrap resamples of the test texts."""
     title: str = ""
-    """Heading of the report."""
+    """Title of the report."""
     reuse: tuple[str, ...] = ()
-    """Folders of earlier comparisons, finished or stopped, here or brought from other machines, whose cells are taken
-    over where checkpoint, recipe, data, training size and seed are the same."""
+    """Output folders of earlier comparisons, finished or interrupted. Trials with the same checkpoint, recipe, data,
+    number of training texts and seed are copied from them."""
 
     def __post_init__(self) -> None:
         distinct = len(set(self.seeds)) == len(self.seeds) > 0
@@ -131,29 +135,30 @@ class CompareConfig:
         require(len(set(sizes)) == len(sizes), f"label_sizes {sizes}: each once")
         require(self.resamples > 1, f"resamples {self.resamples}: must be above 1")
         require(
-            not (self.cleaned and any(self.recipe.part_budgets)),
-            "cleaned: such a text is one line, all title to title_tokens, body_tokens and code_tokens; use either",
+            not (self.cleaned and any(self.recipe.section_budgets)),
+            "cleaned: a cleaned text is a single line, so title_tokens, body_tokens and code_tokens do not apply; "
+            "use either",
         )
 
     @property
     def recorded(self) -> "CompareConfig":
-        """The configuration as a manifest has it: without what the result does not depend on."""
-        return replace(self, **{name: getattr(CompareConfig, name) for name in RUN_FIELDS})
+        """The configuration as recorded in the manifest, with the settings of NOT_RECORDED at their defaults."""
+        return replace(self, **{name: getattr(CompareConfig, name) for name in NOT_RECORDED})
 
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """What is labelled, and how it is shown."""
+    """Input file and output format of 'finetune predict'."""
 
     file: str = ""
-    """File of texts instead of one, one a line; .jsonl, .ndjson and .json hold JSON objects with a 'text'. '-' answers
-    standard input line by line, of either kind."""
+    """Input file with one text per line, instead of TEXT. Files named .jsonl, .ndjson or .json have a JSON object
+    with a 'text' per line. '-' reads standard input, in either format, and answers each line as it arrives."""
     top: int = 5
-    """Most labels shown of a text."""
+    """Maximum number of labels per text."""
     threshold: float = 0.0
-    """Show labels from this probability on only; 0 shows all and stars those that reach their own threshold."""
+    """Show only labels with at least this probability. Labels that reach their tuned threshold are marked by '*'."""
     json: bool = False
-    """One JSON object a text instead of lines for people."""
+    """Print one JSON object per text."""
 
     def __post_init__(self) -> None:
         require(self.top > 0, f"top {self.top}: must be above 0")

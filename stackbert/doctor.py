@@ -1,4 +1,4 @@
-"""Whether this machine can do the work: versions, devices, disk, memory, and the whole chain once, in small."""
+"""Checks of this machine: versions, devices, disk, memory, and every stage once with a tiny model."""
 
 import contextlib
 import io
@@ -20,11 +20,14 @@ from stackbert.study import Study, run_study
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 GIGABYTE = 1e9
-LEAST_DISK, LEAST_MEMORY = 5 * GIGABYTE, 4 * GIGABYTE  # of the demo: 1 GB of packages, 2 GB of peak memory
+MIN_DISK, MIN_MEMORY = (
+    5 * GIGABYTE,
+    4 * GIGABYTE,
+)  # bytes that the demo needs, with a margin: 1 GB of disk for packages, 2 GB of peak memory
 OLDEST_PYTHON = (3, 11)
 TENSORFLOWS = ("tensorflow-tpu", "tensorflow-cpu", "tensorflow")
 TESTED_TENSORFLOW = ("2.20", "2.21")
-SHOWN = ("keras", "transformers", "tokenizers", "sentencepiece", "datasets", "scikit-learn", "numpy", "pyarrow")
+PACKAGES = ("keras", "transformers", "tokenizers", "sentencepiece", "datasets", "scikit-learn", "numpy", "pyarrow")
 TOPICS = {"mysql": "join two tables of a database", "numpy": "sum the rows of an array", "css": "centre a box"}
 QUESTIONS = (
     "How do I",
@@ -38,16 +41,16 @@ QUESTIONS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check."""
+    """The result of one check."""
 
     name: str
     good: bool
     detail: str
-    """What was found; where it is not good, what to do."""
+    """What was found and, if it is not good, what is needed."""
 
 
 def examine(folder: Path) -> Iterator[Finding]:
-    """Yield the finding of each check; `folder` is where outputs will be written."""
+    """Run every check; `folder` is where outputs will be written."""
     checks: dict[str, Callable[[], tuple[bool, str]]] = {
         "python": _python,
         "tensorflow": _tensorflow,
@@ -62,7 +65,7 @@ def examine(folder: Path) -> Iterator[Finding]:
     for name, check in checks.items():
         try:
             yield Finding(name, *check())
-        except Exception as error:  # whatever it is, the other checks are still of use
+        except Exception as error:  # a failed check must not prevent the others
             yield Finding(name, False, f"{type(error).__name__}: {error}")
 
 
@@ -78,11 +81,11 @@ def _tensorflow() -> tuple[bool, str]:
         return False, "not installed; pip install stackbert[cpu], [gpu] or [tpu]"
     listed = ", ".join(f"{name} {version}" for name, version in found.items())
     tested = all(str(version).startswith(TESTED_TENSORFLOW) for version in found.values())
-    return tested, listed if tested else f"{listed}; 2.20 and 2.21 are what is tested"
+    return tested, listed if tested else f"{listed}; tested with 2.20 and 2.21"
 
 
 def _packages() -> tuple[bool, str]:
-    versions = {name: _version(name) for name in SHOWN}
+    versions = {name: _version(name) for name in PACKAGES}
     missing = [name for name, version in versions.items() if version is None and name != "keras"]
     listed = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
     return not missing, listed + (f"; missing: {', '.join(missing)}" if missing else "")
@@ -99,35 +102,35 @@ def _bfloat16() -> tuple[bool, str]:
     from pretrain.train.device import choose_dtype
 
     chosen = choose_dtype("auto").name
-    return True, "is quicker here and is taken" if chosen == "bfloat16" else "is not quicker here: float32 is taken"
+    return True, "faster than float32 and used" if chosen == "bfloat16" else "not faster than float32, which is used"
 
 
 def _disk(folder: Path) -> tuple[bool, str]:
-    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(there).free
-    text = f"{free / GIGABYTE:,.0f} GB free at {there}"
-    return free >= LEAST_DISK, text if free >= LEAST_DISK else f"{text}; {LEAST_DISK / GIGABYTE:.0f} GB are advised"
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    text = f"{free / GIGABYTE:,.0f} GB free at {existing}"
+    return free >= MIN_DISK, text if free >= MIN_DISK else f"{text}; {MIN_DISK / GIGABYTE:.0f} GB are recommended"
 
 
 def _memory() -> tuple[bool, str]:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    good = total >= LEAST_MEMORY
+    good = total >= MIN_MEMORY
     text = f"{total / GIGABYTE:,.0f} GB"
-    return good, text if good else f"{text}; {LEAST_MEMORY / GIGABYTE:.0f} GB are advised"
+    return good, text if good else f"{text}; {MIN_MEMORY / GIGABYTE:.0f} GB are recommended"
 
 
 def _minilm() -> tuple[bool, str]:
-    return True, f"at {resolve_base('minilm')}, sha256 as published"
+    return True, f"at {resolve_base('minilm')}, sha256 verified"
 
 
 def _chain() -> tuple[bool, str]:
-    """The study of three made-up topics, from text to comparison, with a tiny model."""
-    unread = io.StringIO()
-    quiet = contextlib.redirect_stdout(unread), contextlib.redirect_stderr(unread)
+    """A study of three made-up topics, from text to comparison, with a tiny model."""
+    output = io.StringIO()
+    quiet = contextlib.redirect_stdout(output), contextlib.redirect_stderr(output)
     with tempfile.TemporaryDirectory() as folder, quiet[0], quiet[1]:
         _write_posts(Path(folder) / "posts.jsonl")
         manifest = run_study(_small_study(Path(folder)))
-    return True, f"corpora, tokenizer, pretrain and finetune ran; the comparison took {manifest.seconds:.0f} s"
+    return True, f"corpora, tokenizer, pretrain and finetune work; the comparison took {manifest.seconds:.0f} s"
 
 
 def _small_study(folder: Path) -> Study:

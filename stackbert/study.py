@@ -1,4 +1,4 @@
-"""The whole chain from one file: corpora, labelled set, vocabulary, rows, two adaptations, comparison."""
+"""A study: every stage from corpora to comparison, configured in one file."""
 
 import dataclasses
 import tomllib
@@ -21,35 +21,36 @@ MERGED = ", merged with the base"
 
 @dataclass(frozen=True)
 class Study:
-    """One question: does adapting this base to this text pay? The rows of the answer are the base as it is, the base
-    adapted with its own vocabulary, and the base carried over to a code-aware vocabulary and adapted."""
+    """Compares a base checkpoint with two adaptations of it: pretraining continued on the corpora with the base's own
+    vocabulary, and with a new code-aware vocabulary."""
 
     out: str = "runs/study"
-    """Folder of all stages' outputs; what is finished there is not made again."""
+    """Output folder of all stages; finished stages are skipped."""
     data: str = "."
-    """Folder that the corpora's relative paths start from."""
+    """Folder to which relative paths of the corpora refer."""
     corpora: dict[str, CorpusConfig] = field(default_factory=lambda: {"packages": CorpusConfig()})
-    """Named sources of text; labels are taken from those with tags."""
+    """Corpora by name; the labelled set is made from those with tags."""
     labels: LabelConfig = field(default_factory=LabelConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     merged: float = 0.0
-    """Share of the way from the base to each adapted checkpoint at which a further row lies; 0: no such row."""
+    """Add each adapted checkpoint merged with the base, at this share of the way from the base; 0 adds none."""
     compare: CompareConfig = field(default_factory=CompareConfig)
     checkpoints: dict[str, str] = field(default_factory=dict)
-    """Further rows: name and folder, or hub id, of checkpoints that are compared as they are."""
+    """Further checkpoints to compare without pretraining: name and folder or hub id."""
 
     def __post_init__(self) -> None:
         require(0 <= self.merged < 1, f"merged {self.merged}: must be from 0 to below 1")
         require(
             not self.merged or (self.pretrain.transfer != "similar" and not is_random(self.pretrain.base)),
-            "merged: needs a base with weights, and transfer mean or random; leave it out, or change those",
+            "merged: needs a base with weights, and transfer 'mean' or 'random'; leave it out, or change those",
         )
 
 
-def load_study(path: Path) -> Study:
-    """Read a study file; raises StackbertError naming each unknown or wrong setting."""
+def load_study(path: Path | str) -> Study:
+    """Read a study file (TOML); raises StackbertError naming each unknown or invalid setting."""
+    path = Path(path)
     try:
         return _adapter().validate_python(tomllib.loads(path.read_text("utf-8")))
     except FileNotFoundError:
@@ -59,90 +60,124 @@ def load_study(path: Path) -> Study:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StackbertError(f"{path}: not valid TOML: {error}") from None
     except ValidationError as error:
-        lines = [_complaint(tuple(fault["loc"]), fault["type"], fault["msg"]) for fault in error.errors()]
+        lines = [_error_line(tuple(each["loc"]), each["type"], each["msg"]) for each in error.errors()]
         raise StackbertError(f"{path}:\n  " + "\n  ".join(lines)) from None
 
 
 def run_study(study: Study) -> Manifest:
-    """Run every stage whose output is not there yet; ends with the comparison's table."""
+    """Run every stage that is not finished, and print the comparison's table.
+
+    >>> run_study(load_study("studies/demo.toml"))  # doctest: +SKIP
+    """
+    from finetune.compare.compare import compare
+
+    unadapted = _unadapted_checkpoints(study)
+    labels = _build_labelled_set(study)
+    vocabulary = _train_vocabulary(study, labels)
+    adapted = _adapt_checkpoints(study, labels, vocabulary)
+    out = Path(study.out) / "comparison"
+    _announce("comparison", out)
+    return compare(labels, unadapted | adapted, out, study.compare)
+
+
+def _unadapted_checkpoints(study: Study) -> dict[str, str]:
+    """The base and `study.checkpoints`, by name.
+
+    Raises StackbertError for systems that cannot be compared, before any stage runs.
+    """
+    from finetune.compare.compare import check_systems
+
+    base, planned = study.pretrain.base, list(_adapted_names(study).values())
+    planned += [name + MERGED for name in planned] if study.merged else []
+    taken = sorted(set(study.checkpoints) & {base, *planned})
+    require(not taken, f"checkpoints: {', '.join(taken)} is the name of a system of the study; choose another name")
+    checkpoints = dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
+    check_systems(checkpoints, study.compare, planned, study.pretrain.exports)
+    return checkpoints
+
+
+def _adapted_names(study: Study) -> dict[str, str]:
+    """Names of the checkpoints that the study pretrains, by the folder names of their vocabularies."""
+    base = study.pretrain.base
+    names = {GENERIC: f"{base} adapted", OWN: f"{base} adapted, code-aware vocabulary"}
+    if is_random(base):  # has no vocabulary of its own
+        del names[GENERIC]
+    return names
+
+
+def _build_labelled_set(study: Study) -> Path:
+    """Build the corpora, and from them the labelled set with its pretraining text."""
     from corpora.build.build import build_corpus
     from corpora.labels.label import build_labels
-    from finetune.compare.compare import compare, load_task
-    from pretrain.merge import merge_checkpoints
-    from pretrain.run import pretrain
-    from tokenizer.encoding.encode import encode_rows
+    from finetune.compare.task import load_task
+
+    folders = []
+    for name, config in study.corpora.items():
+        folders.append(Path(study.out) / "corpora" / name)
+        _announce(f"corpus '{name}'", folders[-1])
+        build_corpus(folders[-1], config, Path(study.data))
+    labels = Path(study.out) / "labels"
+    _announce("labelled set and pretraining text", labels)
+    build_labels(folders, labels, study.labels)
+    load_task(labels, study.compare)  # raises for an unsuitable set now, not after hours of pretraining
+    return labels
+
+
+def _train_vocabulary(study: Study, labels: Path) -> Path:
+    """Train the code-aware vocabulary on the pretraining text."""
     from tokenizer.vocabulary.train import train_tokenizer
 
-    out, base = Path(study.out), study.pretrain.base
-    rows, ours = _generic_rows(study), _own_rows(study)
-    corpora = {name: out / "corpora" / name for name in study.corpora}
-    for name, config in study.corpora.items():
-        _announce(f"corpus '{name}'", corpora[name])
-        build_corpus(corpora[name], config, Path(study.data))
-    labels, vocabulary = out / "labels", out / "tokenizer"
-    _announce("labelled set, and the text that is kept apart from it", labels)
-    build_labels(list(corpora.values()), labels, study.labels)
-    load_task(labels, study.compare)  # what it refuses is said now and not after hours of pretraining
+    vocabulary = Path(study.out) / "tokenizer"
     _announce("code-aware vocabulary", vocabulary)
     extended = resolve_base(study.tokenizer.extend) if study.tokenizer.extend else None
     train_tokenizer(labels, vocabulary, study.tokenizer, extended)
-    for place, name in ours.items():
-        tokenizer = vocabulary if place == OWN else resolve_base(base)
-        packed, adapted = out / "rows" / place, out / "pretrained" / place
-        _announce(f"packed rows, {place}", packed)
+    return vocabulary
+
+
+def _adapt_checkpoints(study: Study, labels: Path, vocabulary: Path) -> dict[str, str]:
+    """Pretrain the base with each vocabulary and, if `study.merged`, merge the results with it."""
+    from pretrain.merge import merge_checkpoints
+    from pretrain.run import pretrain
+    from tokenizer.encoding.encode import encode_rows
+
+    out, base, checkpoints = Path(study.out), study.pretrain.base, {}
+    for folder, name in _adapted_names(study).items():
+        tokenizer = vocabulary if folder == OWN else resolve_base(base)
+        packed, adapted = out / "rows" / folder, out / "pretrained" / folder
+        _announce(f"packed rows, {folder}", packed)
         encode_rows(labels, tokenizer, packed, study.encode)
-        _announce(f"continued pretraining, {place}", adapted)
+        _announce(f"continued pretraining, {folder}", adapted)
         pretrain(packed, tokenizer, adapted, study.pretrain)
-        rows[name] = str(adapted)
+        checkpoints[name] = str(adapted)
         if study.merged:
-            between = out / "merged" / place
-            _announce(f"between {base} and what it became, {place}", between)
-            merge_checkpoints(resolve_base(base), adapted, between, MergeConfig(study.merged))
-            rows[name + MERGED] = str(between)
-    _announce("comparison", out / "comparison")
-    return compare(labels, rows, out / "comparison", study.compare)
+            merged = out / "merged" / folder
+            _announce(f"merged with {base}, {folder}", merged)
+            merge_checkpoints(resolve_base(base), adapted, merged, MergeConfig(study.merged))
+            checkpoints[name + MERGED] = str(merged)
+    return checkpoints
 
 
-def _generic_rows(study: Study) -> dict[str, str]:
-    """The rows compared as they are; what is wrong with them is said now and not after hours of pretraining."""
-    from finetune.compare.compare import check_rows
-
-    base, ours = study.pretrain.base, list(_own_rows(study).values())
-    ours += [name + MERGED for name in ours] if study.merged else []
-    taken = sorted(set(study.checkpoints) & {base, *ours})
-    require(not taken, f"checkpoints: {', '.join(taken)} names a row of the study itself; choose another name")
-    rows = dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
-    check_rows(rows, study.compare, ours, study.pretrain.exports)
-    return rows
-
-
-def _own_rows(study: Study) -> dict[str, str]:
-    """The names of the rows that the study pretrains, by the folders of their vocabularies."""
-    base = study.pretrain.base
-    rows = {GENERIC: f"{base} adapted", OWN: f"{base} adapted, code-aware vocabulary"}
-    if is_random(base):  # without weights, it has no vocabulary of its own to be adapted with
-        del rows[GENERIC]
-    return rows
-
-
-def _announce(what: str, folder: Path) -> None:
-    print(f"\n== {what} -> {folder}" + (" (finished before)" if folder.exists() else ""), flush=True)
+def _announce(stage: str, folder: Path) -> None:
+    print(f"\n== {stage} -> {folder}" + (" (already finished)" if folder.exists() else ""), flush=True)
 
 
 def _adapter() -> TypeAdapter[Study]:
+    """Validates settings and rejects unknown ones."""
     for config in (Study, *_SECTIONS.values()):
         setattr(config, "__pydantic_config__", ConfigDict(extra="forbid"))  # noqa: B010
     return TypeAdapter(Study)
 
 
-def _complaint(place: tuple[str | int, ...], kind: str, message: str) -> str:
-    where = ".".join(str(part) for part in place)
+def _error_line(location: tuple[str | int, ...], kind: str, message: str) -> str:
+    """What is wrong with the setting at `location`; for an unknown one, the nearest name."""
+    path = ".".join(str(key) for key in location)
     if kind != "unexpected_keyword_argument":
-        return f"{where}: {message}"
-    # the innermost section that the setting stands in; 'corpora' has a level of names between
-    section = next((_SECTIONS[str(part)] for part in reversed(place[:-1]) if part in _SECTIONS), Study)
-    names = [setting.name for setting in dataclasses.fields(section)]
-    return f"{where}: no such setting" + (nearest_hint(str(place[-1]), names) or f"; there are {', '.join(names)}")
+        return f"{path}: {message}"
+    # the innermost configuration around the setting; below 'corpora' there is a level of names
+    config = next((_SECTIONS[str(key)] for key in reversed(location[:-1]) if key in _SECTIONS), Study)
+    names = [setting.name for setting in dataclasses.fields(config)]
+    hint = nearest_hint(str(location[-1]), names) or f"; the settings are {', '.join(names)}"
+    return f"{path}: no such setting{hint}"
 
 
 _SECTIONS: dict[str, type] = {

@@ -1,1 +1,1 @@
-"""Encoder + head: two-phase fine-tuning."""
+"""Encoder and head, and their two-phase fine-tuning."""

@@ -1,14 +1,16 @@
-"""A multi-label classifier: an encoder, one pooled vector a text, and a sigmoid for each label."""
+"""A multi-label classifier: an encoder, a pooled vector per text, and a sigmoid per label."""
 
-# R rows, T tokens, M = R x T, S slots for texts in a row, D = R x S, N texts, H hidden, P pooled,
-# L labels
+# R rows, T tokens, M = R x T, S text slots per row, D = R x S, N texts, H hidden, P pooled, L labels
+
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from finetune.classifier.head import Head
 from finetune.classifier.text_batches import TextBatch, batch_of_rows, inference_batches, slots_in_row
-from finetune.classifier.text_parts import read_texts
+from finetune.classifier.text_sections import encode_texts
 from finetune.config import FinetuneConfig
 from pretrain.model.checkpoint import Checkpoint
 from pretrain.model.encoder import Encoder
@@ -16,12 +18,11 @@ from pretrain.train.device import choose_dtype
 from stackbert.core.progress import Progress
 from tokenizer.encoding.reader import TextReader
 
-ROWS_PER_BATCH = 32  # of inference; enough to fill two cores
-LINE_SECONDS = 20.0  # between lines of progress; an epoch can take ten minutes
+ROWS_PER_BATCH = 32  # of inference; enough to keep two cores busy
 
 
-class Classifier(tf.Module):
-    """An encoder and the head that gives a logit for each label."""
+class Classifier(tf.Module):  # type: ignore[misc]
+    """An encoder and a head that computes a logit per label."""
 
     def __init__(self, checkpoint: Checkpoint, reader: TextReader, num_labels: int, config: FinetuneConfig):
         super().__init__(name="classifier")
@@ -31,13 +32,14 @@ class Classifier(tf.Module):
         self.pooled_dim = 2 * width if config.pooling == "cls+mean" else width
         activation = "relu" if checkpoint.architecture.family == "distilbert" else "tanh"
         self.head = Head(self.pooled_dim, width if config.hidden_layer else 0, num_labels, activation)
-        self._pooled_of_rows: dict[int, tf.types.experimental.PolymorphicFunction] = {}
+        self._compiled: dict[int, Any] = {}
+        """Concrete functions of `pooled` by number of rows."""
 
     def encoder_rates(self, layer_decay: float) -> list[tuple[tf.Variable, float]]:
-        """Weights of the encoder that a label can depend on (all but the MLM head's), each with the factor on its rate.
+        """The encoder's trainable weights (all but the MLM head's), each with the factor on its learning rate.
 
-        The factor is `layer_decay` for the last layer, its square for the one below, and so on; the embeddings come
-        last (Clark et al. 2020, arXiv 2003.10555).
+        The factor is `layer_decay` for the last layer, its square for the one below, and so on down to the embeddings
+        (Clark et al. 2020, arXiv 2003.10555).
         """
         layers = self.checkpoint.architecture.num_layers
         return [
@@ -47,8 +49,8 @@ class Classifier(tf.Module):
         ]
 
     def pooled(self, batch: TextBatch) -> tf.Tensor:
-        """One vector a text, (N, P) float32; P is the hidden width, twice that where first and mean are joined."""
-        if self.config.pooling == "cls":  # nothing else of the last layer is asked for
+        """One vector per text, (N, P) float32; P is the hidden width, or twice that with pooling 'cls+mean'."""
+        if self.config.pooling == "cls":  # computes the last layer at the first tokens only
             first_DH = self.encoder.hidden_at(batch.ids_RT, batch.segments_RT, batch.firsts_RS)
             return tf.cast(tf.gather(first_DH, batch.slots_N), tf.float32)
         hidden_RTH = tf.cast(self.encoder.hidden(batch.ids_RT, batch.segments_RT), tf.float32)
@@ -61,49 +63,56 @@ class Classifier(tf.Module):
         return tf.concat([tf.gather(first_DH, batch.slots_N), mean_NH], 1)
 
     def sequences(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of each text, as the recipe reads it."""
-        return read_texts(texts, self.reader, self.config)[0]
+        """Token ids of each text."""
+        return encode_texts(texts, self.reader, self.config)[0]
 
-    def features(self, sequences: list[list[int]]) -> np.ndarray:
-        """Pooled vectors of all texts, (N, P) float32, in their order."""
+    def features(self, sequences: list[list[int]]) -> npt.NDArray[np.float32]:
+        """Pooled vectors of all texts, (N, P), in their order."""
         features_NP = np.zeros((len(sequences), self.pooled_dim), np.float32)
         rows = 1 if sum(map(len, sequences)) <= self.config.max_length else ROWS_PER_BATCH
-        progress, done = Progress("  texts read by the encoder", len(sequences), line_seconds=LINE_SECONDS), 0
-        for batch, numbers in inference_batches(sequences, self.reader, self.config.max_length, rows):
-            features_NP[numbers] = self._pooled(rows)(batch).numpy()
-            done += len(numbers)
-            progress.show(done)
+        warm_up = 0 if rows in self._compiled else 1
+        with Progress("  encoding", len(sequences), unit="texts", warm_up=warm_up) as progress:
+            for batch, indices_N in inference_batches(sequences, self.reader, self.config.max_length, rows):
+                features_NP[indices_N] = self._pooled_of_rows(rows, batch)
+                progress.advance(len(indices_N))
         return features_NP
 
     def compile_features(self) -> None:
-        """Run `features` of many texts on none but an empty one, so that a clock does not count its compilation."""
+        """Compile `features` by encoding an empty text, so that timing it does not include compilation."""
         empty = [[self.reader.first_id, self.reader.last_id]]
         batch, _ = batch_of_rows(empty, [[0]], self.reader, self.config.max_length, ROWS_PER_BATCH)
-        self._pooled(ROWS_PER_BATCH)(batch)
+        self._pooled_of_rows(ROWS_PER_BATCH, batch)
 
-    def _pooled(self, rows: int) -> tf.types.experimental.PolymorphicFunction:
-        """`pooled` of batches of so many rows, compiled once for any number of texts in them."""
-        if rows not in self._pooled_of_rows:
-            table = tf.TensorSpec((rows, self.config.max_length), tf.int32)
-            firsts = tf.TensorSpec((rows, slots_in_row(self.config.max_length)), tf.int32)
-            signature = [TextBatch(table, table, firsts, tf.TensorSpec([None], tf.int32), table)]
-            self._pooled_of_rows[rows] = tf.function(self.pooled, input_signature=signature, autograph=False)
-        return self._pooled_of_rows[rows]
-
-    def probabilities(self, sequences: list[list[int]]) -> np.ndarray:
-        """(N, L) float32."""
+    def probabilities(self, sequences: list[list[int]]) -> npt.NDArray[np.float32]:
+        """Probabilities (N, L) from token ids."""
         return self.head_probabilities(self.features(sequences))
 
-    def head_probabilities(self, features_NP: np.ndarray) -> np.ndarray:
-        """(N, L) float32 from pooled vectors."""
-        return tf.sigmoid(self.head.logits(tf.constant(features_NP))).numpy()
+    def head_probabilities(self, features_NP: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Probabilities (N, L) from pooled vectors."""
+        probabilities_NL = tf.sigmoid(self.head.logits(tf.constant(features_NP))).numpy()
+        return cast(npt.NDArray[np.float32], probabilities_NL)
+
+    def _pooled_of_rows(self, rows: int, batch: TextBatch) -> npt.NDArray[np.float32]:
+        """`pooled` of a batch of `rows` rows, compiled once for any number of texts."""
+        if rows not in self._compiled:
+            function = tf.function(self.pooled, autograph=False)
+            self._compiled[rows] = function.get_concrete_function(batch_spec(rows, self.config.max_length, None))
+        features_NP = self._compiled[rows](TextBatch(*map(tf.constant, batch))).numpy()
+        return cast(npt.NDArray[np.float32], features_NP)
+
+
+def batch_spec(num_rows: int, row_length: int, num_texts: int | None) -> TextBatch:
+    """Shapes and types of a batch's tensors; `num_texts` None for any number."""
+    table = tf.TensorSpec((num_rows, row_length), tf.int32)
+    firsts = tf.TensorSpec((num_rows, slots_in_row(row_length)), tf.int32)
+    return TextBatch(table, table, firsts, tf.TensorSpec([num_texts], tf.int32), table)
 
 
 def _layer_of(name: str) -> int:
-    """Number of the layer that a weight belongs to, -1 for the embeddings.
+    """Index of the layer that a weight belongs to, -1 for the embeddings.
 
     >>> _layer_of("layer_3/attention/norm/beta"), _layer_of("embeddings/word")
     (3, -1)
     """
-    room = name.partition("/")[0]
-    return int(room.removeprefix("layer_")) if room.startswith("layer_") else -1
+    scope = name.partition("/")[0]
+    return int(scope.removeprefix("layer_")) if scope.startswith("layer_") else -1

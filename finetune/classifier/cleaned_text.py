@@ -1,4 +1,4 @@
-"""Texts as the study's cleaning left them: no stop words, digits or punctuation."""
+"""Cleaned texts: lower case, without stop words, digits and punctuation."""
 
 import re
 from dataclasses import replace
@@ -7,18 +7,18 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from corpora.labels.labelled_set import Split
 
-_NO_LETTER = re.compile(r"[\W\d_]+")
+_NO_LETTERS = re.compile(r"[\W\d_]+")
 
 
-def without_stop_words(text: str) -> str:
+def clean_text(text: str) -> str:
     """The text's words in lower case, without stop words, digits and punctuation.
 
-    >>> without_stop_words("How do I sort a C++ vector<int> of 10?")
+    >>> clean_text("How do I sort a C++ vector<int> of 10?")
     'sort c vector int'
     """
-    return " ".join(word for word in _NO_LETTER.sub(" ", text.lower()).split() if word not in ENGLISH_STOP_WORDS)
+    return " ".join(word for word in _NO_LETTERS.sub(" ", text.lower()).split() if word not in ENGLISH_STOP_WORDS)
 
 
-def cleaned_split(split: Split) -> Split:
+def clean_split(split: Split) -> Split:
     """The split with every text cleaned."""
-    return replace(split, texts=[without_stop_words(text) for text in split.texts])
+    return replace(split, texts=[clean_text(text) for text in split.texts])

@@ -1,10 +1,11 @@
-"""Losses of independent labels, and weights for the rare ones."""
+"""Multi-label losses, and weights of rare labels."""
 
 # N texts, L labels
 
 import math
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 FOCUS = 2.0
@@ -14,10 +15,10 @@ NEGATIVE_FOCUS, MARGIN = 4.0, 0.05
 
 
 def label_loss(kind: str, logits_NL: tf.Tensor, targets_NL: tf.Tensor, positive_weights_L: tf.Tensor) -> tf.Tensor:
-    """The loss of each text, (N,): the mean over labels, in nats where `kind` is 'cross-entropy'.
+    """Loss of each text, (N,): the mean over labels, in nats if `kind` is 'cross-entropy'.
 
-    'focal' scales each decision by (1 - p)^2, p the probability given to the truth; 'asymmetric' leaves positives as
-    they are, takes 0.05 off the probability of each negative and scales it by the fourth power of what remains.
+    'focal' scales the loss of each label by (1 - p)^2, with p the probability of the true class. 'asymmetric' leaves
+    positives unscaled; for negatives it subtracts 0.05 from the probability and scales by the fourth power of the rest.
     """
     truth_NL = tf.cast(targets_NL, logits_NL.dtype)
     positive_NL = -tf.math.log_sigmoid(logits_NL)
@@ -34,16 +35,13 @@ def label_loss(kind: str, logits_NL: tf.Tensor, targets_NL: tf.Tensor, positive_
     return tf.reduce_mean(losses_NL, 1)
 
 
-def positive_weights(targets_NL: np.ndarray, balance: float) -> np.ndarray:
-    """(negatives / positives) ** balance of each label, (L,) float32: 1 with balance 0, evenly weighted with 1.
-
-    A label without a positive weighs 1.
+def positive_weights(targets_NL: npt.NDArray[np.integer], balance: float) -> npt.NDArray[np.float32]:
+    """(negatives / positives) ** balance of each label, (L,); 1 for a label without positives.
 
     >>> positive_weights(np.array([[1, 0], [0, 0], [0, 0]]), 1.0).tolist()
     [2.0, 1.0]
     """
     positives_L = targets_NL.sum(0, dtype=np.int64)
     ratio_L = (len(targets_NL) - positives_L) / np.maximum(positives_L, 1)
-    return np.where((positives_L > 0) & (ratio_L > 0), np.maximum(ratio_L, math.ulp(1.0)) ** balance, 1.0).astype(
-        np.float32
-    )
+    weights_L = np.maximum(ratio_L, math.ulp(1.0)) ** balance
+    return np.where((positives_L > 0) & (ratio_L > 0), weights_L, 1.0).astype(np.float32)

@@ -1,1 +1,1 @@
-"""Systems x seeds -> trials, results, report."""
+"""Comparison of systems: trials over seeds, results, report."""

@@ -1,6 +1,6 @@
-"""What a checkpoint must beat to be worth its weight: a linear model of words, and a small net on word vectors."""
+"""Baselines without an encoder: a linear model on TF-IDF, and a small neural network on averaged word vectors."""
 
-# N questions, L labels, D width of a word vector
+# N texts, F terms, L labels, D width of a word vector
 
 import re
 import time
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -23,34 +24,34 @@ from finetune.metrics.metrics import tune_threshold
 if TYPE_CHECKING:
     from gensim.models.fasttext import FastTextKeyedVectors
 
-# letters, digits and the symbols that technical terms end in or hold: c++, c#, node.js, .net
+# letters, digits and the symbols of technical terms: c++, c#, node.js, .net
 TERM = r"(?u)\.?\w+(?:[.\-+#]\w+)*[+#]*"
 STRENGTHS = (1.0, 10.0, 100.0)
-"""Inverse regularisation tried on dev, as a checkpoint has its best epoch chosen on dev."""
+"""Inverse regularization strengths; the best is chosen on dev, like a checkpoint's best epoch."""
 
-
-VECTOR_DIM, NET_DIM = 100, 128
-VECTOR_EPOCHS, NET_EPOCHS = 10, 60
+VECTOR_DIM, HIDDEN_DIM = 100, 128
+VECTOR_EPOCHS, NETWORK_EPOCHS = 10, 60
 
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """Probabilities (N, L) on dev and test of what did best on dev, and what it took."""
+    """Probabilities of the model that is best on dev, and its cost."""
 
-    dev_NL: np.ndarray
-    test_NL: np.ndarray
+    dev_NL: npt.NDArray[np.floating]
+    test_NL: npt.NDArray[np.floating]
     seconds: dict[str, float]
+    """Duration of each stage."""
     parameters: int
     vocab_size: int
-    """Terms, or words with a vector."""
+    """Number of terms, or of words with a vector."""
     texts_per_second: float
-    """Labelled, from text to probabilities."""
+    """Speed of labelling, from text to probabilities."""
 
 
 def fit_tfidf(train: Split, dev: Split, test: Split, seed: int = 0) -> BaselineResult:
-    """Fit one logistic regression a label on TF-IDF of words and word pairs; the strength is chosen on dev.
+    """Fit a logistic regression per label on TF-IDF of words and word pairs; the strength is chosen on dev.
 
-    Nothing in it is random: `seed` is not used.
+    It is deterministic: `seed` is not used.
     """
     start = time.monotonic()
     vectorizer = TfidfVectorizer(token_pattern=TERM, ngram_range=(1, 2), min_df=2, sublinear_tf=True, dtype=np.float32)
@@ -60,7 +61,7 @@ def fit_tfidf(train: Split, dev: Split, test: Split, seed: int = 0) -> BaselineR
     for strength in STRENGTHS:
         model = OneVsRestClassifier(LogisticRegression(C=strength, solver="liblinear"))
         with warnings.catch_warnings():
-            # a label without a training text is constant, which scikit-learn warns of; the set says so where it is made
+            # scikit-learn warns of labels without training texts; 'corpora label' has already reported them
             warnings.simplefilter("ignore", UserWarning)
             warnings.simplefilter("ignore", UndefinedMetricWarning)
             model.fit(train_NF, train.targets)
@@ -77,18 +78,43 @@ def fit_tfidf(train: Split, dev: Split, test: Split, seed: int = 0) -> BaselineR
 
 
 def fit_word_vectors(train: Split, dev: Split, test: Split, seed: int = 0) -> BaselineResult:
-    """Learn fastText vectors on the training texts, average them over a text, and train a net of one hidden layer.
+    """Learn fastText vectors from the training texts, average them per text and train a network of one hidden layer.
 
-    As the study's own model before it took encoders. The net's epoch is the one with the best weighted F1 on dev.
-    Source of the vectors: Bojanowski et al. 2017 (arXiv 1607.04606), by gensim.
+    The network's epoch is chosen by weighted F1 on dev. The vectors are gensim's implementation of Bojanowski et al.
+    2017 (arXiv 1607.04606).
     """
-    from gensim.models import FastText  # slow to import, and of use here only
-
     start = time.monotonic()
     train_words = [_words(text) for text in train.texts]
+    vectors = _learn_vectors(train_words, seed)
+    learned = time.monotonic()
+    train_ND = _mean_vectors(vectors, train_words)
+    scaler = StandardScaler().fit(train_ND)
+    train_ND, dev_ND = scaler.transform(train_ND), scaler.transform(_mean_vectors(vectors, map(_words, dev.texts)))
+    reading = time.monotonic()
+    test_ND = scaler.transform(_mean_vectors(vectors, map(_words, test.texts)))
+    read_seconds = time.monotonic() - reading
+    network = MLPClassifier((HIDDEN_DIM,), batch_size=min(32, len(train_ND)), random_state=seed)
+    dev_NL, test_NL = _train_network(network, train_ND, train.targets, dev_ND, dev.targets, test_ND)
+    trained = time.monotonic()
+    network.predict_proba(test_ND)
+    predict_seconds = time.monotonic() - trained
+    sizes = vectors.vectors_vocab.size, vectors.vectors_ngrams.size, *(weights.size for weights in network.coefs_)
+    return BaselineResult(
+        dev_NL,
+        test_NL,
+        seconds={"word vectors": learned - start, "fit": trained - learned},
+        parameters=sum(sizes),
+        vocab_size=len(vectors.key_to_index),
+        texts_per_second=len(test.texts) / (read_seconds + predict_seconds),
+    )
+
+
+def _learn_vectors(texts: list[list[str]], seed: int) -> "FastTextKeyedVectors":
+    from gensim.models import FastText  # slow to import
+
     # one thread: with more, the order of updates and so the vectors change from run to run
-    vectors = FastText(
-        train_words,
+    model = FastText(
+        texts,
         vector_size=VECTOR_DIM,
         epochs=VECTOR_EPOCHS,
         min_count=2,
@@ -96,36 +122,35 @@ def fit_word_vectors(train: Split, dev: Split, test: Split, seed: int = 0) -> Ba
         bucket=100_000,
         seed=seed + 1,
         workers=1,
-    ).wv
-    learned = time.monotonic()
-    train_ND = _means(vectors, train_words)
-    scaler = StandardScaler().fit(train_ND)
-    train_ND, dev_ND = scaler.transform(train_ND), scaler.transform(_means(vectors, map(_words, dev.texts)))
-    reading = time.monotonic()
-    test_ND = scaler.transform(_means(vectors, map(_words, test.texts)))
-    read_seconds = time.monotonic() - reading
-    net = MLPClassifier((NET_DIM,), batch_size=min(32, len(train_ND)), random_state=seed)
-    classes, best = np.arange(train.targets.shape[1]), (-1.0, None, None)
-    for _ in range(NET_EPOCHS):
-        net.partial_fit(train_ND, train.targets, classes=classes)
-        dev_NL = net.predict_proba(dev_ND)
-        _, f1 = tune_threshold(dev.targets, dev_NL)
-        if f1 > best[0]:
-            best = (f1, dev_NL, net.predict_proba(test_ND))
-    assert best[1] is not None and best[2] is not None
-    labelling = time.monotonic()
-    net.predict_proba(test_ND)
-    speed = len(test.texts) / (read_seconds + time.monotonic() - labelling)
-    parameters = vectors.vectors_vocab.size + vectors.vectors_ngrams.size + sum(part.size for part in net.coefs_)
-    seconds = {"word vectors": learned - start, "fit": labelling - learned}
-    return BaselineResult(best[1], best[2], seconds, parameters, len(vectors.key_to_index), speed)
+    )
+    return model.wv
+
+
+def _train_network(
+    network: MLPClassifier,
+    train_ND: npt.NDArray[np.floating],
+    train_NL: npt.NDArray[np.uint8],
+    dev_ND: npt.NDArray[np.floating],
+    dev_NL: npt.NDArray[np.uint8],
+    test_ND: npt.NDArray[np.floating],
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """Train `network`; returns probabilities on dev and test at the epoch with the best weighted F1 on dev."""
+    classes = np.arange(train_NL.shape[1])
+    best_f1, best = -1.0, (np.empty(0), np.empty(0))
+    for _ in range(NETWORK_EPOCHS):
+        network.partial_fit(train_ND, train_NL, classes=classes)
+        scores_NL = network.predict_proba(dev_ND)
+        _, f1 = tune_threshold(dev_NL, scores_NL)
+        if f1 > best_f1:
+            best_f1, best = f1, (scores_NL, network.predict_proba(test_ND))
+    return best
 
 
 def _words(text: str) -> list[str]:
     return re.findall(TERM, text.lower())
 
 
-def _means(vectors: "FastTextKeyedVectors", texts: Iterable[list[str]]) -> np.ndarray:
-    """(N, D) float32: the mean of the vectors of each text's words; 0 for a text without a word."""
-    nothing_D = np.zeros(VECTOR_DIM, np.float32)
-    return np.stack([vectors.get_mean_vector(words, pre_normalize=True) if words else nothing_D for words in texts])
+def _mean_vectors(vectors: "FastTextKeyedVectors", texts: Iterable[list[str]]) -> npt.NDArray[np.float32]:
+    """Mean vector of each text's words, (N, D); 0 for a text without words."""
+    zeros_D = np.zeros(VECTOR_DIM, np.float32)
+    return np.stack([vectors.get_mean_vector(words, pre_normalize=True) if words else zeros_D for words in texts])

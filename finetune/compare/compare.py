@@ -1,46 +1,45 @@
-"""Several checkpoints, one recipe, the same data and seeds: the table, and what it says."""
+"""Compares checkpoints: the same recipe, data and seeds for all, one table and report."""
 
-import itertools
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from corpora.labels.labelled_set import label_names, license_counts, load_labelled
-from finetune.compare.gains import gain_against_labels, gain_against_tokens, kept_along
+from finetune.compare.comparison import COMPARISON_FILE, load_comparison, to_json
+from finetune.compare.gains import exported_checkpoints, gain_against_labels, gain_against_tokens
 from finetune.compare.report import table_text, write_report
-from finetune.compare.results import comparison_of
-from finetune.compare.reuse import EarlierCells, cell_key, earlier_file
-from finetune.compare.systems import Row, rows_of
-from finetune.compare.trials import SPLITS, Cell, Place, Task, load_cell, load_for, run_baseline, run_checkpoint
-from finetune.config import RUN_FIELDS, CompareConfig, FinetuneConfig
+from finetune.compare.results import build_comparison
+from finetune.compare.reuse import earlier_file
+from finetune.compare.systems import System, systems_of
+from finetune.compare.task import Task, load_task
+from finetune.compare.trial_runner import TrialRunner, load_for
+from finetune.compare.trials import Trial
+from finetune.config import NOT_RECORDED, CompareConfig, FinetuneConfig
 from pretrain.train.device import choose_dtype
 from stackbert.core.artifact import MANIFEST, Manifest, build_artifact, identify, require_artifact, versions, write_json
 from stackbert.core.checkpoints import resolve_base
-from stackbert.core.errors import StackbertError, require
+from stackbert.core.errors import require
 
-PRECISION = "precision.json"
-SAID_APART = ("recipe", "seeds", "title", *RUN_FIELDS)
-"""Of CompareConfig: what is no setting, or stands by itself in a comparison."""
+PRECISION_FILE = "precision.json"
+NOT_SETTINGS = ("recipe", "seeds", "title", *NOT_RECORDED)
+"""Fields of CompareConfig that a comparison lists elsewhere, or not at all."""
 
 
 def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: CompareConfig) -> Manifest:
-    """Fine-tune each of `checkpoints` (row name -> folder, hub id or 'minilm') and write the comparison.
+    """Fine-tune each of `checkpoints` (name -> folder, hub id or 'minilm') on the labelled set and compare them.
 
-    `labels` is a labelled set. `out` receives `comparison.json`, `.md`, `report.html`, one folder a cell, and in
-    `models/` the first seed's classifier of each row that reads texts as they are. An interrupted comparison goes on
-    with the missing cells; others take them over with `config.reuse`.
+    `out` contains comparison.json, comparison.md, report.html, the trials and, in models/, the first seed's classifier
+    of each checkpoint, except on cleaned texts. An interrupted comparison continues with the missing trials.
     """
-    if not labels.is_dir() or (labels / MANIFEST).exists():  # a set made by hand has no manifest
+    if not labels.is_dir() or (labels / MANIFEST).exists():  # a hand-made labelled set has no manifest
         require_artifact(labels, "corpora label")
     require(bool(checkpoints), "checkpoints: none given; name one or more")
     config = replace(config, baseline=config.baseline or next(iter(checkpoints)))
-    check_rows(checkpoints, config)
+    check_systems(checkpoints, config)
     task = load_task(labels, config)
     inputs = {"labels": identify(labels)}
-    inputs |= {f"row {name}": identify(resolve_base(checkpoint)) for name, checkpoint in checkpoints.items()}
+    inputs |= {f"system {name}": identify(resolve_base(checkpoint)) for name, checkpoint in checkpoints.items()}
     manifest = build_artifact(
         out,
         "finetune compare",
@@ -49,99 +48,68 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
         lambda folder: _compare(task, checkpoints, folder, config, inputs),
         resumable=True,
     )
-    print(table_text(json.loads((out / "comparison.json").read_text("utf-8"))))
+    print(table_text(load_comparison(out)))
     print(f"report: {out / 'report.html'}")
     return manifest
 
 
-def check_rows(
-    checkpoints: Mapping[str, str], config: CompareConfig, to_come: Sequence[str] = (), exports: int = 0
+def check_systems(
+    checkpoints: Mapping[str, str], config: CompareConfig, planned: Sequence[str] = (), planned_exports: int = 0
 ) -> None:
-    """Raise StackbertError for what would fail later: baseline, names, a checkpoint that does not fit the recipe.
+    """Raise StackbertError early for names, a baseline or checkpoints that do not fit the comparison.
 
-    `to_come` are the names of rows whose checkpoints are not made yet, with so many `exports` along their runs.
+    `planned` are names of checkpoints still to be pretrained, each with `planned_exports` exported checkpoints.
     """
-    rows_of({**checkpoints, **dict.fromkeys(to_come, "")}, config)
+    systems_of({**checkpoints, **dict.fromkeys(planned, "")}, config)
     for checkpoint in checkpoints.values():
         load_for(checkpoint, config.recipe)
+    has_exports = planned_exports > 0 or any(exported_checkpoints(checkpoint) for checkpoint in checkpoints.values())
     require(
-        not config.include_exports or exports > 0 or any(kept_along(checkpoint) for checkpoint in checkpoints.values()),
-        "include_exports: no checkpoint has others kept along its run; pretrain one with --exports",
+        not config.include_exports or has_exports,
+        "include_exports: no checkpoint has exported ones; run 'pretrain run' with --exports",
     )
-
-
-def load_task(labels: Path, config: CompareConfig) -> Task:
-    """The labelled set; raises StackbertError where it is too small to compare anything on."""
-    splits = {split: load_labelled(labels, split) for split in SPLITS}
-    task = Task(label_names(labels), splits, license_counts(labels, "train"))
-    require(
-        len(task.labels) > 1,
-        f"{labels}: holds one label; give two or more, as val_acc and the ranks of labels say nothing of one",
-    )
-    for one, other in itertools.combinations(SPLITS, 2):
-        if shared := {*splits[one].ids} & {*splits[other].ids} - {None}:
-            raise StackbertError(
-                f"{labels}: {len(shared):,} ids of {one} are in {other} too, such as {min(shared)}: give each text to "
-                "one split, as figures on texts that were seen before say nothing"
-            )
-    total = len(splits["train"].texts)
-    too_large = [size for size in config.label_sizes if size >= total]
-    require(not too_large, f"label_sizes {too_large}: must be below {total:,}, the training texts there are")
-    return task
 
 
 def _compare(
     task: Task, checkpoints: Mapping[str, str], folder: Path, config: CompareConfig, inputs: Mapping[str, str]
 ) -> dict[str, Any]:
-    config = replace(config, recipe=_with_precision(config.recipe, folder / PRECISION, config.reuse))
-    earlier = EarlierCells([Path(each) for each in config.reuse]) if config.reuse else None
-    rows = rows_of(checkpoints, config)
-
-    def cells_of(row: Row, on: Task, parent: Path, bundle: Path | None = None) -> list[Cell]:
-        subject = identify(resolve_base(row.checkpoint)) if row.checkpoint else row.name
-        known = (subject, config.recipe, inputs["labels"], row.cleaned, len(on.splits["train"].texts))
-        places = [Place(parent / f"seed-{seed}", seed, cell_key(*known, seed)) for seed in row.seeds(config)]
-        if earlier:
-            _take_over(earlier, places, bundle)
-        on = on.cleaned() if row.cleaned else on
-        if row.kind == "encoder":
-            return list(run_checkpoint(row.checkpoint, on, config.recipe, places, bundle))
-        return [run_baseline(row, on, config.recipe.thresholds, place) for place in places]
-
-    cells = {}
-    for row in rows:
-        print(f"{row.name}" + (f" ({row.checkpoint}), {len(config.seeds)} seeds" if row.checkpoint else ""), flush=True)
-        keeps_model = row.kind == "encoder" and not row.cleaned  # a classifier is given texts as they are
-        bundle = row.folder(folder / "models") if keeps_model else None
-        cells[row.name] = cells_of(row, task, row.folder(folder / "cells"), bundle)
-    comparison = comparison_of(task, rows, cells, config)
-    identities = {checkpoint: inputs[f"row {name}"] for name, checkpoint in checkpoints.items()}
-    comparison["gain_against_labels"] = gain_against_labels(rows, cells, task, config, folder / "labels", cells_of)
-    comparison["gain_against_tokens"] = (
-        gain_against_tokens(rows, cells, task, config, folder / "along", cells_of, identities)
-        if config.include_exports
-        else []
+    config = replace(config, recipe=_with_precision(config.recipe, folder / PRECISION_FILE, config.reuse))
+    runner, systems = TrialRunner(config, inputs["labels"]), systems_of(checkpoints, config)
+    trials = {system.name: _run_system(runner, system, task, folder, config) for system in systems}
+    comparison = build_comparison(task, systems, trials, config)
+    label_gains = gain_against_labels(runner, systems, trials, task, config, folder / "labels")
+    token_gains = []
+    if config.include_exports:
+        identities = {checkpoint: inputs[f"system {name}"] for name, checkpoint in checkpoints.items()}
+        token_gains = gain_against_tokens(runner, systems, trials, task, config, folder / "exports", identities)
+    comparison = replace(
+        comparison,
+        gain_against_labels=label_gains,
+        gain_against_tokens=token_gains,
+        settings={name: value for name, value in vars(config).items() if name not in NOT_SETTINGS},
+        made_from=dict(inputs),
+        versions=versions(),
     )
-    comparison["settings"] = {name: value for name, value in vars(config).items() if name not in SAID_APART}
-    comparison["made_from"], comparison["versions"] = dict(inputs), versions()
-    write_json(folder / "comparison.json", comparison)
+    write_json(folder / COMPARISON_FILE, to_json(comparison))
     write_report(comparison, folder)
-    return {"rows": len(cells), "seeds": len(config.seeds), "verdict": comparison["verdict"]}
+    return {"systems": len(systems), "seeds": len(config.seeds), "verdict": comparison.verdict}
 
 
-def _take_over(earlier: EarlierCells, places: list[Place], bundle: Path | None) -> None:
-    """Fill the places that are empty from an earlier comparison, and say how many."""
-    empty = [place for place in places if load_cell(place.folder) is None]
-    taken = [earlier.take_over(p.key, p.folder, bundle if p == places[0] else None) for p in empty]
-    print(f"  {sum(taken)} of {len(empty)} cells taken over", file=sys.stderr)
+def _run_system(runner: TrialRunner, system: System, task: Task, folder: Path, config: CompareConfig) -> list[Trial]:
+    """The trials of a system on all training texts; the first seed's classifier is saved, except on cleaned texts."""
+    source = f" ({system.checkpoint}): {len(config.seeds)} seeds" if system.checkpoint else ""
+    print(f"{system.name}{source}", flush=True)
+    saves_model = system.kind == "encoder" and not system.cleaned  # 'predict' does not clean texts
+    model_folder = system.folder(folder / "models") if saves_model else None
+    return runner.run(system, task, system.folder(folder / "trials"), model_folder)
 
 
 def _with_precision(recipe: FinetuneConfig, path: Path, reuse: Sequence[str]) -> FinetuneConfig:
-    """The recipe with 'auto' decided: once for all rows, and kept in `path` for a comparison that goes on.
+    """The recipe with precision 'auto' resolved, once per comparison, and saved in `path` for a continued one.
 
-    As the earlier comparison decided it whose cells are to be reused: of another precision, none could be.
+    An earlier comparison's choice is adopted with its trials, as trials of another precision cannot be reused.
     """
     if not path.is_file():
-        earlier = earlier_file([Path(each) for each in reuse], PRECISION) if recipe.precision == "auto" else None
+        earlier = earlier_file([Path(each) for each in reuse], PRECISION_FILE) if recipe.precision == "auto" else None
         write_json(path, json.loads(earlier.read_text("utf-8")) if earlier else choose_dtype(recipe.precision).name)
     return replace(recipe, precision=json.loads(path.read_text("utf-8")))

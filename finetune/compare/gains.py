@@ -1,101 +1,114 @@
-"""What more labelled texts, or more pretraining, bring: the same fine-tuning at several amounts of either."""
+"""Gain from more labelled texts, and from more pretraining: the same fine-tuning at several amounts of either."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from finetune.compare.results import against
-from finetune.compare.systems import Row
-from finetune.compare.trials import Cell, Task
+from finetune.compare.comparison import LabelGain, LabelGainPoint, TokenGain, TokenGainPoint
+from finetune.compare.results import against_baseline
+from finetune.compare.systems import System
+from finetune.compare.task import Task
+from finetune.compare.trial_runner import TrialRunner
+from finetune.compare.trials import Trial
 from finetune.config import CompareConfig
-from finetune.metrics.significance import summarize
+from finetune.metrics.significance import Interval, summarize
 from stackbert.core.artifact import load_manifest
 from stackbert.core.checkpoints import CHECKPOINTS
 
-CellsOf = Callable[[Row, Task, Path], list[Cell]]
-"""Makes the cells of a row on a task, kept in a folder; one a seed."""
+Trials = Mapping[str, list[Trial]]
+"""The trials of each system, by its name."""
 
 
 def gain_against_labels(
-    rows: Sequence[Row],
-    cells: Mapping[str, list[Cell]],
-    task: Task,
-    config: CompareConfig,
-    folder: Path,
-    cells_of: CellsOf,
-) -> list[dict[str, Any]]:
-    """Each row at each of `label_sizes` and, last, on all training texts (`cells`), beside the baseline there."""
+    runner: TrialRunner, systems: Sequence[System], trials: Trials, task: Task, config: CompareConfig, folder: Path
+) -> list[LabelGain]:
+    """Every system at each of `config.label_sizes`, and on all training texts (`trials`)."""
     if not config.label_sizes:
         return []
-    made: dict[int, Mapping[str, list[Cell]]] = {}
+    by_size: dict[int, Trials] = {}
     for size in sorted(config.label_sizes):
-        part, of_size = task.smaller(size), {}
-        for row in rows:
-            print(f"{row.name}, {size:,} training texts", flush=True)
-            of_size[row.name] = cells_of(row, part, row.folder(folder / str(size)))
-        made[size] = of_size
-    made[len(task.splits["train"].texts)] = cells
-    return [
-        {
-            "name": row.name,
-            "points": [
-                {"texts": size} | _point(of_size[row.name], of_size[config.baseline], task, config)
-                for size, of_size in made.items()
-            ],
-        }
-        for row in rows
-    ]
+        smaller, smaller_trials = task.with_train_size(size), {}
+        for system in systems:
+            print(f"{system.name}, {size:,} training texts", flush=True)
+            smaller_trials[system.name] = runner.run(system, smaller, system.folder(folder / str(size)))
+        by_size[size] = smaller_trials
+    by_size[len(task.splits["train"].texts)] = trials
+    gains = []
+    for system in systems:
+        points = []
+        for size, of_size in by_size.items():
+            own, baseline = of_size[system.name], of_size[config.baseline]
+            points.append(LabelGainPoint(size, _weighted_f1(own), against_baseline(own, baseline, task, config)))
+        gains.append(LabelGain(system.name, points))
+    return gains
 
 
 def gain_against_tokens(
-    rows: Sequence[Row],
-    cells: Mapping[str, list[Cell]],
+    runner: TrialRunner,
+    systems: Sequence[System],
+    trials: Trials,
     task: Task,
     config: CompareConfig,
     folder: Path,
-    cells_of: CellsOf,
     identities: Mapping[str, str],
-) -> list[dict[str, Any]]:
-    """The checkpoints that each row's pretraining kept along its run and, last, its end (`cells`), beside the baseline.
+) -> list[TokenGain]:
+    """The exported checkpoints of each system's pretraining, and its last one (`trials`).
 
-    First, at no tokens, stands the base as it is, where it is one of the rows: `identities` of checkpoints tell which
-    one the pretraining's manifest names.
+    The first point, at 0 tokens, is the unadapted base if it is among the systems; `identities` of the checkpoints
+    tell which one the pretraining's manifest names.
     """
-    found = []
-    for row in rows:
-        kept = kept_along(row.checkpoint) if row.checkpoint else []
-        if not kept:
+    gains = []
+    for system in systems:
+        if not exported_checkpoints(system.checkpoint):
             continue
-        end = json.loads((Path(row.checkpoint) / "history.json").read_text("utf-8"))[-1]
-        made: dict[int, list[Cell]] = {}
-        base = load_manifest(Path(row.checkpoint)).inputs.get("base")
-        for other in rows:
-            if base and identities.get(other.checkpoint) == base and other.cleaned == row.cleaned:
-                made[0] = cells[other.name]
-        for checkpoint in kept:
-            print(f"{row.name}, {checkpoint.name}", flush=True)
-            along = cells_of(replace(row, checkpoint=str(checkpoint)), task, row.folder(folder) / checkpoint.name)
-            made[end["tokens"] * _step_of(checkpoint) // end["step"]] = along
-        made[end["tokens"]] = cells[row.name]
+        by_tokens = _export_trials(runner, system, task, system.folder(folder))
+        last = _history(system)[-1]
+        by_tokens[last["tokens"]] = trials[system.name]
+        base = _unadapted_base(system, systems, identities)
+        if base:
+            by_tokens = {0: trials[base.name], **by_tokens}
         points = [
-            {"tokens": tokens} | _point(own, cells[config.baseline], task, config) for tokens, own in made.items()
+            TokenGainPoint(tokens, _weighted_f1(own), against_baseline(own, trials[config.baseline], task, config))
+            for tokens, own in by_tokens.items()
         ]
-        found.append({"name": row.name, "points": points})
-    return found
+        gains.append(TokenGain(system.name, points))
+    return gains
 
 
-def kept_along(checkpoint: str) -> list[Path]:
-    """What the pretraining of `checkpoint` exported along its run, in its order; nothing for other checkpoints."""
-    return sorted((Path(checkpoint) / CHECKPOINTS).glob("step-*"), key=_step_of)
+def exported_checkpoints(checkpoint: str) -> list[Path]:
+    """Intermediate checkpoints exported by the pretraining of `checkpoint`, in order; none for other checkpoints."""
+    return sorted((Path(checkpoint) / CHECKPOINTS).glob("step-*"), key=_step_of) if checkpoint else []
 
 
-def _point(own: list[Cell], baseline: list[Cell], task: Task, config: CompareConfig) -> dict[str, Any]:
-    return {
-        "weighted_f1": summarize([cell.summary["phases"]["whole"]["weighted_f1"] for cell in own]),
-        "against_baseline": against(own, baseline, task, config),
-    }
+def _export_trials(runner: TrialRunner, system: System, task: Task, folder: Path) -> dict[int, list[Trial]]:
+    """Trials of each exported checkpoint of a system, by its number of tokens."""
+    last, by_tokens = _history(system)[-1], {}
+    for checkpoint in exported_checkpoints(system.checkpoint):
+        print(f"{system.name}, {checkpoint.name}", flush=True)
+        tokens = last["tokens"] * _step_of(checkpoint) // last["step"]
+        export = replace(system, checkpoint=str(checkpoint))
+        by_tokens[tokens] = runner.run(export, task, folder / checkpoint.name)
+    return by_tokens
+
+
+def _unadapted_base(system: System, systems: Sequence[System], identities: Mapping[str, str]) -> System | None:
+    """The system whose checkpoint is the base of the pretraining of `system`, on the same texts."""
+    base = load_manifest(Path(system.checkpoint)).inputs.get("base")
+    if not base:
+        return None
+    matching = [each for each in systems if identities.get(each.checkpoint) == base and each.cleaned == system.cleaned]
+    return matching[-1] if matching else None
+
+
+def _history(system: System) -> list[dict[str, int]]:
+    """The validations of the pretraining of a system, with their steps and tokens."""
+    history: list[dict[str, int]] = json.loads((Path(system.checkpoint) / "history.json").read_text("utf-8"))
+    return history
+
+
+def _weighted_f1(trials: list[Trial]) -> Interval:
+    return summarize([trial.summary.phases.whole["weighted_f1"] for trial in trials])
 
 
 def _step_of(folder: Path) -> int:

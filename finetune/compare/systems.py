@@ -1,4 +1,4 @@
-"""The rows of a comparison: checkpoints, the same on cleaned texts, and what they must beat."""
+"""The systems of a comparison: checkpoints, the same on cleaned texts, and baselines without an encoder."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -13,53 +13,56 @@ from stackbert.core.errors import StackbertError, require
 LINEAR, VECTORS = "TF-IDF + logistic regression", "averaged word vectors"
 BASELINES: dict[str, Callable[..., BaselineResult]] = {LINEAR: fit_tfidf, VECTORS: fit_word_vectors}
 CLEANED = ", cleaned text"
+Kind = Literal["encoder", "linear", "vectors"]
 
 
 @dataclass(frozen=True)
-class Row:
-    """One way to label texts."""
+class System:
+    """A way to label texts; one line of the comparison's table."""
 
     name: str
-    kind: Literal["encoder", "linear", "vectors"]
+    kind: Kind
     checkpoint: str = ""
-    """Of an encoder: a folder, a hub id or 'minilm'."""
+    """Folder, hub id or 'minilm'; empty for a baseline without an encoder."""
     cleaned: bool = False
-    """Whether it reads the texts without stop words, digits and punctuation."""
+    """Whether texts are cleaned of stop words, digits and punctuation."""
 
     def seeds(self, config: CompareConfig) -> tuple[int, ...]:
-        """The seeds it is made with; a linear model has nothing random."""
+        """Seeds of its trials; the linear model is deterministic and has one."""
         return config.seeds[:1] if self.kind == "linear" else config.seeds
 
     def folder(self, parent: Path) -> Path:
-        """Its own folder in `parent`."""
+        """Its folder in `parent`."""
         return parent / slug(self.name)
 
 
-def rows_of(checkpoints: Mapping[str, str], config: CompareConfig) -> list[Row]:
-    """All rows in the order of the table.
+def systems_of(checkpoints: Mapping[str, str], config: CompareConfig) -> list[System]:
+    """All systems, in the order of the table.
 
-    Raises StackbertError for names that would share a folder, and for a baseline that is none of them.
+    Raises StackbertError if two names map to the same folder, or the baseline is not among the systems.
     """
-    rows = [Row(LINEAR, "linear")] if config.tfidf else []
-    rows += [Row(VECTORS, "vectors")] if config.word_vectors else []
+    systems = [System(LINEAR, "linear")] if config.tfidf else []
+    systems += [System(VECTORS, "vectors")] if config.word_vectors else []
     for name, checkpoint in checkpoints.items():
-        rows.append(Row(name, "encoder", checkpoint))
+        systems.append(System(name, "encoder", checkpoint))
         if config.cleaned:
-            rows.append(Row(name + CLEANED, "encoder", checkpoint, cleaned=True))
-    places: dict[str, str] = {}
-    for row in rows:
-        other = places.setdefault(slug(row.name), row.name)
-        if other != row.name or sum(row.name == each.name for each in rows) > 1:
-            raise StackbertError(f"rows {other!r} and {row.name!r} differ in punctuation or case only; rename one")
-    names = [row.name for row in rows]
-    require(config.baseline in ("", *names), f"baseline {config.baseline!r} is not among the rows: {', '.join(names)}")
-    return rows
+            systems.append(System(name + CLEANED, "encoder", checkpoint, cleaned=True))
+    names = [system.name for system in systems]
+    by_folder: dict[str, str] = {}
+    for name in names:
+        other = by_folder.setdefault(slug(name), name)
+        if other != name or names.count(name) > 1:
+            raise StackbertError(f"systems {other!r} and {name!r} differ in punctuation or case only; rename one")
+    require(
+        config.baseline in ("", *names), f"baseline {config.baseline!r} is not among the systems: {', '.join(names)}"
+    )
+    return systems
 
 
 def slug(name: str) -> str:
-    """A row's name as that of a folder.
+    """A system's name as a folder name.
 
     >>> slug("Adapted, c++")
     'adapted-c'
     """
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "row"
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "system"

@@ -1,1 +1,1 @@
-"""A fine-tuned classifier in use: bundle, predict, serve, export, push."""
+"""Use of a fine-tuned classifier: save, load, predict, serve, export, push."""

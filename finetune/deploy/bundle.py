@@ -1,4 +1,4 @@
-"""A fine-tuned classifier in one folder, and labels for a text from it."""
+"""A fine-tuned classifier in one folder, and prediction with it."""
 
 # N texts, P pooled, L labels
 
@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from finetune.classifier.classifier import Classifier
 from finetune.config import FinetuneConfig
-from finetune.deploy.hf_head import sequence_classification
+from finetune.deploy.hf_head import hf_head
 from pretrain.model.checkpoint import load_checkpoint, save_checkpoint
 from stackbert.core.artifact import write_json
 from stackbert.core.errors import StackbertError
@@ -27,49 +28,48 @@ SETTINGS_FILE = "classifier.json"
 
 
 class LabelScore(NamedTuple):
-    """One label of one text."""
+    """A label of a text, with its probability."""
 
     name: str
     score: float
-    """Probability."""
     chosen: bool
-    """Whether it reaches the label's threshold."""
+    """Whether the probability reaches the label's threshold."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A classifier with the names of its labels and the thresholds tuned on dev."""
+    """A classifier with its label names and tuned thresholds."""
 
     classifier: Classifier
     labels: list[str]
-    thresholds_L: np.ndarray
+    thresholds_L: npt.NDArray[np.float64]
 
     def predict(self, texts: list[str]) -> list[list[LabelScore]]:
-        """Every label of each text, the most probable first."""
+        """All labels of each text, the most probable first."""
         scores_NL = self.classifier.probabilities(self.classifier.sequences(texts))
         return [
             [
-                LabelScore(self.labels[number], float(scores_L[number]), bool(scores_L[number] >= threshold))
-                for number, threshold in ((n, self.thresholds_L[n]) for n in np.argsort(-scores_L, kind="stable"))
+                LabelScore(self.labels[n], float(scores_L[n]), bool(scores_L[n] >= self.thresholds_L[n]))
+                for n in np.argsort(-scores_L, kind="stable")
             ]
             for scores_L in scores_NL
         ]
 
 
 def save_bundle(
-    classifier: Classifier, tokenizer: Path, labels: Sequence[str], thresholds_L: np.ndarray, folder: Path
+    classifier: Classifier, tokenizer: Path, labels: Sequence[str], thresholds_L: npt.NDArray[np.float64], folder: Path
 ) -> None:
-    """Write a Hugging Face checkpoint, our head beside it, and `classifier.json` with the rest.
+    """Write a Hugging Face checkpoint, the head's weights, and classifier.json with labels, thresholds and settings.
 
-    With 'cls' pooling the checkpoint is one for `AutoModelForSequenceClassification`, labels and thresholds in its
-    configuration. transformers' classes know no mean over tokens, so with another pooling it is the encoder's alone.
+    With 'cls' pooling, the checkpoint can be loaded by `AutoModelForSequenceClassification`. Transformers' classes do
+    not support mean pooling, so with other poolings the checkpoint contains the encoder only.
     """
-    shutil.rmtree(folder, ignore_errors=True)  # what a stopped comparison may have left half written
+    shutil.rmtree(folder, ignore_errors=True)  # may be incomplete, from an interrupted comparison
     folder.mkdir(parents=True)
     checkpoint = replace(classifier.checkpoint, weights=classifier.encoder.numpy_weights())
     task = None
     if classifier.config.pooling == "cls":
-        task = sequence_classification(classifier.head, checkpoint.architecture, labels, thresholds_L)
+        task = hf_head(classifier.head, checkpoint.architecture, labels, thresholds_L)
     save_checkpoint(checkpoint, tokenizer, folder, task)
     save_file(classifier.head.numpy_weights(), folder / HEAD_FILE)
     settings = {
@@ -81,9 +81,9 @@ def save_bundle(
 
 
 def load_bundle(folder: Path) -> Bundle:
-    """Load what `save_bundle` wrote; raises StackbertError where the folder holds something else.
+    """Load a classifier saved by `save_bundle`; raises StackbertError if the folder is not one.
 
-    It computes in float32 whatever it was trained in, so that its probabilities are those of any other runtime.
+    Precision is always float32, so that probabilities agree with other runtimes.
     """
     try:
         settings = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))

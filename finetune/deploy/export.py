@@ -1,4 +1,4 @@
-"""A kept classifier as an ONNX model, for runtimes without TensorFlow or PyTorch."""
+"""Exports a classifier to ONNX, for runtimes without TensorFlow or PyTorch."""
 
 # B texts, T tokens, H hidden, P pooled, L labels
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from finetune.deploy.bundle import SETTINGS_FILE, Bundle, load_bundle
 from stackbert.core.artifact import Manifest, build_artifact
@@ -17,16 +18,16 @@ from tokenizer.encoding.reader import TOKENIZER_FILES
 
 MODEL_FILE = "model.onnx"
 TOLERANCE = 1e-4
-"""Largest difference of a probability from ours that is let through."""
+"""Maximum difference between the exported model's probabilities and ours."""
 SAMPLE = ["How do I join two tables?", "Why is this loop so slow in c++", ""]
 
 
 def export_onnx(model: Path, out: Path) -> Manifest:
-    """Write MODEL_FILE with the tokenizer and SETTINGS_FILE (labels, thresholds) beside it into the folder `out`.
+    """Write MODEL_FILE, the tokenizer and SETTINGS_FILE (labels, thresholds) to the folder `out`.
 
-    Inputs `input_ids` and `attention_mask`, (B, T) int64, T at most the recipe's max_length, special tokens
-    included; output `probabilities`, (B, L) float32. Before it is shown, the file is run on some texts and
-    compared with ours. Raises StackbertError where a package is missing or the probabilities differ.
+    Inputs are `input_ids` and `attention_mask`, (B, T) int64, with T at most the recipe's max_length including special
+    tokens; the output is `probabilities`, (B, L) float32. The exported model is verified on a few texts. Raises
+    StackbertError if a package is missing or the probabilities differ by more than TOLERANCE.
     """
     bundle = load_bundle(model)
     return build_artifact(out, "finetune export", {}, {"model": model}, lambda staging: _export(bundle, model, staging))
@@ -34,7 +35,7 @@ def export_onnx(model: Path, out: Path) -> Manifest:
 
 def _export(bundle: Bundle, model: Path, staging: Path) -> dict[str, Any]:
     try:
-        import onnx  # noqa: F401 - PyTorch writes with both
+        import onnx  # noqa: F401 - used by torch.onnx
         import onnxruntime
         import onnxscript  # noqa: F401
         import torch
@@ -43,8 +44,8 @@ def _export(bundle: Bundle, model: Path, staging: Path) -> dict[str, Any]:
     ids, mask = _padded(bundle)
     names = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
     sizes = {0: torch.export.Dim("texts"), 1: torch.export.Dim("tokens", max=bundle.classifier.config.max_length)}
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that are of no use here
-    with warnings.catch_warnings(action="ignore"):  # PyTorch's of its own parts
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns about packages that are not needed
+    with warnings.catch_warnings(action="ignore"):  # deprecations within PyTorch
         torch.onnx.export(
             _torch_module(bundle, model).train(False),
             kwargs=names,
@@ -61,16 +62,19 @@ def _export(bundle: Bundle, model: Path, staging: Path) -> dict[str, Any]:
     expected_BL = bundle.classifier.probabilities(bundle.classifier.sequences(SAMPLE))
     difference = float(np.abs(found_BL - expected_BL).max())
     if difference > TOLERANCE:
-        raise StackbertError(f"{model}: the exported model's probabilities differ from ours by {difference:.1e}")
+        raise StackbertError(
+            f"{model}: the exported model's probabilities differ from TensorFlow's by {difference:.1e}, "
+            f"more than {TOLERANCE:.0e}"
+        )
     for name in (SETTINGS_FILE, *TOKENIZER_FILES):
         if (model / name).is_file():
             shutil.copyfile(model / name, staging / name)
-    print(f"{MODEL_FILE}: probabilities differ from ours by {difference:.1e} at most, over {len(SAMPLE)} texts")
+    print(f"{MODEL_FILE}: probabilities differ from TensorFlow's by at most {difference:.1e} on {len(SAMPLE)} texts")
     return {"difference": difference, "labels": len(bundle.labels)}
 
 
-def _padded(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
-    """SAMPLE's ids and attention mask, (B, T) int64."""
+def _padded(bundle: Bundle) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Padded ids and attention mask of SAMPLE, (B, T)."""
     sequences = bundle.classifier.sequences(SAMPLE)
     ids_BT = np.full((len(sequences), max(map(len, sequences))), bundle.classifier.reader.padding_id, np.int64)
     mask_BT = np.zeros_like(ids_BT)
@@ -81,7 +85,7 @@ def _padded(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _torch_module(bundle: Bundle, model: Path) -> Any:
-    """The whole classifier in PyTorch: transformers' encoder, our pooling and head."""
+    """The classifier in PyTorch: transformers' encoder, our pooling and head."""
     import torch
     from transformers import AutoModel
 
@@ -92,20 +96,20 @@ def _torch_module(bundle: Bundle, model: Path) -> Any:
     pooler = {} if is_distilbert else {"add_pooling_layer": False}
     encoder = AutoModel.from_pretrained(model, **pooler)
 
-    class Exported(torch.nn.Module):
+    class Exported(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.encoder = encoder
 
-        def forward(self, input_ids, attention_mask):
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
             hidden_BTH = self.encoder(input_ids=input_ids, attention_mask=attention_mask)[0]
-            found = []
+            pooled = []
             if "cls" in pooling:
-                found.append(hidden_BTH[:, 0])
+                pooled.append(hidden_BTH[:, 0])
             if "mean" in pooling:
                 shares_BT1 = (attention_mask / attention_mask.sum(1, keepdim=True))[:, :, None]
-                found.append((hidden_BTH * shares_BT1).sum(1))
-            x = torch.cat(found, 1)
+                pooled.append((hidden_BTH * shares_BT1).sum(1))
+            x = torch.cat(pooled, 1)
             if head.hidden_dim:
                 x = activation(x @ weights["hidden/kernel"] + weights["hidden/bias"])
             return torch.sigmoid(x @ weights["kernel"] + weights["bias"])

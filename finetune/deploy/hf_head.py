@@ -1,4 +1,4 @@
-"""Our head in the form of transformers' `AutoModelForSequenceClassification`."""
+"""Converts our head to that of transformers' `AutoModelForSequenceClassification`."""
 
 # H hidden, L labels
 
@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from finetune.classifier.head import Head
 from pretrain.model.architecture import Architecture
 from pretrain.model.checkpoint import TaskHead
 
 SCALE = 2.0**-12
-"""A linear head goes through their tanh where tanh(x) is x: a hidden state is 20 at most, so the error is a relative
-8e-6. A power of two changes no digit of a weight."""
+"""Scales the input of the tanh layer so that it is the identity for a linear head: hidden states are at most 20, so the
+relative error is 8e-6. Scaling by a power of two is exact."""
 SHIFT = 128.0
-"""A linear head goes through DistilBERT's ReLU lifted by so much that nothing is negative."""
+"""Added to the input of DistilBERT's ReLU, so that it is the identity for a linear head."""
 
 CLASS_NAMES = {
     "bert": "BertForSequenceClassification",
@@ -23,7 +24,7 @@ CLASS_NAMES = {
     "roberta": "RobertaForSequenceClassification",
     "camembert": "CamembertForSequenceClassification",
 }
-LAYERS = {  # the hidden layer and the labels' in each family
+LAYERS = {  # names of the hidden and the output layer in each family
     "bert": ("bert.pooler.dense", "classifier"),
     "distilbert": ("pre_classifier", "classifier"),
     "roberta": ("classifier.dense", "classifier.out_proj"),
@@ -31,13 +32,13 @@ LAYERS = {  # the hidden layer and the labels' in each family
 }
 
 
-def sequence_classification(
-    head: Head, architecture: Architecture, labels: Sequence[str], thresholds_L: np.ndarray
+def hf_head(
+    head: Head, architecture: Architecture, labels: Sequence[str], thresholds_L: npt.NDArray[np.float64]
 ) -> TaskHead:
-    """The head and its labels as transformers' classes of the family compute them, from the state of the first token.
+    """Weights and configuration of the family's sequence classification class, which gives the same probabilities.
 
-    Their classes always have a hidden layer; a linear head passes through it unchanged. `thresholds` in the
-    configuration is ours: transformers keeps it and does not read it.
+    These classes always have a hidden layer; for a linear head it is made the identity. transformers preserves the
+    `thresholds` in the configuration, but does not use them.
     """
     weights = head.numpy_weights()
     kernel_HL, bias_L = weights["kernel"], weights["bias"]

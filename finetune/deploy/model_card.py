@@ -1,10 +1,11 @@
-"""The model card that goes with a kept classifier."""
+"""The model card of a saved classifier."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from finetune.config import FinetuneConfig
 from finetune.metrics.metrics import DEFINITIONS
@@ -23,12 +24,12 @@ with torch.no_grad():
 labels = [model.config.id2label[i] for i, p in enumerate(probabilities) if p >= model.config.thresholds[i]]
 ```"""
 OURS_ONLY = (
-    "Its head reads the mean over tokens, which the classes of transformers do not know: as a classifier it opens with "
-    "`stackbert finetune predict` and `serve` only; as an encoder it opens in transformers."
+    "Its head uses the mean over tokens, which the classification classes of transformers do not support: load the "
+    "classifier with `stackbert finetune predict` or `serve`. The encoder alone can be loaded in transformers."
 )
-OURS_BY_PARTS = (
-    "It reads so many tokens of a text's title, of its body and of its code, which the tokenizers of transformers do "
-    "not tell apart: as trained, it labels texts with `stackbert finetune predict` and `serve` only."
+OURS_BY_SECTIONS = (
+    "It truncates title, body and code of a text separately, which the tokenizers of transformers do not support: "
+    "predict with `stackbert finetune predict` or `serve`."
 )
 HEADER = """---
 library_name: transformers
@@ -38,10 +39,9 @@ tags: [multi-label-classification]
 
 # Multi-label classifier of texts
 """
-LIMITS = """It knows the labels above and no other, and gives several, one or none of them to a text. It has learned
-from the texts named here: on others, on other languages and on later ones it may do worse than the figures say. Its
-probabilities are as good as the report's calibration shows. It has not been examined for bias against people or
-groups."""
+LIMITS = """It predicts any number of the labels above, possibly none, and no others. It was trained on the texts named
+here; on texts from other sources, in other languages or of later dates, it may perform worse. The calibration of its
+probabilities is shown in the comparison's report. It has not been examined for bias against people or groups."""
 
 
 def write_model_card(
@@ -49,27 +49,27 @@ def write_model_card(
     base: str,
     config: FinetuneConfig,
     labels: Sequence[str],
-    thresholds_L: np.ndarray,
+    thresholds_L: npt.NDArray[np.float64],
     metrics: Mapping[str, float],
     data: Mapping[str, str],
 ) -> None:
-    """Write `README.md`: how to open the classifier, its labels, data with licences, figures on test, and limits."""
+    """Write README.md: usage, labels, data with licences, test metrics, limits and configuration."""
     usage = IN_TRANSFORMERS.format(max_length=config.max_length) if config.pooling == "cls" else OURS_ONLY
-    if any(config.part_budgets):
-        usage = OURS_BY_PARTS
+    if any(config.section_budgets):
+        usage = OURS_BY_SECTIONS
     pairs = zip(labels, thresholds_L, strict=True)
     listed = [[escape_markdown(printable(name)), f"{threshold:.2f}"] for name, threshold in pairs]
-    figures = [[name, f"{value:.3f}", DEFINITIONS[name]] for name, value in metrics.items()]
+    table = [[name, f"{value:.3f}", DEFINITIONS[name]] for name, value in metrics.items()]
     sections = [
         HEADER,
         f"`{printable(base)}`, fine-tuned in two phases with Stackbert.\n",
         usage,
-        "\n## Labels, and the probability from which each is given\n",
+        "\n## Labels and thresholds\n",
         markdown_lines(["label", "threshold"], listed),
         "## Data\n",
         *(f"- {name}: {escape_markdown(printable(value))}" for name, value in data.items()),
-        "\n## On the test texts\n",
-        markdown_lines(["metric", "value", "definition"], figures),
+        "\n## Test metrics\n",
+        markdown_lines(["metric", "value", "definition"], table),
         "## Limits\n",
         LIMITS,
         "\n## Configuration\n",

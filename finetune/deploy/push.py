@@ -1,22 +1,21 @@
-"""A kept classifier, or any checkpoint of ours, to the Hugging Face hub."""
+"""Uploads a classifier or a pretrained checkpoint to the Hugging Face hub."""
 
 from pathlib import Path
 
 from stackbert.core.errors import StackbertError
 
 CARD = "README.md"
-KEPT_HERE = ("checkpoints/*", "tensorboard/*")
-"""Of a pretraining's output, what others have no use for."""
+NOT_UPLOADED = ("checkpoints/*", "tensorboard/*")
+"""Files of a pretraining's output that are not uploaded."""
 
 
 def push(model: Path, repository: str, private: bool = False) -> str:
-    """Upload the folder `model` to the hub's `repository`, 'owner/name', which is made where it is not there.
+    """Upload the folder `model` to the hub repository 'owner/name', which is created if it does not exist.
 
-    Returns the address of what was uploaded. The hub's own client finds the token ('hf auth login', or HF_TOKEN).
-    Raises StackbertError where the folder is no checkpoint with a card, or the hub refuses it.
+    Returns the URL of the commit. The hub's client finds the token (from 'hf auth login' or HF_TOKEN). Raises
+    StackbertError if the folder is not a checkpoint with a model card, or the hub refuses the upload.
     """
-    from huggingface_hub import HfApi  # slow to import
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, LocalTokenNotFoundError
+    from huggingface_hub import HfApi, errors  # slow to import
 
     missing = [name for name in (CARD, "config.json", "model.safetensors") if not (model / name).is_file()]
     if missing:
@@ -30,18 +29,20 @@ def push(model: Path, repository: str, private: bool = False) -> str:
             repo_id=repository,
             folder_path=model,
             commit_message="Upload with Stackbert",
-            ignore_patterns=list(KEPT_HERE),
+            ignore_patterns=list(NOT_UPLOADED),
         )
-    except HFValidationError as error:
-        raise StackbertError(f"{repository}: not a name of the hub's, which are as owner/name: {error}") from None
-    except LocalTokenNotFoundError:
-        raise StackbertError("the hub needs to know who uploads: run 'hf auth login', or set HF_TOKEN") from None
-    except HfHubHTTPError as error:
+    except errors.HFValidationError as error:
+        raise StackbertError(
+            f"{repository}: not a valid repository name, which has the form owner/name: {error}"
+        ) from None
+    except errors.LocalTokenNotFoundError:
+        raise StackbertError("no token for the hub found: run 'hf auth login', or set HF_TOKEN") from None
+    except errors.HfHubHTTPError as error:
         first = str(error).strip().partition("\n")[0]
         raise StackbertError(
-            f"{repository}: the hub refuses: {first}; check the name, and that the token of 'hf auth login' or "
-            "HF_TOKEN may write there"
+            f"{repository}: the hub refused the upload: {first}; check the name, and that the token of "
+            "'hf auth login' or HF_TOKEN has write access"
         ) from None
-    except (HTTPError, OSError) as error:  # the first is that of the library which the installed client sends with
+    except (errors.HTTPError, OSError) as error:  # type: ignore[attr-defined]  # of the client's HTTP library
         raise StackbertError(f"{repository}: the hub does not answer: {error}; try again") from None
     return str(done)

@@ -1,4 +1,4 @@
-"""A small page on this machine: type a question, see its labels and how it was read; and the same as JSON."""
+"""A local web server: a page to try a classifier on, and a JSON endpoint."""
 
 import json
 import secrets
@@ -14,37 +14,37 @@ from stackbert.core.errors import StackbertError
 from stackbert.core.page import page_environment
 from tokenizer.report.view import SPECIALS, UNKNOWN, words_of
 
-MAX_BODY = 1_000_000  # bytes; far beyond any question
+MAX_BODY = 1_000_000  # bytes, far more than any text needs
 SHOWN_LABELS = 8
-NOTHING_ELSE = "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
-PLACES = "there are / for people, and POST /predict"
+BASE_POLICY = "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
+NOT_FOUND = "not found; there are GET /, POST / and POST /predict"
 EXAMPLE = "How do I connect to a mysql database from node.js?"
 
 
 def serve(model: Path, host: str, port: int) -> None:
-    """Serve the classifier in `model` until interrupted; port 0 takes a free one. The address is printed."""
+    """Serve the classifier in `model` until interrupted, and print the address; port 0 chooses a free port."""
     with make_server(load_bundle(model), model.name, host, port) as server:
         shown = f"[{host}]" if ":" in host else host
-        print(f"http://{shown}:{server.server_address[1]}/  (Ctrl+C ends it; JSON: POST /predict)", flush=True)
+        print(f"http://{shown}:{server.server_address[1]}/  (press Ctrl+C to stop; JSON: POST /predict)", flush=True)
         server.serve_forever()
 
 
 def make_server(bundle: Bundle, name: str, host: str, port: int) -> ThreadingHTTPServer:
-    """A server that is not yet serving; raises StackbertError where the address cannot be had."""
-    handler = type("BoundHandler", (_Handler,), {"answers": _Answers(bundle), "model_name": name})
+    """A server, not yet serving; raises StackbertError if it cannot listen on the address."""
+    handler = type("BoundHandler", (_Handler,), {"predictor": _Predictor(bundle), "model_name": name})
     try:
         return ThreadingHTTPServer((host, port), handler)
     except OSError as error:
         raise StackbertError(f"{host}:{port}: {error.strerror}; choose another --port") from None
 
 
-class _Answers:
-    """What the classifier says, one text at a time: the encoder already uses all cores."""
+class _Predictor:
+    """Predicts one text at a time, as the encoder already uses all cores."""
 
     def __init__(self, bundle: Bundle):
         self._bundle, self._lock = bundle, threading.Lock()
 
-    def of(self, text: str, top: int) -> dict[str, Any]:
+    def predict(self, text: str, top: int) -> dict[str, Any]:
         classifier = self._bundle.classifier
         with self._lock:
             labels = self._bundle.predict([text])[0]
@@ -59,36 +59,39 @@ class _Answers:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    answers: _Answers
+    predictor: _Predictor
     model_name: str
     protocol_version = "HTTP/1.1"
-    timeout = 30  # seconds that a connection may keep a thread waiting
+    timeout = 30  # seconds that an idle connection may occupy a thread
 
     def do_GET(self) -> None:
         if urlsplit(self.path).path == "/":
             self._page(EXAMPLE)
         else:
-            self._json(HTTPStatus.NOT_FOUND, {"error": PLACES})
+            self._json(HTTPStatus.NOT_FOUND, {"error": NOT_FOUND})
 
     def do_POST(self) -> None:
-        place = urlsplit(self.path).path
+        path = urlsplit(self.path).path
         try:
             body = self._body()
-            if place == "/":
+            if path == "/":
                 self._page(parse_qs(body.decode()).get("text", [""])[0])
-            elif place == "/predict":
-                self._json(HTTPStatus.OK, self.answers.of(*_asked(body)))
+            elif path == "/predict":
+                self._json(HTTPStatus.OK, self.predictor.predict(*_parse_request(body)))
             else:
-                self._json(HTTPStatus.NOT_FOUND, {"error": PLACES})
-        except (ValueError, RecursionError) as error:  # of JSON, which may nest too deep, and of UTF-8 among them
-            self.close_connection = True  # what is left of the body is not read
+                self._json(HTTPStatus.NOT_FOUND, {"error": NOT_FOUND})
+        except (
+            ValueError,
+            RecursionError,
+        ) as error:  # includes invalid JSON, JSON nested too deeply, and invalid UTF-8
+            self.close_connection = True  # the rest of the body is not read
             self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the texts that people try are nobody's business."""
+        """Log nothing, as texts may be private."""
 
     def _body(self) -> bytes:
-        """The request's body; raises ValueError where it has no length or too great a one."""
+        """The request's body; raises ValueError if its length is missing or too large."""
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > MAX_BODY:
             raise ValueError(f"send a body of {MAX_BODY:,} bytes at most, with its Content-Length")
@@ -102,16 +105,16 @@ class _Handler(BaseHTTPRequestHandler):
         page = environment.get_template("serve.html.j2").render(
             name=self.model_name,
             text=text,
-            answer=self.answers.of(text, SHOWN_LABELS),
+            answer=self.predictor.predict(text, SHOWN_LABELS),
             nonce=nonce,
             colours=(),
             specials=sorted(SPECIALS),
             unknown=sorted(UNKNOWN),
         )
-        self._send(HTTPStatus.OK, "text/html; charset=utf-8", page.encode(), f"{NOTHING_ELSE}; {allowed}")
+        self._send(HTTPStatus.OK, "text/html; charset=utf-8", page.encode(), f"{BASE_POLICY}; {allowed}")
 
     def _json(self, status: HTTPStatus, value: dict[str, Any]) -> None:
-        self._send(status, "application/json", json.dumps(value).encode(), NOTHING_ELSE)
+        self._send(status, "application/json", json.dumps(value).encode(), BASE_POLICY)
 
     def _send(self, status: HTTPStatus, kind: str, content: bytes, policy: str) -> None:
         self.send_response(status)
@@ -123,12 +126,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def _asked(body: bytes) -> tuple[str, int]:
-    """Text and number of labels that a JSON body asks for; raises ValueError that says what is wrong with it."""
-    asked = json.loads(body)
-    if not isinstance(asked, dict) or not isinstance(asked.get("text"), str):
+def _parse_request(body: bytes) -> tuple[str, int]:
+    """The text and the maximum number of labels of a JSON request; raises ValueError if it is invalid."""
+    request = json.loads(body)
+    if not isinstance(request, dict) or not isinstance(request.get("text"), str):
         raise ValueError('send {"text": "...", "top": 5}')
-    top = asked.get("top", 5)
+    top = request.get("top", 5)
     if not isinstance(top, int) or top < 1:
         raise ValueError(f"top {top!r}: must be a whole number above 0")
-    return asked["text"], top
+    return request["text"], top

@@ -1,1 +1,1 @@
-"""Metrics of multi-label classification, and intervals for their differences."""
+"""Multi-label metrics, confidence intervals and diagnostics."""

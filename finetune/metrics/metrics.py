@@ -1,19 +1,23 @@
-"""Multi-label metrics, each with one stated definition."""
+"""Multi-label metrics with their definitions, and the tuning of decision thresholds."""
 
-# N questions, L labels, K thresholds
+# N texts, L labels, K thresholds
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 from sklearn import metrics
 
-Thresholds = float | np.ndarray
-"""One for all labels, or (L,) one for each."""
+Targets = npt.NDArray[np.uint8]
+Scores = npt.NDArray[np.floating]
+Thresholds = float | npt.NDArray[np.float64]
+"""One for all labels, or one per label (L,)."""
 
 THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.01), 2)
-LEAST_POSITIVES = 10
-"""Dev texts that a label needs for a threshold of its own: tuned on fewer, it is chance."""
+MIN_POSITIVES = 10
+"""Number of dev texts that a label needs for a threshold of its own; with fewer, the tuned value is mostly noise."""
 
 DEFINITIONS = {
     "weighted_f1": "F1 of each label at the stated threshold, averaged with supports as weights (scikit-learn).",
@@ -32,7 +36,7 @@ DEFINITIONS = {
 }
 
 
-def evaluate(targets_NL: np.ndarray, scores_NL: np.ndarray, thresholds: Thresholds) -> dict[str, float]:
+def evaluate(targets_NL: Targets, scores_NL: Scores, thresholds: Thresholds) -> dict[str, float]:
     """Every metric of `DEFINITIONS` for probabilities `scores_NL`, deciding at `score >= thresholds`."""
     decided_NL = scores_NL >= thresholds
     averages = {
@@ -53,64 +57,76 @@ def evaluate(targets_NL: np.ndarray, scores_NL: np.ndarray, thresholds: Threshol
     }
 
 
-def first_label_accuracy(targets_NL: np.ndarray, scores_NL: np.ndarray) -> float:
-    """Share of questions with argmax(scores) = argmax(targets): what Keras's 'accuracy' is on a multi-hot target."""
+def first_label_accuracy(targets_NL: Targets, scores_NL: Scores) -> float:
+    """Share of texts with argmax(scores) = argmax(targets), which is Keras's 'accuracy' on a multi-hot target."""
     return float(np.mean(scores_NL.argmax(1) == targets_NL.argmax(1)))
 
 
-def precision_at(targets_NL: np.ndarray, scores_NL: np.ndarray, k: int) -> float:
-    """True labels among the k highest-scoring, over k, averaged over questions."""
+def precision_at(targets_NL: Targets, scores_NL: Scores, k: int) -> float:
+    """True labels among the k highest-scoring, over k, averaged over texts."""
     return float(np.mean(_hits_at(targets_NL, scores_NL, k) / k))
 
 
-def recall_at(targets_NL: np.ndarray, scores_NL: np.ndarray, k: int) -> float:
-    """True labels among the k highest-scoring, over min(k, labels), averaged over the questions that have labels."""
+def recall_at(targets_NL: Targets, scores_NL: Scores, k: int) -> float:
+    """True labels among the k highest-scoring, over min(k, labels), averaged over the texts that have labels."""
     labels_N = targets_NL.sum(1)
     some_N = labels_N > 0
     return float(np.mean(_hits_at(targets_NL, scores_NL, k)[some_N] / np.minimum(labels_N[some_N], k)))
 
 
+@dataclass(frozen=True)
+class LabelMetrics:
+    """Metrics of one label."""
+
+    label: str
+    support: int
+    """Number of texts with the label."""
+    precision: float
+    recall: float
+    f1: float
+
+
 def per_label(
-    targets_NL: np.ndarray, scores_NL: np.ndarray, thresholds: Thresholds, names: Sequence[str]
-) -> list[dict[str, Any]]:
+    targets_NL: Targets, scores_NL: Scores, thresholds: Thresholds, names: Sequence[str]
+) -> list[LabelMetrics]:
     """Support, precision, recall and F1 of each label."""
     precision, recall, f1, support = metrics.precision_recall_fscore_support(
         targets_NL, scores_NL >= thresholds, zero_division=0
     )
-    columns = {"support": support, "precision": precision, "recall": recall, "f1": f1}
-    return [
-        {"label": name} | {key: column[number].item() for key, column in columns.items()}
-        for number, name in enumerate(names)
-    ]
+    columns = support.tolist(), precision.tolist(), recall.tolist(), f1.tolist()
+    return [LabelMetrics(*values) for values in zip(names, *columns, strict=True)]
 
 
 def decision_counts(
-    targets_NL: np.ndarray, scores_NL: np.ndarray, thresholds: Thresholds
-) -> tuple[np.ndarray, np.ndarray]:
-    """True positives, and false decisions of either kind, each (N, L): all that F1 needs; they add over questions."""
+    targets_NL: Targets, scores_NL: Scores, thresholds: Thresholds
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """True positives, and false positives or negatives, each (N, L). Summed over texts, they determine F1."""
     decided_NL = scores_NL >= thresholds
     return decided_NL & (targets_NL > 0), decided_NL != (targets_NL > 0)
 
 
-def weighted_f1_of_counts(right_L: np.ndarray, wrong_L: np.ndarray, support_L: np.ndarray) -> np.ndarray:
-    """Weighted F1 from sums of `decision_counts` and label supports, along the last axis; leading axes are kept."""
+def weighted_f1_of_counts(
+    right_L: npt.NDArray[np.number], wrong_L: npt.NDArray[np.number], support_L: npt.NDArray[np.number]
+) -> npt.NDArray[np.float64]:
+    """Weighted F1 from sums of `decision_counts` and label supports, over the last axis."""
     f1_L = 2 * right_L / np.maximum(2 * right_L + wrong_L, 1)
-    return (f1_L * support_L).sum(-1) / np.maximum(support_L.sum(-1), 1)
+    f1 = (f1_L * support_L).sum(-1) / np.maximum(support_L.sum(-1), 1)
+    return cast(npt.NDArray[np.float64], f1)
 
 
-def tune_threshold(targets_NL: np.ndarray, scores_NL: np.ndarray) -> tuple[float, float]:
-    """The threshold of the grid with the best weighted F1, the middle of equals, and that F1. For dev data only."""
+def tune_threshold(targets_NL: Targets, scores_NL: Scores) -> tuple[float, float]:
+    """The threshold with the best weighted F1, the middle one of equals, and that F1. For dev data only."""
     right_KL, wrong_KL = _counts_by_threshold(targets_NL, scores_NL)
     f1_K = weighted_f1_of_counts(right_KL, wrong_KL, np.broadcast_to(targets_NL.sum(0), right_KL.shape))
     best = _middle_of_best(f1_K)
     return float(THRESHOLDS[best]), float(f1_K[best])
 
 
-def tune_thresholds(kind: str, targets_NL: np.ndarray, scores_NL: np.ndarray) -> np.ndarray:
-    """(L,) thresholds with the best weighted F1: one for all where `kind` is 'global', else each label's own.
+def tune_thresholds(kind: str, targets_NL: Targets, scores_NL: Scores) -> npt.NDArray[np.float64]:
+    """Thresholds (L,) with the best weighted F1: the same for all labels if `kind` is 'global', else one per label.
 
-    A label with fewer than LEAST_POSITIVES dev texts, or with none found at any threshold, keeps the one for all. For
-    dev data only.
+    A label with fewer than MIN_POSITIVES dev texts, or with F1 0 at every threshold, gets the global one. For dev data
+    only.
     """
     shared = tune_threshold(targets_NL, scores_NL)[0]
     if kind == "global":
@@ -118,12 +134,12 @@ def tune_thresholds(kind: str, targets_NL: np.ndarray, scores_NL: np.ndarray) ->
     right_KL, wrong_KL = _counts_by_threshold(targets_NL, scores_NL)
     f1_KL = 2 * right_KL / np.maximum(2 * right_KL + wrong_KL, 1)
     own_L = THRESHOLDS[[_middle_of_best(f1_K) for f1_K in f1_KL.T]]
-    known_L = (targets_NL.sum(0, dtype=np.int64) >= LEAST_POSITIVES) & (f1_KL.max(0) > 0)
+    known_L = (targets_NL.sum(0, dtype=np.int64) >= MIN_POSITIVES) & (f1_KL.max(0) > 0)
     return np.where(known_L, own_L, shared)
 
 
-def _middle_of_best(f1_K: np.ndarray) -> int:
-    """The middle of the longest run of thresholds with the highest F1: at its edge, one other text would change it.
+def _middle_of_best(f1_K: npt.NDArray[np.floating]) -> int:
+    """Index of the middle of the longest run of thresholds with the highest F1; at its edge, one text could change it.
 
     >>> _middle_of_best(np.array([0.5, 0.9, 0.1, 0.9, 0.9, 0.9]))
     4
@@ -133,13 +149,16 @@ def _middle_of_best(f1_K: np.ndarray) -> int:
     return int(longest[(len(longest) - 1) // 2])
 
 
-def _counts_by_threshold(targets_NL: np.ndarray, scores_NL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sums of `decision_counts` over questions at each threshold of the grid, (K, L)."""
-    sums = [[part.sum(0) for part in decision_counts(targets_NL, scores_NL, t)] for t in THRESHOLDS]
-    right_KL, wrong_KL = (np.array(part) for part in zip(*sums, strict=True))
+def _counts_by_threshold(
+    targets_NL: Targets, scores_NL: Scores
+) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:
+    """Sums of `decision_counts` over texts at each of THRESHOLDS, (K, L)."""
+    sums = [[counts_NL.sum(0) for counts_NL in decision_counts(targets_NL, scores_NL, t)] for t in THRESHOLDS]
+    right_KL, wrong_KL = (np.array(counts) for counts in zip(*sums, strict=True))
     return right_KL, wrong_KL
 
 
-def _hits_at(targets_NL: np.ndarray, scores_NL: np.ndarray, k: int) -> np.ndarray:
+def _hits_at(targets_NL: Targets, scores_NL: Scores, k: int) -> npt.NDArray[np.integer]:
+    """Number of true labels among the k highest-scoring, (N,)."""
     top_NK = np.argsort(-scores_NL, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(targets_NL, top_NK, 1).sum(1)
+    return cast(npt.NDArray[np.integer], np.take_along_axis(targets_NL, top_NK, 1).sum(1))

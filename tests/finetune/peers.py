@@ -22,8 +22,10 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from corpora.labels.labelled_set import Split, load_labelled
 from finetune.classifier.classifier import Classifier
-from finetune.classifier.training import EncodedSplit, WholeTraining, encode_split, train_head
-from finetune.compare.trials import load_for
+from finetune.classifier.head_training import HeadTraining
+from finetune.classifier.phases import EncodedSplit, encode_split
+from finetune.classifier.whole_training import WholeTraining
+from finetune.compare.trial_runner import load_for
 from finetune.config import FinetuneConfig
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.process import keep_freed_memory
@@ -82,6 +84,8 @@ class Ours:
         self._train = train
         self._encoded: EncodedSplit = encode_split(self._classifier, train)
         self._whole = WholeTraining(self._classifier, self._encoded, self._few, self._few)
+        self._head = HeadTraining(self._classifier, self._encoded, self._few, self._few)
+        self._head.run(0)
         self._whole.run(0)  # compiles
 
     def rate(self, seed: int) -> float:
@@ -93,7 +97,7 @@ class Ours:
         start = time.monotonic()
         self._classifier.features(self._encoded.sequences)
         pass_seconds = time.monotonic() - start
-        return train_head(self._classifier, self._encoded, self._few, self._few, seed).seconds / pass_seconds
+        return self._head.run(seed).seconds / pass_seconds
 
 
 def _first(split: Split, count: int) -> Split:

@@ -1,4 +1,4 @@
-"""A small labelled set: each text says its label with a word, among words that say nothing."""
+"""A small labelled set: each text has a word per label, among words without meaning for it."""
 
 import json
 import random
@@ -16,6 +16,7 @@ SIZES = {"train": 240, "dev": 48, "test": 60}
 
 
 def texts_and_labels(count: int, seed: int) -> tuple[list[str], list[list[str]]]:
+    """Texts of a few words, and the labels of each."""
     draw = random.Random(seed)
     labels = [[LABELS[number % 3]] if number % 7 else [LABELS[0], LABELS[1]] for number in range(count)]
     texts = []
@@ -27,7 +28,7 @@ def texts_and_labels(count: int, seed: int) -> tuple[list[str], list[list[str]]]
 
 
 def write_labelled(folder: Path) -> Path:
-    """The set as the stage 'corpora label' would leave it."""
+    """Write the set as 'corpora label' would."""
 
     def work(out: Path) -> dict[str, int]:
         (out / "labels.json").write_text(json.dumps([{"name": name, "posts": 1} for name in LABELS]))
@@ -42,4 +43,5 @@ def write_labelled(folder: Path) -> Path:
 
 
 def load_splits(folder: Path) -> dict[str, Split]:
+    """All three splits by name."""
     return {split: load_labelled(folder, split) for split in SIZES}

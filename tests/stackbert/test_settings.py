@@ -9,8 +9,8 @@ from stackbert.study import Study
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 
-def test_cleaned_rows_and_budgets_for_parts_exclude_each_other():
-    with pytest.raises(StackbertError, match="cleaned: such a text is one line, all title to title_tokens"):
+def test_cleaned_texts_and_section_budgets_exclude_each_other():
+    with pytest.raises(StackbertError, match="cleaned: a cleaned text is a single line"):
         CompareConfig(cleaned=True, recipe=FinetuneConfig(body_tokens=5))
 
 

@@ -1,7 +1,6 @@
-"""The study file: every setting can be given, and a wrong one is named."""
+"""Study files and the chain of stages."""
 
 import dataclasses
-import json
 import typing
 from pathlib import Path
 from types import UnionType
@@ -14,7 +13,7 @@ from finetune.config import CompareConfig, FinetuneConfig
 from pretrain.config import PretrainConfig
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError
-from stackbert.study import Study, _generic_rows, load_study, run_study
+from stackbert.study import Study, _unadapted_checkpoints, load_study, run_study
 from tests.paths import ROOT
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
@@ -43,7 +42,7 @@ def load(folder: Path, text: str) -> Study:
 
 
 def other_value(field: dataclasses.Field) -> tuple[str, Any]:
-    """A value that is not the default, as TOML and as Python reads it."""
+    """A value other than the default, in TOML and in Python."""
     kind = field.type
     if typing.get_origin(kind) is UnionType:
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
@@ -71,27 +70,33 @@ def test_every_setting_can_be_given(section, field, tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in STUDIES.glob("*.toml")))
-def test_studies_that_come_with_the_project_load(name):
-    study = load_study(STUDIES / name)
+def test_included_studies_load(name):
+    study = load_study(str(STUDIES / name))
     assert study.corpora and study.compare.title
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ("[compare]\nbaseline = 'random-tiny adapted'\n", "baseline 'random-tiny adapted' is not among the rows: "),
+        ("[compare]\nbaseline = 'random-tiny adapted'\n", "baseline 'random-tiny adapted' is not among the systems: "),
         ("[checkpoints]\n'random-tiny: adapted (code-aware vocabulary)' = 'x'\n", "differ in punctuation or case only"),
-        ("[compare]\ninclude_exports = true\n", "include_exports: no checkpoint has others kept along its run"),
+        ("[compare]\ninclude_exports = true\n", "include_exports: no checkpoint has exported ones"),
     ],
 )
-def test_rows_that_cannot_be_compared_are_refused_before_any_stage(settings, message, tmp_path):
+def test_systems_that_cannot_be_compared_are_refused_before_any_stage(settings, message, tmp_path):
     study = load(tmp_path, f"out = '{tmp_path}/out'\n[pretrain]\nbase = 'random-tiny'\n{settings}")
     with pytest.raises(StackbertError, match=message):
         run_study(study)
     assert not (tmp_path / "out").exists()
 
 
-def test_study_compares_what_lies_between_the_base_and_each_adapted_checkpoint(tiny_base, tmp_path):
+def test_study_compares_the_base_each_adapted_checkpoint_and_their_merges(tiny_base, tmp_path, monkeypatch):
+    compared: dict[str, str] = {}
+
+    def compare(labels: Path, checkpoints: dict[str, str], out: Path, config: CompareConfig) -> None:
+        compared.update(checkpoints)
+
+    monkeypatch.setattr("finetune.compare.compare.compare", compare)  # 'stackbert doctor' runs the whole chain
     lines = ["title,tags"]
     for number in range(300):
         tag = ("c++", "mysql")[number % 2]
@@ -129,19 +134,19 @@ epochs = 1
 """,
     )
     run_study(study)
-    rows = json.loads((tmp_path / "out" / "comparison" / "comparison.json").read_text("utf-8"))["rows"]
     adapted = [f"{tiny_base} adapted", f"{tiny_base} adapted, code-aware vocabulary"]
     names = [str(tiny_base), *(f"{name}{end}" for name in adapted for end in ("", ", merged with the base"))]
-    assert [row["name"] for row in rows] == names
-    assert [row["adapted_tokens"] for row in rows] == [None, 32, 32, 32, 32]
+    assert list(compared) == names
+    assert compared[str(tiny_base)] == str(tiny_base)
+    assert [load_manifest(Path(compared[name])).counts["tokens"] for name in names[1:]] == [32] * 4
     assert load_manifest(tmp_path / "out" / "merged" / "code-aware-vocabulary").config == {"share": 0.25}
 
 
-def test_any_row_of_the_table_can_be_a_studys_baseline(tmp_path):
+def test_any_system_can_be_the_baseline_of_a_study(tmp_path):
     own = "random-tiny adapted, code-aware vocabulary"
     for baseline in (own, f"{own}, cleaned text", "TF-IDF + logistic regression", "averaged word vectors"):
         text = f"[pretrain]\nbase = 'random-tiny'\n[compare]\ncleaned = true\nbaseline = '{baseline}'\n"
-        assert _generic_rows(load(tmp_path, text)) == {}
+        assert _unadapted_checkpoints(load(tmp_path, text)) == {}
 
 
 def test_there_are_studies():
@@ -162,7 +167,7 @@ def test_empty_file_is_the_default_study(tmp_path):
             "[compare.recipe]\nmax_lenght = 9\n",
             "compare.recipe.max_lenght: no such setting; nearest is 'max_length'",
         ),
-        ("[compare]\nqqq = 9\n", "compare.qqq: no such setting; there are recipe, seeds, baseline"),
+        ("[compare]\nqqq = 9\n", "compare.qqq: no such setting; the settings are recipe, seeds, baseline"),
         ("[pretrain]\ntokens = 'many'\n", "pretrain.tokens: Input should be a valid integer"),
         ("[pretrain]\ntransfer = 'man'\n", "pretrain.transfer: Input should be 'mean', 'random' or 'similar'"),
         ("[corpora.x]\nsource = 'table'\n", "corpora.x: Value error, source 'table' needs path"),

@@ -23,15 +23,15 @@ def sequences(count: int = 101) -> list[list[int]]:
 
 
 def check_rows(batch: TextBatch, numbers: np.ndarray, texts: list[list[int]]) -> None:
-    """Every text of the batch stands whole where it is said to, and nothing else does."""
+    """Every text of the batch is whole at its slot, and everything else is padding."""
     rows, length = batch.ids_RT.shape
     assert len(batch.slots_N) == len(numbers)
     firsts_N = (batch.firsts_RS + length * np.arange(rows)[:, None]).ravel()[batch.slots_N]
     used = np.zeros(rows * length, bool)
-    for place, number in enumerate(numbers):
-        span = slice(firsts_N[place], firsts_N[place] + len(texts[number]))
+    for index, number in enumerate(numbers):
+        span = slice(firsts_N[index], firsts_N[index] + len(texts[number]))
         assert batch.ids_RT.ravel()[span].tolist() == texts[number]
-        assert (batch.owners_RT.ravel()[span] == place).all()
+        assert (batch.owners_RT.ravel()[span] == index).all()
         assert len(set(batch.segments_RT.ravel()[span])) == 1
         assert span.start // length == (span.stop - 1) // length  # a text does not run over two rows
         assert not used[span].any()
@@ -62,7 +62,7 @@ def test_special_tokens_typed_in_a_text_neither_end_it_nor_hide(reader):
     assert np.bincount(batch.segments_RT[0])[1:].tolist() == lengths
 
 
-def test_an_epoch_reads_every_text_once_in_batches_of_the_asked_size(reader):
+def test_an_epoch_reads_every_text_once_in_batches_of_the_given_size(reader):
     texts = sequences()
     batches = list(training_batches(texts, reader, ROW_LENGTH, 16, (0, 1)))
     assert sorted(all_numbers(batches)) == list(range(len(texts)))

@@ -8,7 +8,9 @@ import pytest
 import tensorflow as tf
 
 from finetune.classifier.classifier import Classifier
-from finetune.classifier.training import EncodedSplit, WholeTraining, encode_split, kept_epoch, train_head
+from finetune.classifier.head_training import HeadTraining
+from finetune.classifier.phases import EncodedSplit, EpochRecord, PhaseResult, best_epoch, encode_split
+from finetune.classifier.whole_training import COMPILING_STEPS, WholeTraining
 from finetune.metrics.metrics import evaluate
 from pretrain.model.checkpoint import load_checkpoint
 from stackbert.core.errors import StackbertError
@@ -38,14 +40,18 @@ def start_anew(classifier):
     classifier.encoder.assign(classifier.checkpoint.weights)
 
 
+def train_head(classifier: Classifier, *splits: EncodedSplit, seed: int) -> PhaseResult:
+    return HeadTraining(classifier, *splits).run(seed)
+
+
 def changed(classifier: Classifier) -> set[str]:
-    """Names of the encoder's weights that are no longer the checkpoint's."""
+    """Names of the encoder's weights that differ from the checkpoint's."""
     now, before = classifier.encoder.numpy_weights(), classifier.checkpoint.weights
     return {name for name in now if not np.array_equal(now[name], before[name])}
 
 
 def separable(split: EncodedSplit, seed: int) -> EncodedSplit:
-    """The split with features that a linear head can tell the labels from."""
+    """The split with linearly separable features."""
     noise = np.random.default_rng(seed).normal(0, 0.2, split.features_NP.shape).astype(np.float32)
     noise[:, : len(LABELS)] += 2.0 * split.targets_NL
     return replace(split, features_NP=noise)
@@ -55,7 +61,7 @@ def test_head_learns_and_leaves_the_encoder_alone(classifier, splits):
     splits = [separable(split, seed) for seed, split in enumerate(splits)]
     phase = train_head(classifier, *splits, seed=0)
     assert changed(classifier) == set()
-    losses = [record["dev_loss"] for record in phase.epochs]
+    losses = [record.dev_loss for record in phase.epochs]
     assert min(losses) < losses[0]
     assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.9
 
@@ -63,19 +69,19 @@ def test_head_learns_and_leaves_the_encoder_alone(classifier, splits):
 def test_whole_model_goes_lower_than_the_head_and_moves_every_weight_that_it_reads(classifier, splits, whole):
     head = train_head(classifier, *splits, seed=0)
     phase = whole.run(0)
-    head_loss, whole_loss = (min(record["dev_loss"] for record in part.epochs) for part in (head, phase))
+    head_loss, whole_loss = (min(record.dev_loss for record in part.epochs) for part in (head, phase))
     assert whole_loss < 0.5 * head_loss
     assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.95
     names = {name for name in classifier.encoder.weights if not name.startswith("mlm/")}
     assert changed(classifier) == names
 
 
-def test_best_epoch_is_what_stays(classifier, splits, whole):
+def test_weights_of_the_best_epoch_are_restored(classifier, splits, whole):
     train_head(classifier, *splits, seed=1)
     phase = whole.run(1)
     scores = np.clip(classifier.probabilities(splits[1].sequences).astype(float), 1e-7, 1 - 1e-7)
     loss = -np.mean(np.where(splits[1].targets_NL > 0, np.log(scores), np.log1p(-scores)))
-    assert loss == pytest.approx(min(record["dev_loss"] for record in phase.epochs), abs=1e-6)
+    assert loss == pytest.approx(min(record.dev_loss for record in phase.epochs), abs=1e-6)
     np.testing.assert_allclose(phase.dev_NL, scores, atol=1e-6)
 
 
@@ -117,22 +123,22 @@ def test_pooling_reads_the_states_of_the_texts_own_tokens(pooling, classifier, s
     np.testing.assert_allclose(pooled.features(splits[0].sequences)[0], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("best_by", "kept"), [("loss", 0), ("weighted_f1", -1)])
-def test_epoch_is_best_by_what_the_recipe_asks_for(best_by, kept, classifier, splits, whole, monkeypatch):
+@pytest.mark.parametrize(("best_by", "best"), [("loss", 0), ("weighted_f1", -1)])
+def test_best_epoch_is_chosen_by_the_recipes_criterion(best_by, best, classifier, splits, whole, monkeypatch):
     seen = []
 
-    def record(epoch, train_loss, loss_of, targets_NL, dev_NL):
+    def record(epoch, train_loss, loss, targets_NL, dev_NL):
         seen.append(dev_NL)
-        return {"epoch": epoch, "train_loss": 0.0, "dev_loss": epoch, "dev_weighted_f1": epoch / 10}
+        return EpochRecord(epoch, train_loss, dev_loss=epoch, dev_weighted_f1=epoch / 10, dev_val_acc=0.0)
 
-    monkeypatch.setattr("finetune.classifier.training._record", record)
+    monkeypatch.setattr("finetune.classifier.whole_training.epoch_record", record)
     monkeypatch.setattr(classifier, "config", replace(classifier.config, best_by=best_by, patience=9))
     classifier.head.reset(0)
     phase = whole.run(0)
     assert len(seen) == 5
     assert not np.allclose(seen[0], seen[-1])
-    np.testing.assert_allclose(phase.dev_NL, seen[kept], atol=1e-6)
-    assert kept_epoch(phase.epochs, best_by) == phase.epochs[kept]
+    np.testing.assert_allclose(phase.dev_NL, seen[best], atol=1e-6)
+    assert best_epoch(phase.epochs, best_by) == phase.epochs[best]
 
 
 def test_patience_stops_the_whole_model_early(tiny_base, recipe, splits):
@@ -141,20 +147,44 @@ def test_patience_stops_the_whole_model_early(tiny_base, recipe, splits):
     worse = replace(splits[1], targets_NL=1 - splits[1].targets_NL)
     train_head(classifier, splits[0], worse, splits[2], seed=0)
     phase = WholeTraining(classifier, splits[0], worse, splits[2])
-    phase._optimizer.apply = lambda gradients, rate: None  # a model that does not move never gets better
+    phase._optimizer.apply = lambda gradients, rate: None  # a model that does not change never improves
     assert len(phase.run(0).epochs) == 2
 
 
-def test_progress_is_said_within_an_epoch(classifier, splits, whole, capsys, monkeypatch):
-    monkeypatch.setattr("finetune.classifier.training.LINE_SECONDS", 0.0)
-    monkeypatch.setattr("finetune.classifier.classifier.LINE_SECONDS", 0.0)
+def test_progress_of_steps_and_texts_is_shown(classifier, splits, whole, capsys, monkeypatch):
+    monkeypatch.setattr("stackbert.core.progress.LINE_SECONDS", 0.0)
     train_head(classifier, *splits, seed=0)
     whole.run(0)
     lines = capsys.readouterr().err.splitlines()
     steps = math.ceil(len(splits[0].sequences) / classifier.config.batch_size)
-    assert f"  epoch  1/5, steps: {steps} of {steps}, 0.0 min left" in lines
+    (last,) = [line for line in lines if line.startswith(f"  epoch 1/5: {steps} of {steps} steps, loss ")]
+    assert last.endswith(", 0 s left")
     dev = len(splits[1].sequences)
-    assert f"  texts read by the encoder: {dev} of {dev}, 0.0 min left" in lines
+    assert f"  encoding: {dev} of {dev} texts, 0 s left" in lines
+
+
+def test_time_left_does_not_include_compilation(tiny_base, recipe, splits, capsys, monkeypatch):
+    monkeypatch.setattr("stackbert.core.progress.LINE_SECONDS", 0.0)
+    config = replace(recipe, epochs=1)
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
+    WholeTraining(classifier, *splits).run(0)
+    lines = [
+        line for line in capsys.readouterr().err.splitlines() if line.startswith("  epoch 1/1: ") and "steps" in line
+    ]
+    assert [" left" in line for line in lines] == [False] * COMPILING_STEPS + [True] * (len(lines) - COMPILING_STEPS)
+
+
+def test_batches_of_many_sizes_do_not_retrace_the_step(tiny_base, recipe, monkeypatch, retracing_warnings):
+    monkeypatch.setattr("finetune.classifier.text_batches.rounded_rows", lambda count: count)
+    monkeypatch.setattr(WholeTraining, "_train_step", lambda self, batch, targets, weights, key: tf.reduce_sum(weights))
+    config = replace(recipe, max_length=20, batch_size=16)
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
+    lengths = np.random.default_rng(0).choice((3, 12), 400)
+    texts = EncodedSplit([[2] * n for n in lengths], lengths.tolist(), np.ones((400, 3), np.uint8), np.zeros((400, 24)))
+    training = WholeTraining(classifier, texts, texts, texts)
+    assert training._run_epoch(seed=0, epoch=1) == 16
+    assert len(training._compiled) >= 4
+    assert retracing_warnings() == []
 
 
 def test_loss_that_is_not_a_number_is_an_error(classifier, splits, whole):

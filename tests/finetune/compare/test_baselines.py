@@ -1,4 +1,4 @@
-"""Rows without a checkpoint."""
+"""Baselines without an encoder."""
 
 import random
 import re
@@ -10,15 +10,15 @@ from corpora.labels.labelled_set import Split
 from finetune.compare.baselines import TERM, fit_tfidf, fit_word_vectors
 from finetune.metrics.metrics import evaluate, tune_threshold
 
-SAID = {0: "c++", 1: "c#", 2: "node.js"}
+TERMS = {0: "c++", 1: "c#", 2: "node.js"}
 
 
 def split(count: int, seed: int, labels: int = 3) -> Split:
-    """Texts that differ in one term only, and in words that say nothing."""
+    """Texts that differ in one term, among words without meaning for the label."""
     draw = random.Random(seed)
     words = "how to read a file in my code with some loop".split()
     numbers = [n % 3 for n in range(count)]
-    texts = [" ".join([*draw.choices(words, k=8), SAID[number], *draw.choices(words, k=4)]) for number in numbers]
+    texts = [" ".join([*draw.choices(words, k=8), TERMS[number], *draw.choices(words, k=4)]) for number in numbers]
     return Split([str(n) for n in range(count)], texts, np.eye(labels, dtype=np.uint8)[numbers])
 
 
@@ -70,8 +70,8 @@ def test_label_without_a_training_text_is_scored_0():
 def test_shuffled_labels_give_chance(fit):
     draw = np.random.default_rng(0)
     train, dev, test = (split(count, seed) for count, seed in ((150, 1), (60, 2), (300, 3)))
-    mixed = [Split(part.ids, part.texts, draw.permutation(part.targets)) for part in (train, dev)]
+    mixed = [Split(each.ids, each.texts, draw.permutation(each.targets)) for each in (train, dev)]
     result = fit(*mixed, test)
     threshold, _ = tune_threshold(mixed[1].targets, result.dev_NL)
-    # always saying all three labels gives F1 0.5
+    # predicting all three labels everywhere gives F1 0.5
     assert evaluate(test.targets, result.test_NL, threshold)["weighted_f1"] < 0.56

@@ -1,4 +1,4 @@
-"""What no comparison can be made of."""
+"""Comparisons that are refused."""
 
 import json
 import re
@@ -11,6 +11,7 @@ import pytest
 
 from finetune import commands
 from finetune.compare.compare import compare
+from finetune.compare.comparison import load_comparison
 from finetune.compare.systems import LINEAR
 from finetune.config import CompareConfig
 from pretrain.model.checkpoint import save_checkpoint
@@ -19,7 +20,7 @@ from tests.finetune.questions import LABELS, WITHOUT_BASELINES
 from tests.pretrain.tiny import tiny_checkpoint
 
 
-def test_texts_of_two_splits_are_refused_or_warned_of(labelled, tiny_base, config, tmp_path):
+def test_texts_in_two_splits_are_refused_or_cause_a_warning(labelled, tiny_base, config, tmp_path):
     made = tmp_path / "labels"
     shutil.copytree(labelled, made)
     (made / "manifest.json").unlink(missing_ok=True)
@@ -29,18 +30,20 @@ def test_texts_of_two_splits_are_refused_or_warned_of(labelled, tiny_base, confi
         compare(made, {"one": str(tiny_base)}, tmp_path / "out", config)
     train.assign(id=[f"copy {number}" for number in range(len(train))]).to_parquet(made / "test.parquet")
     compare(made, {"one": str(tiny_base)}, tmp_path / "out", replace(config, seeds=(0,), **WITHOUT_BASELINES))
-    warnings = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))["warnings"]
+    warnings = load_comparison(tmp_path / "out").warnings
     assert f"{len(train)} of the test texts are, word for word, among the training or dev texts." in warnings
 
 
 def test_names_of_two_checkpoints_differ(labelled, tmp_path):
-    with pytest.raises(StackbertError, match="checkpoints: one names more than one"):
+    with pytest.raises(StackbertError, match="checkpoints: the name one is used more than once"):
         commands.compare(labelled, [("one", "minilm"), ("one", "bert")], CompareConfig(), tmp_path / "out")
 
 
-def test_baseline_that_is_no_row_is_an_error(labelled, rows, config, tmp_path):
-    with pytest.raises(StackbertError, match=rf"baseline 'base' is not among the rows: {re.escape(LINEAR)}, .*adapted"):
-        compare(labelled, rows, tmp_path / "out", replace(config, baseline="base"))
+def test_baseline_that_is_no_system_is_an_error(labelled, checkpoints, config, tmp_path):
+    with pytest.raises(
+        StackbertError, match=rf"baseline 'base' is not among the systems: {re.escape(LINEAR)}, .*adapted"
+    ):
+        compare(labelled, checkpoints, tmp_path / "out", replace(config, baseline="base"))
 
 
 def of_one_label(labelled: Path, folder: Path) -> Path:
@@ -58,27 +61,27 @@ def of_one_label(labelled: Path, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"label_sizes": (60, 240, 500)}, r"label_sizes \[240, 500\]: must be below 240, the training texts there are"),
+        ({"label_sizes": (60, 240, 500)}, r"label_sizes \[240, 500\]: must be below 240, the number of training texts"),
         (
             {"include_exports": True},
-            "include_exports: no checkpoint has others kept along its run; pretrain one with --exports",
+            "include_exports: no checkpoint has exported ones; run 'pretrain run' with --exports",
         ),
     ],
 )
-def test_gains_that_cannot_be_measured_are_refused(changed, message, labelled, rows, config, tmp_path):
+def test_gains_that_cannot_be_measured_are_refused(changed, message, labelled, checkpoints, config, tmp_path):
     with pytest.raises(StackbertError, match=message):
-        compare(labelled, rows, tmp_path / "out", replace(config, **changed))
+        compare(labelled, checkpoints, tmp_path / "out", replace(config, **changed))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_set_of_one_label_is_refused(labelled, rows, config, tmp_path):
+def test_set_of_one_label_is_refused(labelled, checkpoints, config, tmp_path):
     with pytest.raises(StackbertError, match="holds one label; give two or more"):
-        compare(of_one_label(labelled, tmp_path / "one"), rows, tmp_path / "out", config)
+        compare(of_one_label(labelled, tmp_path / "one"), checkpoints, tmp_path / "out", config)
     assert [path.name for path in tmp_path.iterdir()] == ["one"]
 
 
 @pytest.mark.parametrize("names", [("c++", "c#"), ("Adapted", "adapted"), ("base", "TF-IDF, logistic regression")])
-def test_rows_that_would_share_a_folder_are_refused(names, labelled, tiny_base, config, tmp_path):
+def test_systems_that_would_share_a_folder_are_refused(names, labelled, tiny_base, config, tmp_path):
     with pytest.raises(StackbertError, match="differ in punctuation or case only; rename one"):
         compare(labelled, dict.fromkeys(names, str(tiny_base)), tmp_path / "out", config)
 
@@ -100,7 +103,7 @@ def test_vocabulary_larger_than_the_word_table_is_refused(labelled, small_rows, 
         compare(labelled, {"generic": str(small)}, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
 
 
-def test_length_beyond_the_positions_is_refused(labelled, rows, config, tmp_path):
+def test_length_beyond_the_positions_is_refused(labelled, checkpoints, config, tmp_path):
     changed = replace(config, **WITHOUT_BASELINES, recipe=replace(config.recipe, max_length=21))
     with pytest.raises(StackbertError, match="reads 20 tokens at most; max_length is 21"):
-        compare(labelled, rows, tmp_path / "out", changed)
+        compare(labelled, checkpoints, tmp_path / "out", changed)

@@ -1,68 +1,71 @@
-"""Cells of an earlier comparison, taken over or not."""
+"""Reuse of trials from earlier comparisons."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from finetune.compare.reuse import EarlierCells, cell_key, earlier_file
-from finetune.compare.trials import load_cell
+from finetune.compare.reuse import EarlierTrials, earlier_file, trial_key
+from finetune.compare.trials import Cost, PhaseMetrics, Trial, TrialSpec, TrialSummary, load_trial, save_trial
 from finetune.config import FinetuneConfig
 from stackbert.core.errors import StackbertError
 
 PARTS = ("checkpoint", FinetuneConfig(), "labels", False, 100, 0)
 
 
-def made(root: Path, row: str, seed: int, bundle: bool) -> None:
-    """What a comparison leaves of one cell whose key is "row seed"."""
-    folder = root / "cells" / row / f"seed-{seed}"
-    folder.mkdir(parents=True)
-    np.save(folder / "test.npy", np.full((2, 2), seed))
-    (folder / "cell.json").write_text(json.dumps({"key": f"{row} {seed}", "bundle": bundle}))
+def make_trial(root: Path, system: str, seed: int, bundle: bool) -> None:
+    """Write a trial with the key "system seed", and its classifier, as a comparison does."""
+    phases = PhaseMetrics(head=None, whole={})
+    summary = TrialSummary(phases, [0.5], None, {}, Cost(1, 1, 1.0, None), f"{system} {seed}", bundle)
+    save_trial(root / "trials" / system / f"seed-{seed}", Trial(summary, np.full((2, 2), float(seed))))
     if bundle:
-        (root / "models" / row).mkdir(parents=True)
-        (root / "models" / row / "head.safetensors").write_text(row)
+        (root / "models" / system).mkdir(parents=True)
+        (root / "models" / system / "head.safetensors").write_text(system)
 
 
-def test_key_is_another_where_anything_is():
+def spec(folder: Path, key: str) -> TrialSpec:
+    return TrialSpec(folder, 0, key)
+
+
+def test_key_changes_with_everything_a_trial_depends_on():
     others = [("x", 0), (replace(PARTS[1], loss="focal"), 1), ("x", 2), (True, 3), (99, 4), (1, 5)]
-    keys = {cell_key(*PARTS[:place], other, *PARTS[place + 1 :]) for other, place in others}
-    assert len(keys | {cell_key(*PARTS)}) == 1 + len(others)
+    keys = {trial_key(*PARTS[:index], other, *PARTS[index + 1 :]) for other, index in others}
+    assert len(keys | {trial_key(*PARTS)}) == 1 + len(others)
 
 
 @pytest.mark.parametrize("folder", ["out", "out.partial"])
-def test_cells_of_finished_and_stopped_comparisons_are_taken_over(folder, tmp_path):
-    made(tmp_path / folder, "base", 0, bundle=True)
-    made(tmp_path / folder, "base", 1, bundle=False)
-    earlier, new = EarlierCells([tmp_path / "out"]), tmp_path / "new"
-    assert earlier.take_over("base 0", new / "0", new / "model")
-    assert earlier.take_over("base 1", new / "1", None)
-    assert not earlier.take_over("base 2", new / "2", None)
-    assert (load_cell(new / "0").test_NL == 0).all() and (load_cell(new / "1").test_NL == 1).all()
-    assert load_cell(new / "0").summary["bundle"] and not load_cell(new / "1").summary["bundle"]
+def test_trials_of_finished_and_interrupted_comparisons_are_reused(folder, tmp_path):
+    make_trial(tmp_path / folder, "base", 0, bundle=True)
+    make_trial(tmp_path / folder, "base", 1, bundle=False)
+    earlier, new = EarlierTrials([tmp_path / "out"]), tmp_path / "new"
+    assert earlier.reuse(spec(new / "0", "base 0"), new / "model")
+    assert earlier.reuse(spec(new / "1", "base 1"), None)
+    assert not earlier.reuse(spec(new / "2", "base 2"), None)
+    assert (load_trial(new / "0").test_NL == 0).all() and (load_trial(new / "1").test_NL == 1).all()
+    assert load_trial(new / "0").summary.bundle and not load_trial(new / "1").summary.bundle
     assert (new / "model" / "head.safetensors").read_text() == "base"
     assert not (new / "2").exists()
 
 
-def test_cell_whose_classifier_was_not_kept_is_made_again_where_one_is_wanted(tmp_path):
-    made(tmp_path / "out", "base", 1, bundle=False)
-    assert not EarlierCells([tmp_path / "out"]).take_over("base 1", tmp_path / "new", tmp_path / "model")
+def test_trial_without_a_classifier_is_not_reused_if_one_is_needed(tmp_path):
+    make_trial(tmp_path / "out", "base", 1, bundle=False)
+    earlier = EarlierTrials([tmp_path / "out"])
+    assert not earlier.reuse(spec(tmp_path / "new", "base 1"), tmp_path / "model")
     assert not (tmp_path / "new").exists() and not (tmp_path / "model").exists()
 
 
-def test_folder_without_a_cell_is_an_error(tmp_path):
-    made(tmp_path / "other", "base", 0, bundle=False)
-    with pytest.raises(StackbertError, match="out: holds no finished cell to reuse"):
-        EarlierCells([tmp_path / "other", tmp_path / "out"])
+def test_folder_without_a_trial_is_an_error(tmp_path):
+    make_trial(tmp_path / "other", "base", 0, bundle=False)
+    with pytest.raises(StackbertError, match="out: holds no finished trial to reuse"):
+        EarlierTrials([tmp_path / "other", tmp_path / "out"])
 
 
-def test_cells_of_several_comparisons_are_joined(tmp_path):
+def test_trials_of_several_comparisons_are_combined(tmp_path):
     for seed, machine in enumerate(("here", "there")):
-        made(tmp_path / machine, "base", seed, bundle=seed == 0)
-    made(tmp_path / "there", "base", 0, bundle=False)
-    earlier = EarlierCells([tmp_path / "there", tmp_path / "here"])
-    assert earlier.take_over("base 0", tmp_path / "first", tmp_path / "model")  # made twice, once with its classifier
-    assert all(earlier.take_over(f"base {seed}", tmp_path / "new" / str(seed), None) for seed in (0, 1))
-    assert earlier_file([tmp_path / "here", tmp_path / "there"], "cells/base/seed-1/cell.json")
+        make_trial(tmp_path / machine, "base", seed, bundle=seed == 0)
+    make_trial(tmp_path / "there", "base", 0, bundle=False)
+    earlier = EarlierTrials([tmp_path / "there", tmp_path / "here"])
+    assert earlier.reuse(spec(tmp_path / "first", "base 0"), tmp_path / "model")  # made twice, once with its classifier
+    assert all(earlier.reuse(spec(tmp_path / "new" / str(seed), f"base {seed}"), None) for seed in (0, 1))
+    assert earlier_file([tmp_path / "here", tmp_path / "there"], "trials/base/seed-1/trial.json")

@@ -10,7 +10,7 @@ import pytest
 from finetune.deploy.bundle import load_bundle, save_bundle
 from finetune.deploy.export import MODEL_FILE, export_onnx
 from stackbert.core.errors import StackbertError
-from tests.finetune.deploy.test_hf_head import TEXTS, THRESHOLDS_L, classifier_of
+from tests.finetune.deploy.random_classifiers import TEXTS, THRESHOLDS_L, classifier_of
 from tests.finetune.questions import LABELS
 
 

@@ -1,4 +1,4 @@
-"""Classifiers go to a hub through its own client."""
+"""Uploads to a hub, through its own client."""
 
 import os
 import subprocess
@@ -36,19 +36,19 @@ def test_files_arrive_as_they_are(model):
         assert hub.uploaded["owner/tags"] == {path.name: path.read_bytes() for path in model.iterdir()}
 
 
-def test_refusals_are_said_in_words(model):
+def test_refusals_are_explained(model):
     with running_hub() as hub:
         done = pushed(model, hub.address, "wrong")
         assert done.returncode == 1
-        assert "stackbert: owner/tags: the hub refuses" in done.stderr
+        assert "stackbert: owner/tags: the hub refused the upload" in done.stderr
         assert "HF_TOKEN" in done.stderr
         done = pushed(model, hub.address, TOKEN, "no//name")
         assert done.returncode == 1
-        assert "not a name of the hub's" in done.stderr
+        assert "not a valid repository name" in done.stderr
         assert not hub.uploaded
 
 
-def test_hub_that_does_not_answer_is_said_in_words(model):
+def test_hub_that_does_not_answer_is_an_error(model):
     with running_hub() as hub:
         closed = hub.address
     done = pushed(model, closed, TOKEN)

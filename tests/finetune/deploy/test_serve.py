@@ -1,4 +1,4 @@
-"""The page on which a classifier is tried, asked over a real socket."""
+"""The web server of a classifier, over a real socket."""
 
 import http.client
 import json
@@ -8,26 +8,17 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
-from finetune.classifier.classifier import Classifier
-from finetune.deploy.bundle import load_bundle, save_bundle
+from finetune.deploy.bundle import load_bundle
 from finetune.deploy.serve import EXAMPLE, MAX_BODY, make_server
-from pretrain.model.checkpoint import load_checkpoint
 from stackbert.core.errors import StackbertError
-from tests.finetune.questions import LABELS
 from tests.pages import HOSTILE, Structure, browser_page
-from tokenizer.encoding.reader import load_reader
 
 
 @pytest.fixture(scope="module")
-def address(tiny_base, recipe, tmp_path_factory) -> Iterator[str]:
-    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), recipe)
-    classifier.head.assign({"kernel": np.zeros((24, 3)), "bias": np.array([0.5, -3, -4])})
-    folder = tmp_path_factory.mktemp("bundle") / "model"
-    save_bundle(classifier, tiny_base, LABELS, np.full(3, 0.5), folder)
-    with make_server(load_bundle(folder), "model", "127.0.0.1", 0) as server:
+def address(mysql_model) -> Iterator[str]:
+    with make_server(load_bundle(mysql_model), "model", "127.0.0.1", 0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
@@ -46,7 +37,7 @@ def form(text: str) -> bytes:
     return urllib.parse.urlencode({"text": text}, errors="replace").encode()
 
 
-def test_json_says_what_predict_says(address):
+def test_json_endpoint_predicts(address):
     status, headers, content = ask(address, "/predict", json.dumps({"text": "sort in mysql", "top": 2}).encode())
     assert (status, headers["Content-Type"]) == (200, "application/json")
     answer = json.loads(content)
@@ -69,7 +60,7 @@ def test_json_says_what_predict_says(address):
         (b'{"text": "a", "top": "x"}', "top 'x': must be"),
     ],
 )
-def test_wrong_requests_are_answered_with_what_is_wrong(address, body, message):
+def test_invalid_requests_get_an_error_message(address, body, message):
     status, _, content = ask(address, "/predict", body)
     assert status == 400
     assert message in json.loads(content)["error"]
@@ -87,7 +78,7 @@ def test_bodies_too_large_or_without_a_length_are_refused_unread(address):
         connection.close()
 
 
-def test_other_places_are_not_found(address):
+def test_other_paths_are_not_found(address):
     for body in (None, b""):
         status, _, content = ask(address, "/etc/passwd", body)
         assert status == 404

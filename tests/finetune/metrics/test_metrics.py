@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, f1_score, precision_recall_
 
 from finetune.metrics.metrics import (
     DEFINITIONS,
-    LEAST_POSITIVES,
+    MIN_POSITIVES,
     THRESHOLDS,
     decision_counts,
     evaluate,
@@ -53,7 +53,8 @@ def test_tuned_threshold_is_in_the_middle_of_the_best(seed):
     threshold, f1 = tune_threshold(targets, scores)
     assert f1 == pytest.approx(max(all_f1), abs=1e-12)
     best = np.isclose(all_f1, max(all_f1), atol=1e-12)
-    below, above = best[: (place := THRESHOLDS.tolist().index(threshold))][::-1], best[place + 1 :]
+    index = THRESHOLDS.tolist().index(threshold)
+    below, above = best[:index][::-1], best[index + 1 :]
     assert 0 <= int(above.cumprod().sum() - below.cumprod().sum()) <= 1
 
 
@@ -117,7 +118,7 @@ def test_thresholds_of_labels_are_each_the_best_and_none_is_lost(seed):
     for label in range(targets.shape[1]):
         f1 = [f1_score(targets[:, label], scores[:, label] >= t, zero_division=0) for t in THRESHOLDS]
         reached = f1_score(targets[:, label], scores[:, label] >= own[label], zero_division=0)
-        if targets[:, label].sum() < LEAST_POSITIVES:
+        if targets[:, label].sum() < MIN_POSITIVES:
             assert own[label] == shared[label]
         else:
             assert reached == pytest.approx(max(f1))
@@ -125,7 +126,7 @@ def test_thresholds_of_labels_are_each_the_best_and_none_is_lost(seed):
 
 def test_label_of_few_texts_or_never_found_keeps_the_threshold_for_all():
     targets = np.zeros((40, 3), np.uint8)
-    targets[:20, 0] = targets[: LEAST_POSITIVES - 1, 1] = targets[:LEAST_POSITIVES, 2] = 1
+    targets[:20, 0] = targets[: MIN_POSITIVES - 1, 1] = targets[:MIN_POSITIVES, 2] = 1
     scores = np.where(targets, 0.6, 0.2)
     scores[:, 1] += 0.3
     scores[:, 2] = 0.0
@@ -138,5 +139,5 @@ def test_per_label_equals_scikit_learn():
     targets, scores = random_case(2)
     columns = precision_recall_fscore_support(targets, scores >= 0.4, zero_division=0)
     for number, entry in enumerate(per_label(targets, scores, 0.4, NAMES)):
-        assert entry["label"] == NAMES[number]
-        assert [entry[key] for key in ("precision", "recall", "f1", "support")] == [c[number] for c in columns]
+        assert entry.label == NAMES[number]
+        assert [entry.precision, entry.recall, entry.f1, entry.support] == [c[number] for c in columns]

@@ -1,11 +1,11 @@
-"""What of a text a classifier reads."""
+"""Encoding of texts, as a whole or by sections."""
 
 from dataclasses import replace
 
 import pytest
 
-from finetune.classifier.cleaned_text import without_stop_words
-from finetune.classifier.text_parts import read_texts, take_apart
+from finetune.classifier.cleaned_text import clean_text
+from finetune.classifier.text_sections import encode_texts, split_sections
 from finetune.config import FinetuneConfig
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.reader import TextReader, load_reader
@@ -22,38 +22,38 @@ def ids(reader: TextReader, text: str) -> list[int]:
     return next(reader.ids_without_specials([text]))
 
 
-def test_without_budgets_a_text_is_read_from_its_start(reader):
+def test_without_budgets_a_text_is_truncated_as_a_whole(reader):
     config = FinetuneConfig(max_length=6)
     whole = ids(reader, TEXT)
-    assert read_texts([TEXT, "mysql"], reader, config) == (
+    assert encode_texts([TEXT, "mysql"], reader, config) == (
         [[reader.first_id, *whole[:4], reader.last_id], [reader.first_id, *ids(reader, "mysql"), reader.last_id]],
         [len(whole) + 2, 3],
     )
 
 
-def test_each_part_gets_its_budget_in_order(reader):
-    parts = take_apart(TEXT)
-    title, body, code = (ids(reader, part) for part in (parts.title, parts.body, parts.code))
+def test_each_section_gets_its_budget_in_order(reader):
+    sections = split_sections(TEXT)
+    title, body, code = (ids(reader, text) for text in (sections.title, sections.body, sections.code))
     config = FinetuneConfig(max_length=100, title_tokens=1, body_tokens=2, code_tokens=3)
     uncut = len(title) + len(body) + len(code) + 2
-    sequences, lengths = read_texts([TEXT], reader, config)
+    sequences, lengths = encode_texts([TEXT], reader, config)
     assert sequences == [[reader.first_id, *title[:1], *body[:2], *code[:3], reader.last_id]]
     assert lengths == [uncut]
-    sequences, lengths = read_texts([TEXT], reader, replace(config, title_tokens=0, body_tokens=1, code_tokens=0))
+    sequences, lengths = encode_texts([TEXT], reader, replace(config, title_tokens=0, body_tokens=1, code_tokens=0))
     assert sequences == [[reader.first_id, *title, *body[:1], *code, reader.last_id]]
     assert lengths == [uncut]
     roomy = replace(config, title_tokens=30, body_tokens=30, code_tokens=30)
-    assert len(read_texts([TEXT], reader, roomy)[0][0]) == uncut
+    assert len(encode_texts([TEXT], reader, roomy)[0][0]) == uncut
 
 
-def test_parts_without_a_budget_share_what_the_others_leave(reader):
-    parts = take_apart(TEXT)
-    title, body, code = (ids(reader, part) for part in (parts.title, parts.body, parts.code))
+def test_sections_without_a_budget_share_the_remaining_length(reader):
+    sections = split_sections(TEXT)
+    title, body, code = (ids(reader, text) for text in (sections.title, sections.body, sections.code))
     room = len(title) + 4
     config = FinetuneConfig(max_length=room + 2, code_tokens=3)
-    sequences, _ = read_texts([TEXT], reader, config)
+    sequences, _ = encode_texts([TEXT], reader, config)
     assert sequences == [[reader.first_id, *title, *body[:1], *code[:3], reader.last_id]]
-    sequences, _ = read_texts([TEXT], reader, replace(config, max_length=5))
+    sequences, _ = encode_texts([TEXT], reader, replace(config, max_length=5))
     assert sequences == [[reader.first_id, *code[:3], reader.last_id]]
     with pytest.raises(StackbertError, match="together 4, but max_length 5 has room for 3"):
         replace(config, max_length=5, title_tokens=1)
@@ -70,11 +70,11 @@ def test_parts_without_a_budget_share_what_the_others_leave(reader):
         ("", "", "", ""),
     ],
 )
-def test_texts_are_taken_apart_at_fences(text, title, body, code):
-    parts = take_apart(text)
-    assert (parts.title, parts.body, parts.code) == (title, body, code)
+def test_texts_are_split_at_fences(text, title, body, code):
+    sections = split_sections(text)
+    assert (sections.title, sections.body, sections.code) == (title, body, code)
 
 
 def test_cleaned_text_has_no_stop_words_digits_or_punctuation():
-    assert without_stop_words("Why is MySQL 8.0 (InnoDB) so slow?!") == "mysql innodb slow"
-    assert without_stop_words("¿Qué pasa?") == "qué pasa"
+    assert clean_text("Why is MySQL 8.0 (InnoDB) so slow?!") == "mysql innodb slow"
+    assert clean_text("¿Qué pasa?") == "qué pasa"

@@ -1,0 +1,139 @@
+"""What both phases of fine-tuning share: encoded splits, epoch records, the best epoch's weights and the result."""
+
+# N texts, P pooled, L labels
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from corpora.labels.labelled_set import Split
+from finetune.classifier.classifier import Classifier
+from finetune.classifier.losses import label_loss, positive_weights
+from finetune.classifier.text_sections import encode_texts
+from finetune.config import FinetuneConfig
+from finetune.metrics.metrics import first_label_accuracy, tune_threshold, tune_thresholds
+
+LossFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""Loss per text, (N,), from logits and targets (N, L)."""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """Losses and dev metrics of one epoch."""
+
+    epoch: int
+    train_loss: float
+    dev_loss: float
+    dev_weighted_f1: float
+    """At the threshold that is best for this epoch."""
+    dev_val_acc: float
+
+
+BEST_BY: dict[str, Callable[[EpochRecord], float]] = {
+    "loss": lambda record: record.dev_loss,
+    "weighted_f1": lambda record: -record.dev_weighted_f1,
+}
+"""Criterion of each value of FinetuneConfig.best_by; the best epoch has the lowest."""
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """A split, encoded for one classifier."""
+
+    sequences: list[list[int]]
+    """Token ids of each text."""
+    lengths: list[int]
+    """Number of tokens of each text before truncation."""
+    targets_NL: npt.NDArray[np.uint8]
+    features_NP: npt.NDArray[np.float32]
+    """Pooled vectors of the frozen encoder."""
+
+
+@dataclass
+class PhaseResult:
+    """Result of one phase of fine-tuning."""
+
+    dev_NL: npt.NDArray[np.float32]
+    """Probabilities on dev with the best epoch's weights."""
+    test_NL: npt.NDArray[np.float32]
+    """Probabilities on test with the same weights."""
+    thresholds_L: npt.NDArray[np.float64]
+    """Decision thresholds, tuned on dev."""
+    epochs: list[EpochRecord] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+class BestWeights:
+    """A copy of the variables at the best epoch so far."""
+
+    def __init__(self, variables: list[tf.Variable]):
+        self._variables = variables
+        self._lowest = math.inf
+        self._values = [variable.numpy() for variable in variables]
+        self.epochs_since = 0
+        """Epochs since the best one."""
+
+    def update(self, criterion: float) -> None:
+        """Copy the variables if `criterion` is lower than at every epoch before."""
+        self.epochs_since += 1
+        if criterion < self._lowest:
+            self._lowest, self.epochs_since = criterion, 0
+            self._values = [variable.numpy() for variable in self._variables]
+
+    def restore(self) -> None:
+        """Assign the best epoch's values to the variables."""
+        for variable, value in zip(self._variables, self._values, strict=True):
+            variable.assign(value)
+
+
+def encode_split(classifier: Classifier, split: Split) -> EncodedSplit:
+    """Encode a split and compute its frozen features, which are the same for all seeds."""
+    sequences, lengths = encode_texts(split.texts, classifier.reader, classifier.config)
+    return EncodedSplit(sequences, lengths, split.targets, classifier.features(sequences))
+
+
+def best_epoch(epochs: Sequence[EpochRecord], best_by: str = "loss") -> EpochRecord:
+    """The epoch whose weights were restored: the best on dev, the first of equals. The head's phase uses 'loss'."""
+    return min(epochs, key=BEST_BY[best_by])
+
+
+def loss_function(config: FinetuneConfig, targets_NL: npt.NDArray[np.uint8]) -> LossFunction:
+    """The recipe's loss per text, from logits and targets (N, L), weighted by the training texts' targets."""
+    weights_L = tf.constant(positive_weights(targets_NL, config.balance))
+    return lambda logits_NL, targets_NL: label_loss(config.loss, logits_NL, targets_NL, weights_L)
+
+
+def epoch_record(
+    epoch: int,
+    train_loss: float,
+    loss: LossFunction,
+    targets_NL: npt.NDArray[np.uint8],
+    dev_NL: npt.NDArray[np.float32],
+) -> EpochRecord:
+    """Losses and dev metrics of one epoch, from the dev texts' targets and probabilities."""
+    scores_NL = np.clip(dev_NL.astype(np.float64), 1e-7, 1 - 1e-7)
+    logits_NL = np.log(scores_NL) - np.log1p(-scores_NL)
+    return EpochRecord(
+        epoch=epoch,
+        train_loss=train_loss,
+        dev_loss=float(tf.reduce_mean(loss(tf.constant(logits_NL, tf.float32), targets_NL))),
+        dev_weighted_f1=tune_threshold(targets_NL, dev_NL)[1],
+        dev_val_acc=first_label_accuracy(targets_NL, dev_NL),
+    )
+
+
+def phase_result(
+    config: FinetuneConfig,
+    dev: EncodedSplit,
+    dev_NL: npt.NDArray[np.float32],
+    test_NL: npt.NDArray[np.float32],
+    epochs: list[EpochRecord],
+    seconds: float,
+) -> PhaseResult:
+    """The result of a phase, with thresholds tuned on dev."""
+    thresholds_L = tune_thresholds(config.thresholds, dev.targets_NL, dev_NL)
+    return PhaseResult(dev_NL, test_NL, thresholds_L, epochs, seconds)
