@@ -1,8 +1,7 @@
 """Domain-adaptive pretraining of small BERT encoders for technical text.
 
->>> from pathlib import Path
 >>> from stackbert import load_study, run_study
->>> load_study(Path("studies/demo.toml")).out
+>>> load_study("studies/demo.toml").out
 'runs/demo'
 """
 
