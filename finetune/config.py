@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from pretrain.config import Precision
 from stackbert.core.errors import require
 
 RUN_FIELDS = ("reuse",)
@@ -57,7 +58,7 @@ class FinetuneConfig:
     """Largest global norm of the gradient."""
     dropout: float = 0.1
     """On the head's input, while training."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     """Of matrix products; auto takes bfloat16 where it is quicker. Weights stay float32."""
 
     def __post_init__(self) -> None:

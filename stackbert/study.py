@@ -69,7 +69,7 @@ def run_study(study: Study) -> Manifest:
     from corpora.labels.label import build_labels
     from finetune.compare.compare import compare, load_task
     from pretrain.merge import merge_checkpoints
-    from pretrain.run import pretrain
+    from pretrain.run import run_pretraining
     from tokenizer.encoding.encode import encode_rows
     from tokenizer.vocabulary.train import train_tokenizer
 
@@ -92,7 +92,7 @@ def run_study(study: Study) -> Manifest:
         _announce(f"packed rows, {place}", packed)
         encode_rows(labels, tokenizer, packed, study.encode)
         _announce(f"continued pretraining, {place}", adapted)
-        pretrain(packed, tokenizer, adapted, study.pretrain)
+        run_pretraining(packed, tokenizer, adapted, study.pretrain)
         rows[name] = str(adapted)
         if study.merged:
             between = out / "merged" / place

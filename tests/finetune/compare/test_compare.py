@@ -20,7 +20,7 @@ from finetune.metrics.metrics import DEFINITIONS
 from finetune.metrics.significance import compare_weighted_f1
 from pretrain.config import PretrainConfig
 from pretrain.model.checkpoint import save_checkpoint
-from pretrain.run import pretrain
+from pretrain.run import run_pretraining
 from stackbert.core.errors import StackbertError
 from tests.finetune.questions import LABELS, NOISE, WITHOUT_BASELINES, load_splits
 from tests.pages import browser_page
@@ -236,7 +236,7 @@ def test_checkpoints_kept_along_a_pretraining_are_points_of_its_gain(labelled, t
     run = PretrainConfig(
         base=str(tiny_base), extend_positions=True, steps=6, batch_rows=2, exports=2, evaluations=1, validation_rows=4
     )
-    pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "adapted", run)
+    run_pretraining(small_rows / "rows", small_rows / "tokenizer", tmp_path / "adapted", run)
     checkpoints = {"generic": str(tiny_base), "adapted": str(tmp_path / "adapted")}
     compare(labelled, checkpoints, tmp_path / "out", replace(config, include_exports=True, **WITHOUT_BASELINES))
     comparison = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""What a run will take, said before it begins."""
+"""Estimates for a run before it begins."""
 
 import os
 from dataclasses import replace
@@ -28,7 +28,7 @@ def test_size_of_a_run_and_what_it_takes_here(small_rows, tmp_path, monkeypatch)
     assert found.epochs == pytest.approx(50 * 4 / len(rows.ids))
     (here,) = found.estimates
     assert here.hours * 3600 > found.tokens / here.tokens_per_second
-    assert here.money == pytest.approx(3.6 * here.hours)
+    assert here.cost == pytest.approx(3.6 * here.hours)
     assert found.disk > 10 * 4 * 120 * 128
     assert list(tmp_path.iterdir()) == [], "nothing is written"
 
@@ -57,14 +57,14 @@ def test_one_machine_is_planned_for(small_rows, monkeypatch):
         planned(small_rows)
 
 
-def test_minutes_are_no_budget_to_plan(small_rows):
-    with pytest.raises(StackbertError, match="give its budget in tokens"):
+def test_length_in_minutes_cannot_be_planned(small_rows):
+    with pytest.raises(StackbertError, match="set tokens, steps or epochs"):
         planned(small_rows, replace(CONFIG, steps=0, minutes=3.0))
 
 
-@pytest.mark.parametrize(("topology", "said"), [("v5e:2x4", "multiple of the 8 chips"), ("v5e", "as v5e")])
+@pytest.mark.parametrize(("topology", "said"), [("v5e:2x4", "multiple of the 8 chips"), ("v5e", "such as v5e")])
 def test_slices_that_cannot_be_are_refused_before_anything_is_timed(topology, said, small_rows, monkeypatch):
-    monkeypatch.setattr("pretrain.measure.plan.Run", None)
+    monkeypatch.setattr("pretrain.measure.plan.Trainer", None)
     with pytest.raises(StackbertError, match=said):
         planned(small_rows, plan=replace(QUICK, topologies=("v5e:2x2", topology)))
 
@@ -73,7 +73,10 @@ def test_table_names_what_is_too_large():
     fitting = Estimate("v5e:2x2", 1_000.0, 2.0, GIB, True, 12.5)
     large = Estimate("v6e:1x1", 0.0, 0.0, 40 * GIB, False, None)
     lines = str(Plan(1_000, 10, 0.5, GIB, (fitting, large))).splitlines()
-    assert lines[0] == "1,000 tokens: 10 steps, 0.50 epochs; 1.0 GiB of disk for packed rows, states and checkpoints"
+    assert (
+        lines[0]
+        == "1,000 tokens: 10 steps, 0.50 epochs; 1.0 GiB of disk for packed rows, training states and checkpoints"
+    )
     assert lines[2].split() == ["v5e:2x2", "1,000", "2.00", "1.00", "12.50"]
     assert lines[3].split() == ["v6e:1x1", "too", "large", "40.00"]
 
@@ -86,4 +89,4 @@ def test_plan_for_a_slice_follows_from_the_roofline(small_rows):
     there = found.estimates[1]
     assert there.fits
     assert there.hours == pytest.approx(found.tokens / there.tokens_per_second / 3600)
-    assert there.money == pytest.approx(4 * 1.2 * there.hours)
+    assert there.cost == pytest.approx(4 * 1.2 * there.hours)

@@ -1,4 +1,4 @@
-"""Curves of runs, drawn."""
+"""Learning curves of runs."""
 
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from pretrain.config import PretrainConfig
-from pretrain.run import pretrain
+from pretrain.run import run_pretraining
 from pretrain.train.curves import draw_runs, read_curve
 from stackbert.core.errors import StackbertError
 
@@ -16,7 +16,7 @@ def test_runs_are_drawn_with_their_names_and_figures(small_rows, tmp_path):
     runs = {}
     for seed in (0, 1):
         runs[f"seed <{seed}>"] = tmp_path / str(seed)
-        pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / str(seed), replace(config, seed=seed))
+        run_pretraining(small_rows / "rows", small_rows / "tokenizer", tmp_path / str(seed), replace(config, seed=seed))
     table = draw_runs(runs, tmp_path / "plots" / "curves.svg")
     picture = ElementTree.parse(tmp_path / "plots" / "curves.svg").getroot()  # noqa: S314 - what we drew
     assert {"seed <0>", "seed <1>", "tokens read"} <= {text.strip() for text in picture.itertext()}

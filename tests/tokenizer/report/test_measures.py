@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from corpora.post import Post
-from tests.pretrain.init.test_transfer import roberta_reader
+from tests.pretrain.readers import roberta_reader
 from tokenizer.encoding.reader import TextReader, load_reader
 from tokenizer.report.measures import looks_like_code, measure, tag_is_whole, take_sample
 from tokenizer.vocabulary.export import SPECIALS, build_tokenizer, save_tokenizer
