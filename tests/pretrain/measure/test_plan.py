@@ -7,6 +7,7 @@ import pytest
 
 from pretrain.config import PretrainConfig, PretrainPlanConfig
 from pretrain.measure.plan import GIB, Estimate, Plan, plan_pretraining
+from pretrain.train.trainer import RunTimes, Trainer
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.packed_rows import load_rows
 from tokenizer.encoding.reader import load_reader
@@ -33,7 +34,19 @@ def test_size_of_a_run_and_what_it_takes_here(small_rows, tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) == [], "nothing is written"
 
 
-def test_epochs_are_of_the_whole_text_where_the_rows_are_a_sample(small_rows):
+@pytest.fixture
+def times(monkeypatch):
+    """Nothing is trained: seconds of a run's parts are made up."""
+    monkeypatch.setattr(Trainer, "measure", lambda *_: RunTimes(preparation=1.0, step=1.0, evaluation=1.0))
+
+
+def test_hours_are_those_of_preparation_steps_and_evaluations(small_rows, times):
+    (here,) = planned(small_rows).estimates
+    assert here.tokens_per_second == 4 * 32
+    assert here.hours * 3600 > 1 + 50 + 7, "5 evaluations, and those before and after"
+
+
+def test_epochs_are_of_the_whole_text_where_the_rows_are_a_sample(small_rows, times):
     rows = load_rows(small_rows / "rows", "train")
     config = replace(CONFIG, steps=0, epochs=2.0)
     own = planned(small_rows, config)
@@ -43,7 +56,7 @@ def test_epochs_are_of_the_whole_text_where_the_rows_are_a_sample(small_rows):
     assert whole.epochs == pytest.approx(2, rel=1e-3)
 
 
-def test_disk_holds_the_moments_of_an_embeddings_phase(small_rows):
+def test_disk_holds_the_moments_of_an_embeddings_phase(small_rows, times):
     plain, first = (planned(small_rows, replace(CONFIG, embeddings_first=share)) for share in (0.0, 0.1))
     vocab_size = load_reader(small_rows / "tokenizer").vocab_size
     head = 128 * 128 + 128 + 2 * 128 + vocab_size
