@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from pretrain.config import Precision
 from stackbert.core.errors import require
 
 NOT_RECORDED = ("reuse",)
@@ -59,7 +60,7 @@ class FinetuneConfig:
     """Maximum global norm of the gradient."""
     dropout: float = 0.1
     """Dropout rate on the head's input during training."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Precision = "auto"
     """Precision of matrix products; 'auto' uses bfloat16 where it is faster. Weights are always float32."""
 
     def __post_init__(self) -> None:

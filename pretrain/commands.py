@@ -1,4 +1,4 @@
-"""The commands 'stackbert pretrain VERB'; what they call is imported when they are, as TensorFlow takes its time."""
+"""The commands 'stackbert pretrain VERB'. Each imports what it calls, since TensorFlow takes seconds to load."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,36 +10,40 @@ from stackbert.core.checkpoints import resolve_base
 
 
 def run(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig], out: Path) -> None:
-    """Continue masked-language-model pretraining of a base on packed rows; goes on where a stopped run was.
+    """Continue masked-language-model pretraining of a base checkpoint on packed rows.
+
+    Writes a Hugging Face checkpoint with validation losses (history.json) and TensorBoard logs. A stopped run resumes
+    when the same command is run again.
 
     Args:
-        rows: Output of 'tokenizer encode'.
-        tokenizer: The tokenizer that the rows were encoded with.
-        out: Folder to write.
+        rows: Packed rows, the output of 'tokenizer encode'.
+        tokenizer: Tokenizer that encoded the rows: 'minilm', a folder or a Hugging Face hub id.
+        out: Output folder.
     """
-    from pretrain.run import pretrain
+    from pretrain.run import run_pretraining
 
-    pretrain(rows, resolve_base(tokenizer), out, config)
+    run_pretraining(rows, resolve_base(tokenizer), out, config)
 
 
 def compare_starts(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig]) -> None:
-    """Print the held-out loss at step 0, and its bits a byte, of each way to carry a base over to a vocabulary.
+    """Compare the initialisations of a new vocabulary by their validation loss before training.
+
+    Prints loss, accuracy and bits per byte at step 0 for each value of --transfer.
 
     Args:
-        rows: Output of 'tokenizer encode'.
-        tokenizer: The tokenizer that the rows were encoded with.
+        rows: Packed rows, the output of 'tokenizer encode'.
+        tokenizer: Tokenizer that encoded the rows: 'minilm', a folder or a Hugging Face hub id.
     """
-    from pretrain.measure.compare_starts import measure_starts, starts_table
+    from pretrain.measure.compare_starts import compare_starts, format_comparison
 
-    starts = list(measure_starts(rows, resolve_base(tokenizer), config))
-    print("\n".join(dict.fromkeys(note for start in starts for note in start.notes)), starts_table(starts), sep="\n\n")
+    print(format_comparison(list(compare_starts(rows, resolve_base(tokenizer), config))))
 
 
 def curves(runs: dict[str, Path], out: Path) -> None:
-    """Draw the held-out bits a byte of finished runs against the tokens they have read.
+    """Plot the learning curves of finished runs: validation bits per byte against tokens read.
 
     Args:
-        runs: Names and outputs of 'pretrain run' in turn: mean out/mean random out/random.
+        runs: Name and output folder of each run, such as: mean out/mean random out/random.
         out: SVG file to write.
     """
     from pretrain.train.curves import draw_runs
@@ -48,12 +52,12 @@ def curves(runs: dict[str, Path], out: Path) -> None:
 
 
 def merge(base: Positional[str], adapted: Positional[Path], config: OmitArgPrefixes[MergeConfig], out: Path) -> None:
-    """Make a checkpoint between a base and what pretraining made of it; keeps more of what the base was trained for.
+    """Interpolate the weights of a base and its adapted checkpoint, to retain more of the base's abilities (WiSE-FT).
 
     Args:
-        base: Checkpoint that the pretraining began from: 'minilm', a folder or a hub id.
+        base: Checkpoint that the pretraining was initialised from: 'minilm', a folder or a Hugging Face hub id.
         adapted: Output of 'pretrain run'.
-        out: Folder to write.
+        out: Output folder.
     """
     from pretrain.merge import merge_checkpoints
 
@@ -61,11 +65,11 @@ def merge(base: Positional[str], adapted: Positional[Path], config: OmitArgPrefi
 
 
 def convert(base: Positional[str], out: Path) -> None:
-    """Make a checkpoint of safetensors from one that has pytorch_model.bin alone, as SciBERT's.
+    """Convert a checkpoint that has only pytorch_model.bin, such as SciBERT, to safetensors.
 
     Args:
-        base: Folder or hub id of the checkpoint.
-        out: Folder to write.
+        base: Folder or Hugging Face hub id of the checkpoint.
+        out: Output folder.
     """
     from pretrain.convert import convert_checkpoint
 
@@ -73,10 +77,10 @@ def convert(base: Positional[str], out: Path) -> None:
 
 
 def bench(config: OmitArgPrefixes[BenchConfig], rows: Path | None = None) -> None:
-    """Time the training step of a model here, beside the machine's own matrix products.
+    """Measure the speed of a model's training step, and compare it with this machine's fastest matrix products.
 
     Args:
-        rows: Output of 'tokenizer encode' to read; without it, made-up rows without padding.
+        rows: Packed rows, the output of 'tokenizer encode'; without it, random rows without padding.
     """
     from pretrain.measure.bench import run_bench
 
@@ -89,11 +93,11 @@ def plan(
     config: OmitArgPrefixes[PretrainConfig],
     plan: OmitArgPrefixes[PretrainPlanConfig],
 ) -> None:
-    """Say what a run will take: tokens, steps, hours, disk, memory and money, here and on TPU slices.
+    """Estimate tokens, steps, hours, disk, memory and cost of a run, on this machine and on TPU slices.
 
     Args:
-        rows: Output of 'tokenizer encode', of all the text or of a sample of it.
-        tokenizer: The tokenizer that the rows were encoded with.
+        rows: Packed rows, the output of 'tokenizer encode', of the whole text or of a sample.
+        tokenizer: Tokenizer that encoded the rows: 'minilm', a folder or a Hugging Face hub id.
     """
     from pretrain.measure.plan import plan_pretraining
 
@@ -101,7 +105,7 @@ def plan(
 
 
 def preflight(config: OmitArgPrefixes[PreflightConfig]) -> None:
-    """Compile the training step for a TPU slice that is not here: whether it fits, and how fast it can be at best."""
+    """Compile the training step for a TPU slice without the TPU: does it fit in memory, and how fast can it be?"""
     from pretrain.measure.preflight import largest_batch, preflight
 
     result = preflight(config)

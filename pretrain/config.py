@@ -1,4 +1,4 @@
-"""What one can choose about continued pretraining."""
+"""Settings of the pretraining commands."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -9,85 +9,94 @@ from stackbert.core.errors import require
 Transfer = Literal["mean", "random", "similar"]
 Schedule = Literal["linear", "cosine", "wsd"]
 Device = Literal["auto", "cpu", "gpu", "tpu"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
-REPLACED_BY_MASK, REPLACED_BY_RANDOM = 0.8, 0.1  # Devlin et al. 2019, section 3.1; the rest stays as it is
-RUN_FIELDS = ("device", "micro_batch_rows", "steps_per_execution", "state_folder", "save_seconds")
-"""Of PretrainConfig: how a run is carried out; the result does not depend on it, but for the rounding of sums."""
+REPLACED_BY_MASK, REPLACED_BY_RANDOM = 0.8, 0.1  # Devlin et al. 2019, section 3.1; 10 % stay as they are
+EXECUTION_FIELDS = ("device", "micro_batch_rows", "steps_per_execution", "state_folder", "save_seconds")
+"""Settings of PretrainConfig that do not change the result, except for the rounding of sums."""
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Continued masked-language-model pretraining."""
+    """Continued masked-language-model pretraining.
+
+    The length of training is one of tokens, steps, epochs or minutes.
+    """
 
     base: str = "minilm"
-    """Checkpoint to start from: 'minilm', a local folder, a hub id, or 'random-tiny', -mini, -small, -medium."""
+    """Checkpoint to initialise from: 'minilm', a local folder or a Hugging Face hub id. 'random-tiny', 'random-mini',
+    'random-small' and 'random-medium' are BERTs with random weights."""
     transfer: Transfer = "mean"
-    """Start of a token the base does not have: the mean of its old pieces' vectors (FVT), noise, or a mean of the
-    shared tokens that are used most like it in the rows (FOCUS)."""
+    """Initialisation of tokens that are not in the base's vocabulary. 'mean': the mean of the embeddings of their
+    subtokens in the base (FVT). 'random': noise. 'similar': a weighted mean of the embeddings of shared tokens with
+    similar contexts in the rows (FOCUS)."""
     extend_positions: bool = False
-    """Rows longer than the base reads: the base's position vectors are taken again from the first; else refused."""
+    """Allow rows longer than the base's maximum length, by repeating its position embeddings."""
     embeddings_first: float = 0.0
-    """Share of the steps, before the others, that train only the word table and the MLM head; taken where the
-    vocabulary is a new one."""
+    """Fraction of the steps that first train the word embeddings and the MLM head only, everything else frozen. Ignored
+    if the vocabulary is the base's own."""
     tokens: int = 20_000_000
-    """Budget in tokens read, padding included; about an hour for a 6 x 384 encoder on two good cores."""
+    """Training length in tokens, padding included. The default takes about an hour for a 6 x 384 encoder on two CPU
+    cores."""
     steps: int = 0
-    """Budget in steps, in place of tokens; 0: not used."""
+    """Training length in steps; overrides tokens. 0: not set."""
     epochs: float = 0.0
-    """Budget in readings of all rows, in place of tokens; 0: not used."""
+    """Training length in passes over all rows; overrides tokens. 0: not set."""
     minutes: float = 0.0
-    """Budget in minutes of training on this machine, in place of tokens: some steps are timed first, and the number
-    found is kept by the run; 0: not used."""
+    """Training length in minutes on this machine; overrides tokens. Some steps are timed first, and a resumed run keeps
+    the number of steps computed from them. 0: not set."""
     batch_rows: int = 32
-    """Packed rows in a step, over all devices."""
+    """Batch size in packed rows, over all devices."""
     micro_batch_rows: int = 0
-    """Most rows that a device takes through the model at once: of a larger part of the batch, gradients are added up
-    (gradient accumulation), in equal turns; 0: all its part."""
+    """Maximum rows per device in one forward and backward pass; gradients are accumulated over the micro-batches of a
+    step. 0: all of the device's rows."""
     learning_rate: float = 3e-4
-    """Peak rate of AdamW; a small encoder bears more than BERT-base's 1e-4."""
+    """Peak learning rate of AdamW. Small encoders tolerate more than the 1e-4 of BERT-base."""
     warmup_share: float = 0.06
-    """Share of the steps over which the rate rises."""
+    """Fraction of the steps with linear warm-up of the learning rate."""
     schedule: Schedule = "linear"
-    """How the rate then falls to 0: evenly, as a cosine, or ('wsd') not before the last decay_share of the steps."""
+    """Decay of the learning rate to 0 after warm-up. 'wsd' (warm-up, stable, decay) stays at the peak until the last
+    decay_share of the steps."""
     decay_share: float = 0.2
-    """Share of the steps over which 'wsd' falls."""
+    """Fraction of the steps over which 'wsd' decays."""
     weight_decay: float = 0.01
-    """Decoupled decay, not on biases and LayerNorm."""
+    """Decoupled weight decay; not applied to biases and LayerNorm."""
     clip_norm: float = 1.0
-    """Largest global norm of the gradient."""
+    """Maximum global norm of the gradient."""
     spike_factor: float = 10.0
-    """A step whose gradient norm is more than so many times the running mean changes nothing; 0: any step counts."""
+    """Skip the update of a step whose gradient norm exceeds this multiple of the running mean. 0: never skip."""
     mask_rate: float = 0.15
-    """Share of a row's ordinary tokens to predict."""
+    """Fraction of a row's tokens, without special tokens, to mask."""
     mask_share: float = REPLACED_BY_MASK
-    """Share of those that become [MASK]."""
+    """Fraction of masked positions that are replaced by [MASK]."""
     random_share: float = REPLACED_BY_RANDOM
-    """Share of those that become a random token; the rest stay as they are."""
+    """Fraction of masked positions that are replaced by a random token; the rest keep their token."""
     whole_words: bool = False
-    """Predict all tokens of a word or none (whole-word masking)."""
+    """Mask all tokens of a word together (whole-word masking)."""
     distill_weight: float = 0.0
-    """Weight of keeping each text's vectors (the mean of its tokens' states, and its first token's) near those of the
-    untouched base, which reads the same text unmasked; 10 suits a sentence encoder such as MiniLM. A step takes about
-    half as long again. 0: not kept."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products; auto takes bfloat16 where it is quicker. Weights stay float32."""
+    """Weight of the distillation loss: the cosine distance between each text's vectors (mean and first token) and those
+    of the frozen base, which reads the text unmasked. 10 suits sentence encoders such as MiniLM. Steps take about 1.5
+    times as long. 0: no distillation."""
+    precision: Precision = "auto"
+    """Data type of matrix products and activations; weights stay float32. 'auto': bfloat16 where it is faster."""
     seed: int = 0
-    """Fixes order, masks and new weights."""
+    """Random seed of the row order, the masks and new weights."""
     device: Device = "auto"
-    """What to train on; auto takes the machines that TF_CONFIG names, else a TPU, else all GPUs, else the CPU."""
+    """Devices to train on. 'auto': the machines in TF_CONFIG, else a TPU, else all GPUs, else the CPU."""
     steps_per_execution: int = 0
-    """Steps in one call of the device, between which the run is not saved, stopped or reported; 0: 1 on a CPU, 50
-    elsewhere."""
+    """Steps in one call of the compiled training function. A run is not logged, saved or stopped within a call. 0: 1 on
+    a CPU, 50 on accelerators."""
     state_folder: str = ""
-    """Where states are saved: any place TensorFlow writes to, such as gs://bucket/run; empty: beside the output."""
+    """Where to save training states: any path TensorFlow can write to, such as gs://bucket/run. Empty: next to the
+    output."""
     save_seconds: float = 60.0
-    """Pause between saved states, from which a stopped run goes on exactly; 0 saves after each step."""
+    """Interval between saved training states, from which a stopped run resumes exactly. 0: save after every step."""
     evaluations: int = 5
-    """Measurements of the held-out loss along the run, beside those before and after it."""
+    """Number of validations during training, in addition to those before and after it."""
     exports: int = 0
-    """Checkpoints written along the run, evenly spread, beside the last one: 'checkpoints/step-N' in the output."""
+    """Number of intermediate checkpoints, evenly spaced, written to 'checkpoints/step-N' in the output."""
     validation_rows: int = 256
-    """Rows that the held-out loss is measured on, spread over the held-out text, the same masks each time."""
+    """Number of rows for the validation loss, spread over the validation split, with the same masks each time."""
 
     def __post_init__(self) -> None:
         for name in ("tokens", "batch_rows", "learning_rate", "clip_norm", "validation_rows"):
@@ -104,11 +113,10 @@ class PretrainConfig:
         ):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name)]
-        require(len(budgets) <= 1, f"{' and '.join(budgets)}: give one budget")
+        require(len(budgets) <= 1, f"{' and '.join(budgets)}: set one of them")
         require(not 0 < self.spike_factor <= 1, f"spike_factor {self.spike_factor}: must be above 1, or 0")
-        nothing = self.distill_weight and is_random(self.base)
         require(
-            not nothing,
+            not (self.distill_weight and is_random(self.base)),
             f"distill_weight {self.distill_weight:g}: {self.base} has random weights and cannot be a teacher; give a "
             "trained base, or distill_weight 0",
         )
@@ -127,16 +135,16 @@ class PretrainConfig:
 
     @property
     def recorded(self) -> "PretrainConfig":
-        """The configuration as a manifest has it: without what the result does not depend on."""
-        return replace(self, **{name: getattr(PretrainConfig, name) for name in RUN_FIELDS})
+        """The configuration in the manifest: settings that do not change the result have their defaults."""
+        return replace(self, **{name: getattr(PretrainConfig, name) for name in EXECUTION_FIELDS})
 
 
 @dataclass(frozen=True)
 class MergeConfig:
-    """Where between a base and its adapted checkpoint the merged one lies."""
+    """Interpolation between a base and its adapted checkpoint."""
 
     share: float = 0.5
-    """Of the way from the base to the adapted checkpoint."""
+    """Weight of the adapted checkpoint; the base's is 1 - share."""
 
     def __post_init__(self) -> None:
         require(0 < self.share < 1, f"share {self.share}: must be above 0 and below 1")
@@ -144,18 +152,18 @@ class MergeConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A model and the batches it is trained on, where no run is meant yet."""
+    """A model and its training batches, to measure without a run."""
 
     model: str = "6x384"
-    """LAYERSxWIDTH, a local folder, a hub id, 'minilm' or 'random-small'."""
+    """LAYERSxWIDTH, a local folder, a Hugging Face hub id, 'minilm' or 'random-small'."""
     vocab_size: int = 30_522
-    """Tokens of a LAYERSxWIDTH or random model; a checkpoint has its own."""
+    """Vocabulary size of a LAYERSxWIDTH or random model."""
     row_length: int = 128
-    """Tokens in a row, where no rows are given."""
+    """Tokens per row, if no rows are given."""
     batch_rows: int = 32
-    """Rows in a step, over all devices."""
+    """Batch size in rows, over all devices."""
     mask_rate: float = 0.15
-    """Share of a row's tokens to predict."""
+    """Fraction of a row's tokens to mask."""
 
     def __post_init__(self) -> None:
         for name in ("row_length", "batch_rows"):
@@ -166,14 +174,15 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class BenchConfig(ModelConfig):
-    """What to time: a model's training step, beside the machine's own matrix products."""
+    """The model, batches and device of a benchmark."""
 
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of matrix products; auto takes bfloat16 where it is quicker."""
+    precision: Precision = "auto"
+    """Data type of matrix products and activations. 'auto': bfloat16 where it is faster."""
     steps: int = 10
-    """Calls timed, after the first two, of one step on a CPU and of 50 elsewhere; the median is given."""
+    """Timed calls of the compiled training function, after two for warm-up: one step each on a CPU, 50 on accelerators.
+    The median is reported."""
     device: Device = "auto"
-    """What to run on; auto as in 'pretrain run'."""
+    """Devices to run on; 'auto' as in 'pretrain run'."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -182,49 +191,49 @@ class BenchConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class PreflightConfig(ModelConfig):
-    """What to compile for a TPU slice that is not here."""
+    """The model, batches and TPU slice to compile a training step for."""
 
     topology: str = "v5e:2x4"
-    """Generation and shape of the slice: v5e:2x2, v5e:4x4, v6e:2x4, v4:2x2x1, v5p:2x2x1."""
+    """TPU generation and slice shape: v5e:2x2, v5e:4x4, v6e:2x4, v4:2x2x1, v5p:2x2x1."""
     batch_rows: int = 1_024
-    """Rows in a step, over all chips."""
+    """Batch size in rows, over all chips."""
     micro_batch_rows: int = 0
-    """Most rows that a chip takes through the model at once (gradient accumulation); 0: all its part."""
+    """Maximum rows per chip in one forward and backward pass (gradient accumulation). 0: all of the chip's rows."""
     teacher_row_length: int = 0
-    """Tokens in a row as the base reads it, in a run with distill_weight: row_length, half as many again with a new
-    vocabulary. What the host does for it is not in the figures. 0: a run without."""
+    """Tokens per row of the teacher, to measure a run with distill_weight: row_length, or 1.5 times that with a new
+    vocabulary. The host's tokenization for the teacher is not measured. 0: no distillation."""
     find_batch: bool = False
-    """Also find the largest batch that fits, by compiling a few more."""
+    """Also search for the largest batch that fits; compiles the step several times."""
     compiler_python: str = ""
-    """Python that has jax and libtpu, where it is not this one: /path/to/venv/bin/python."""
+    """Python interpreter that has jax and libtpu, such as /path/to/venv/bin/python. Empty: this one."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
             not (self.find_batch and self.micro_batch_rows),
-            "find_batch: with micro_batch_rows any batch fits that a turn of it does; take one of the two",
+            "find_batch and micro_batch_rows: set one of them; with micro-batches, memory does not limit the batch",
         )
 
 
 @dataclass(frozen=True)
 class PretrainPlanConfig:
-    """What to reckon for a pretraining run before it begins."""
+    """What to estimate for a pretraining run."""
 
     topologies: tuple[str, ...] = ()
-    """TPU slices to compile for, as v5e:2x4 and v6e:2x2."""
+    """TPU slices to estimate by compiling for them, such as v5e:2x4 v6e:2x2."""
     price_here: float = 0.0
-    """Money an hour of this machine; 0: not reckoned."""
+    """Price of an hour on this machine. 0: no cost estimate."""
     price_chip: float = 0.0
-    """Money an hour of one TPU chip; 0: not reckoned."""
+    """Price of an hour on one TPU chip. 0: no cost estimate."""
     text_gigabytes: float = 0.0
-    """Size of the text that an epoch reads, where the rows are a sample of it; 0: the rows' own. The posts of the full
-    Stack Overflow dump are some 47 when cleaned."""
+    """Size of the whole text in gigabytes (10^9 bytes), if the rows are a sample of it. The cleaned posts of the full
+    Stack Overflow dump are about 47. 0: the size of the rows' text."""
     roofline_share: float = 0.4
-    """Share of the roofline that a TPU is taken to reach; a well-filled one reaches a third to a half."""
+    """Expected fraction of the roofline that a TPU reaches; well-utilised ones reach a third to a half."""
     seconds: float = 60.0
-    """Time to train here for the measurement."""
+    """Duration of the measurement on this machine."""
     compiler_python: str = ""
-    """Python that has jax and libtpu, where it is not this one."""
+    """Python interpreter that has jax and libtpu. Empty: this one."""
 
     def __post_init__(self) -> None:
         for name in ("price_here", "price_chip", "text_gigabytes"):

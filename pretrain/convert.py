@@ -1,4 +1,4 @@
-"""Older checkpoints, PyTorch's .bin files, as safetensors."""
+"""Conversion of PyTorch's .bin checkpoints to safetensors."""
 
 import shutil
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from tokenizer.encoding.reader import TOKENIZER_FILES
 
 
 def convert_checkpoint(base: str, out: Path) -> Manifest:
-    """Write the checkpoint `base`, a folder or a hub id with PYTORCH_FILE, as safetensors into the folder `out`.
+    """Convert the checkpoint `base`, a folder or a hub id with PYTORCH_FILE, to safetensors in the folder `out`.
 
     PyTorch reads the file with `weights_only`, which refuses anything but tensors. Raises CheckpointError where it
-    does, where PyTorch is missing, or where the tensors are not those of a supported family.
+    does, where PyTorch is not installed, or where the tensors are not those of a supported family.
     """
     folder = Path(base) if Path(base).is_dir() else from_hub(base, (PYTORCH_FILE,))
     source = folder / PYTORCH_FILE
@@ -32,8 +32,8 @@ def _convert(source: Path, names: list[str], staging: Path) -> dict[str, int]:
     save_file(tensors, staging / WEIGHTS_FILE, metadata={"format": "pt"})
     for name in names:
         shutil.copyfile(source.parent / name, staging / name)
-    load_checkpoint(staging)  # says what is missing or too much
-    print(f"{len(tensors)} tensors of {source} are now {WEIGHTS_FILE}")
+    load_checkpoint(staging)  # raises where tensors are missing or unexpected
+    print(f"converted {len(tensors)} tensors of {source} to {WEIGHTS_FILE}")
     return {"tensors": len(tensors), "weights": sum(tensor.size for tensor in tensors.values())}
 
 
@@ -41,16 +41,14 @@ def _read(source: Path) -> Weights:
     try:
         import torch
     except ImportError:
-        raise CheckpointError(
-            "converting needs PyTorch, which nothing else here does: pip install 'stackbert[convert]'"
-        ) from None
+        raise CheckpointError("pretrain convert needs PyTorch: pip install 'stackbert[convert]'") from None
     try:
         stored = torch.load(source, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken or hostile file raises many kinds
+    except Exception as error:  # corrupt and malicious files raise many kinds
         first = str(error).strip().partition("\n")[0]
-        raise CheckpointError(f"{source}: PyTorch does not read it as plain tensors: {first}") from None
+        raise CheckpointError(f"{source}: PyTorch cannot read it as plain tensors: {first}") from None
     if not isinstance(stored, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in stored.values()):
-        raise CheckpointError(f"{source}: holds something else than named tensors")
+        raise CheckpointError(f"{source}: does not hold named tensors only")
     plain = {name: tensor.float() if tensor.dtype == torch.bfloat16 else tensor for name, tensor in stored.items()}
-    # copies: tensors that share their memory are stored as two
+    # copies, because safetensors refuses tensors that share memory
     return {name: tensor.detach().contiguous().numpy().copy() for name, tensor in plain.items()}

@@ -1,4 +1,4 @@
-"""A checkpoint between a base and what pretraining made of it."""
+"""Weight interpolation between a base and its adapted checkpoint."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -16,14 +16,14 @@ STAGE = "pretrain merge"
 
 
 def merge_checkpoints(base: Path, adapted: Path, out: Path, config: MergeConfig) -> Manifest:
-    """Write the checkpoint whose weights lie `config.share` of the way from `base` to `adapted` into the folder `out`.
+    """Write (1 - `config.share`) x `base` + `config.share` x `adapted` to the folder `out`.
 
-    It keeps more of what the base was trained for than `adapted` does, and has more of the new text than the base
-    (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903). A base with another vocabulary is carried over first, as the run
-    that made `adapted` began. An MLM head that the base lacks is `adapted`'s.
+    The result retains more of what the base was trained for than `adapted` does (WiSE-FT: Wortsman et al. 2022, arXiv
+    2109.01903). A base with another vocabulary is first transferred to that of `adapted`, as at step 0 of its run. The
+    MLM head is that of `adapted` where the base has none.
 
-    Raises CheckpointError where the two differ in shape, StackbertError where `adapted` has another vocabulary and did
-    not begin from `base`.
+    Raises CheckpointError where the two differ in architecture, StackbertError where `adapted` has another vocabulary
+    and was not trained from `base`.
     """
     return build_artifact(
         out,
@@ -35,14 +35,14 @@ def merge_checkpoints(base: Path, adapted: Path, out: Path, config: MergeConfig)
 
 
 def _merge(base: Path, adapted: Path, folder: Path, share: float) -> dict[str, int]:
-    start, end = _carried_over(base, adapted), load_checkpoint(adapted)
+    start, end = _transferred(base, adapted), load_checkpoint(adapted)
     if end.architecture.max_length > start.architecture.max_length:
         start = with_positions(start, end.architecture.max_length)
     ours, theirs = start.architecture, end.architecture
     differing = [each.name for each in fields(ours) if getattr(ours, each.name) != getattr(theirs, each.name)]
     if differing:
         raise CheckpointError(
-            f"{adapted}: differs from {base} in {', '.join(differing)}; only a base and what it became can be merged"
+            f"{adapted}: differs from {base} in {', '.join(differing)}; merge a checkpoint with its own base"
         )
     weights = {
         name: array
@@ -52,27 +52,29 @@ def _merge(base: Path, adapted: Path, folder: Path, share: float) -> dict[str, i
     }
     save_checkpoint(replace(end, weights=weights), adapted, folder)
     write_merged_card(folder, base, adapted, share)
-    print(f"{share:g} of the way from {base} to {adapted}")
+    print(f"merged {1 - share:g} x {base} + {share:g} x {adapted}")
     return {"weights": sum(array.size for array in weights.values())} | _tokens(adapted)
 
 
-def _carried_over(base: Path, adapted: Path) -> Checkpoint:
-    """The base with the vocabulary of `adapted`, as the run that made it had it at step 0."""
+def _transferred(base: Path, adapted: Path) -> Checkpoint:
+    """The base with the vocabulary of `adapted`, as at step 0 of its run."""
     checkpoint, old, new = load_checkpoint(base), load_reader(base), load_reader(adapted)
     if old.tokens() == new.tokens():
         return checkpoint
     run = require_artifact(adapted, RUN_STAGE)
     if run.inputs.get("base") != identify(base):
-        raise StackbertError(f"{adapted}: has another vocabulary than {base}, and did not begin from it; name its base")
+        raise StackbertError(
+            f"{adapted}: has another vocabulary than {base}, and was not trained from it; pass its own base"
+        )
     if run.config["transfer"] == "similar":
         raise StackbertError(
-            f"{adapted}: its new tokens began from ones used alike in its rows (transfer similar), which are not at "
-            "hand; merge a checkpoint made with transfer mean"
+            f"{adapted}: was trained with transfer similar, whose initial checkpoint cannot be built without its rows; "
+            "merge a checkpoint trained with transfer mean"
         )
     return transfer_vocabulary(checkpoint, old, new, run.config["transfer"], run.config["seed"])[0]
 
 
 def _tokens(adapted: Path) -> dict[str, int]:
-    """The tokens that `adapted` was trained on, where it says."""
+    """The number of tokens that `adapted` was trained on, where its manifest has it."""
     counts = load_manifest(adapted).counts if (adapted / MANIFEST).is_file() else {}
     return {"tokens": counts["tokens"]} if "tokens" in counts else {}

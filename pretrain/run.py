@@ -1,10 +1,10 @@
-"""Continued masked-language-model pretraining, from base checkpoint to adapted checkpoint."""
+"""Continued masked-language-model pretraining: base checkpoint and packed rows in, adapted checkpoint out."""
 
 from pathlib import Path
 
 from pretrain.config import PretrainConfig
 from pretrain.train.replicas import find_replicas
-from pretrain.train.trainer import Run
+from pretrain.train.trainer import Trainer
 from stackbert.core.artifact import (
     Manifest,
     build_artifact,
@@ -20,14 +20,14 @@ from tokenizer.encoding.packed_rows import identify_tokenizer, tokenizer_of_rows
 STAGE = "pretrain run"
 
 
-def pretrain(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> Manifest:
-    """Carry `config.base` over to the vocabulary in `tokenizer`, train it on `rows`, write a Hugging Face checkpoint.
+def run_pretraining(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> Manifest:
+    """Train `config.base`, with the vocabulary of `tokenizer`, on `rows`; write a Hugging Face checkpoint to `out`.
 
-    `rows` must have been encoded with that tokenizer. A run that was stopped goes on from its last saved state, with
-    the same result as if it had not been. `out` also holds `history.json` (losses) and `tensorboard/`.
+    `rows` must have been encoded with that tokenizer. A stopped run resumes from its last saved state, with the same
+    result as an uninterrupted one. `out` also holds `history.json` (validation losses) and `tensorboard/`.
 
-    Several machines that TF_CONFIG names each call this with the same arguments; `rows`, `tokenizer` and `out` are
-    on a disk that all see, and the chief alone writes.
+    On several machines that TF_CONFIG names, each calls this with the same arguments. `rows`, `tokenizer` and `out` are
+    then on a shared disk, and only the chief writes.
     """
     check_tokenizer(rows, tokenizer)
     inputs: dict[str, Path | str] = {"rows": rows, "tokenizer": identify_tokenizer(tokenizer)}
@@ -39,15 +39,15 @@ def pretrain(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> 
         if finished:
             return finished
     if not replicas.is_chief:
-        Run(rows, tokenizer, None, config, replicas).train()
-        replicas.wait()  # for the chief, which writes what is read now
+        Trainer(rows, tokenizer, None, config, replicas).train()
+        replicas.wait()  # until the chief has written the manifest
         return load_manifest(out)
     manifest = build_artifact(
         out,
         STAGE,
         config.recorded,
         inputs,
-        lambda folder: Run(rows, tokenizer, folder, config, replicas).train(),
+        lambda folder: Trainer(rows, tokenizer, folder, config, replicas).train(),
         resumable=True,
     )
     replicas.wait()
@@ -55,9 +55,10 @@ def pretrain(rows: Path, tokenizer: Path, out: Path, config: PretrainConfig) -> 
 
 
 def check_tokenizer(rows: Path, tokenizer: Path) -> None:
-    """Raise StackbertError where `rows` were encoded with another tokenizer than the one in `tokenizer`."""
+    """Raise StackbertError where `rows` were encoded with another tokenizer than `tokenizer`."""
     require_artifact(rows, "tokenizer encode")
     if identify_tokenizer(tokenizer) != tokenizer_of_rows(rows):
         raise StackbertError(
-            f"{rows}: was encoded with another tokenizer than the one in {tokenizer}; encode again with it"
+            f"{rows}: encoded with another tokenizer than {tokenizer}; pass the tokenizer that encoded the rows, or "
+            "encode them again with this one"
         )

@@ -137,7 +137,7 @@ def _train_vocabulary(study: Study, labels: Path) -> Path:
 def _adapt_checkpoints(study: Study, labels: Path, vocabulary: Path) -> dict[str, str]:
     """Pretrain the base with each vocabulary and, if `study.merged`, merge the results with it."""
     from pretrain.merge import merge_checkpoints
-    from pretrain.run import pretrain
+    from pretrain.run import run_pretraining
     from tokenizer.encoding.encode import encode_rows
 
     out, base, checkpoints = Path(study.out), study.pretrain.base, {}
@@ -147,7 +147,7 @@ def _adapt_checkpoints(study: Study, labels: Path, vocabulary: Path) -> dict[str
         _announce(f"packed rows, {folder}", packed)
         encode_rows(labels, tokenizer, packed, study.encode)
         _announce(f"continued pretraining, {folder}", adapted)
-        pretrain(packed, tokenizer, adapted, study.pretrain)
+        run_pretraining(packed, tokenizer, adapted, study.pretrain)
         checkpoints[name] = str(adapted)
         if study.merged:
             merged = out / "merged" / folder

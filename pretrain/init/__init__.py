@@ -1,1 +1,1 @@
-"""Base checkpoint -> initial checkpoint for a vocabulary."""
+"""The initial checkpoint: base checkpoint in, checkpoint for the rows' vocabulary out."""

@@ -1,10 +1,11 @@
-"""The checkpoint that a run starts from: a base carried over to the vocabulary, with an MLM head."""
+"""The checkpoint at step 0: the base with the rows' vocabulary, enough positions and an MLM head."""
 
-# V vocabulary, D width of a token's vector of use
+# V vocabulary
 
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from pretrain.config import PretrainConfig
 from pretrain.init.similarity import token_vectors
@@ -16,66 +17,82 @@ from stackbert.core.errors import require
 from tokenizer.encoding.packed_rows import PackedRows, identify_tokenizer
 from tokenizer.encoding.reader import TextReader, load_reader
 
-STARTS = {
-    "mean": "the mean of their old pieces",
+INITIALISED_FROM = {
+    "mean": "the mean of their subtokens in the base",
     "random": "noise",
-    "similar": "a mean of the shared tokens used most like them",
+    "similar": "a mean of the shared tokens most similar in use",
 }
+ROWS_PER_COUNT = 10_000  # counted at once, so that memory does not grow with the rows
 
 
-def starting_checkpoint(config: PretrainConfig, new: TextReader, rows: PackedRows) -> tuple[Checkpoint, list[str]]:
-    """The checkpoint at step 0, and notes on how it came about.
-
-    A missing MLM head is made; its bias starts at the log frequency of each token in `rows`, so that the first steps
-    need not learn which tokens are common.
-    """
+def build_initial_checkpoint(
+    config: PretrainConfig, reader: TextReader, rows: PackedRows
+) -> tuple[Checkpoint, list[str]]:
+    """The checkpoint at step 0 for rows in `reader`'s vocabulary, and notes on how it was made."""
     if is_random(config.base):
-        fields = random_config(config.base.removeprefix(RANDOM_PREFIX), new.vocab_size) | {
-            "pad_token_id": new.padding_id
-        }
-        architecture = read_architecture(fields, config.base)
-        start = Checkpoint(architecture, fields, random_weights(architecture, config.seed), has_mlm_head=False)
-        notes = [f"{config.base}: new weights, seed {config.seed}"]
+        checkpoint, note = _random_checkpoint(config, reader)
     else:
-        folder = resolve_base(config.base)
-        base = load_checkpoint(folder)
-        vectors_VD = None
-        if config.transfer == "similar":
-            vectors_VD = token_vectors(rows, new.vocab_size, new.special_ids, config.seed)
-        start, counts = transfer_vocabulary(base, load_reader(folder), new, config.transfer, config.seed, vectors_VD)
-        notes = [
-            f"vocabulary of {new.vocab_size:,}: {counts.kept:,} tokens keep their vector, {counts.built:,} start from "
-            f"{STARTS[config.transfer]}, {counts.unknown:,} unknown to the base start from noise"
-        ]
-    check_vocabulary(start, new)
-    row_length = rows.ids.shape[1]
-    if row_length > start.architecture.max_length:
+        checkpoint, note = _transferred_checkpoint(config, reader, rows)
+    notes = [note]
+    check_vocabulary(checkpoint, reader)
+    row_length, max_length = rows.ids.shape[1], checkpoint.architecture.max_length
+    if row_length > max_length:
         require(
             config.extend_positions,
-            f"rows of {row_length} tokens, but the base reads {start.architecture.max_length} at most; encode with a "
-            "smaller row_length, or set extend_positions",
+            f"rows of {row_length} tokens, but the base reads {max_length} at most; encode with a smaller row_length, "
+            "or set extend_positions",
         )
-        notes.append(f"positions from {start.architecture.max_length} on take the vectors of the first ones again")
-        start = with_positions(start, row_length)
-    if not start.has_mlm_head:
-        notes.append("the base has no MLM head: a new one was made")
-        unigrams_V = _unigrams(rows, new)
-        smoothed_V = np.pad(unigrams_V, (0, start.architecture.vocab_size - len(unigrams_V))) + 1.0
-        start = replace(
-            start, weights=start.weights | {"mlm/bias": np.log(smoothed_V / smoothed_V.sum()).astype(np.float32)}
-        )
-    return start, notes
+        notes.append(f"positions from {max_length} on start from copies of the first ones")
+        checkpoint = with_positions(checkpoint, row_length)
+    if not checkpoint.has_mlm_head:
+        notes.append("the base has no MLM head: a new one was initialised")
+        checkpoint = _with_unigram_bias(checkpoint, reader, rows)
+    return checkpoint, notes
 
 
 def tokenizer_of_base(base: str) -> str | None:
-    """Identity of a base's own tokenizer; None where it is made without one."""
+    """Identity of a base's own tokenizer; None for random weights, which have none."""
     return None if is_random(base) else identify_tokenizer(resolve_base(base))
 
 
-def _unigrams(rows: PackedRows, reader: TextReader) -> np.ndarray:
-    """Occurrences of each id in the rows, (V,); special ids count as none."""
+def _random_checkpoint(config: PretrainConfig, reader: TextReader) -> tuple[Checkpoint, str]:
+    size = config.base.removeprefix(RANDOM_PREFIX)
+    fields = random_config(size, reader.vocab_size) | {"pad_token_id": reader.padding_id}
+    architecture = read_architecture(fields, config.base)
+    weights = random_weights(architecture, config.seed)
+    note = f"{config.base}: random weights, seed {config.seed}"
+    return Checkpoint(architecture, fields, weights, has_mlm_head=False), note
+
+
+def _transferred_checkpoint(config: PretrainConfig, reader: TextReader, rows: PackedRows) -> tuple[Checkpoint, str]:
+    folder = resolve_base(config.base)
+    vectors_VD = None
+    if config.transfer == "similar":
+        vectors_VD = token_vectors(rows, reader.vocab_size, reader.special_ids, config.seed)
+    checkpoint, counts = transfer_vocabulary(
+        load_checkpoint(folder), load_reader(folder), reader, config.transfer, config.seed, vectors_VD
+    )
+    return checkpoint, (
+        f"vocabulary of {reader.vocab_size:,}: {counts.shared:,} tokens keep the base's vector, {counts.built:,} start "
+        f"from {INITIALISED_FROM[config.transfer]}, {counts.unknown:,} unknown to the base start from noise"
+    )
+
+
+def _with_unigram_bias(checkpoint: Checkpoint, reader: TextReader, rows: PackedRows) -> Checkpoint:
+    """The checkpoint with an MLM bias of each token's log frequency in the rows.
+
+    The first steps then need not learn which tokens are frequent.
+    """
+    counts_V = _unigram_counts(rows, reader)
+    smoothed_V = np.pad(counts_V, (0, checkpoint.architecture.vocab_size - len(counts_V))) + 1.0
+    bias_V = np.log(smoothed_V / smoothed_V.sum()).astype(np.float32)
+    return replace(checkpoint, weights=checkpoint.weights | {"mlm/bias": bias_V})
+
+
+def _unigram_counts(rows: PackedRows, reader: TextReader) -> npt.NDArray[np.int64]:
+    """Occurrences of each id in the rows, (V,); 0 for special ids."""
     counts_V = np.zeros(reader.vocab_size, np.int64)
-    for start in range(0, len(rows.ids), 10_000):
-        counts_V += np.bincount(np.ravel(rows.ids[start : start + 10_000]), minlength=reader.vocab_size)
+    for start in range(0, len(rows.ids), ROWS_PER_COUNT):
+        counts_V += np.bincount(np.ravel(rows.ids[start : start + ROWS_PER_COUNT]), minlength=reader.vocab_size)
     counts_V[list(reader.special_ids)] = 0
     return counts_V

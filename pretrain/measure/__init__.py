@@ -1,1 +1,1 @@
-"""Speed, memory and cost of a run, measured or predicted."""
+"""Speed, memory and cost of a run, measured or estimated."""

@@ -1,4 +1,4 @@
-"""Models and rows that are there for measuring: of any size, made without training."""
+"""Models of any size, and random rows, for measurements without a run."""
 
 # B rows, T tokens
 
@@ -8,18 +8,18 @@ import numpy as np
 
 from pretrain.config import ModelConfig
 from pretrain.model.architecture import Architecture, random_config, read_architecture
-from pretrain.model.checkpoint import load_checkpoint, random_weights
+from pretrain.model.checkpoint import Weights, load_checkpoint, random_weights
 from stackbert.core.checkpoints import RANDOM_PREFIX, is_random, resolve_base
 from stackbert.core.errors import require
 from tokenizer.encoding.packed_rows import PackedRows
 
-SPECIAL_IDS, FIRST_ID, MASK_ID = (0, 1, 2, 3, 4), 2, 4  # of made-up rows
-Model = tuple[Architecture, dict[str, np.ndarray]]
-HEAD_WIDTH = 32  # of LAYERSxWIDTH models, as MiniLM's
+SPECIAL_IDS, FIRST_ID, MASK_ID = (0, 1, 2, 3, 4), 2, 4  # of random rows
+Model = tuple[Architecture, Weights]
+HEAD_WIDTH = 32  # of LAYERSxWIDTH models, as in MiniLM
 
 
 def named_model(config: ModelConfig) -> Model:
-    """The model that `config.model` names, and its weights; raises StackbertError where it cannot read such rows."""
+    """The model that `config.model` names; raises StackbertError where it cannot read rows of that length."""
     architecture, weights = _named(config)
     longest = architecture.max_length
     require(config.row_length <= longest, f"rows of {config.row_length} tokens: {config.model} reads {longest} at most")
@@ -42,8 +42,8 @@ def _named(config: ModelConfig) -> Model:
     return architecture, random_weights(architecture, seed=0)
 
 
-def made_up_rows(config: ModelConfig, vocab_size: int) -> PackedRows:
-    """Rows full of random ordinary tokens, one text each."""
+def random_rows(config: ModelConfig, vocab_size: int) -> PackedRows:
+    """Full rows of random ordinary tokens, one text each."""
     ids_BT = np.random.default_rng(0).integers(
         len(SPECIAL_IDS), vocab_size, (4 * config.batch_rows, config.row_length), np.int64
     )

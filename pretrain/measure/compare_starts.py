@@ -1,4 +1,4 @@
-"""How good a start each initialiser of a new vocabulary gives: the held-out loss before the first step."""
+"""Compares initialisations of a new vocabulary by their validation loss at step 0."""
 
 import math
 from collections.abc import Iterator
@@ -9,62 +9,69 @@ from typing import get_args
 import numpy as np
 
 from pretrain.config import PretrainConfig, Transfer
-from pretrain.init.initial_checkpoint import starting_checkpoint
+from pretrain.init.initial_checkpoint import build_initial_checkpoint
 from pretrain.model.encoder import Encoder
-from pretrain.objectives.masked_lm import masker_of
+from pretrain.objectives.masked_lm import MaskedLM, build_masker
 from pretrain.run import check_tokenizer
-from pretrain.train.batches import held_out_batches
+from pretrain.train.batches import validation_batches
 from pretrain.train.device import choose_dtype
 from pretrain.train.replicas import find_replicas
-from pretrain.train.step import MlmStep
+from pretrain.train.step import compile_evaluation
 from tokenizer.encoding.packed_rows import load_rows
 from tokenizer.encoding.reader import load_reader
 
-INITIALISERS: tuple[Transfer, ...] = get_args(Transfer)
+METHODS: tuple[Transfer, ...] = get_args(Transfer)
 
 
 @dataclass(frozen=True)
-class Start:
-    """A base carried over to a vocabulary in one way, before any training."""
+class StartResult:
+    """Validation of the initial checkpoint that one method gives."""
 
     transfer: str
     loss: float
-    """Mean over the held-out positions to guess, nats."""
+    """Mean over the masked positions, nats."""
     accuracy: float
     bits_per_byte: float
     notes: tuple[str, ...]
+    """How the checkpoint was made."""
 
 
-def measure_starts(rows: Path, tokenizer: Path, config: PretrainConfig) -> Iterator[Start]:
-    """Yield the start that each initialiser gives `config.base`, on the same held-out rows and masks.
+def compare_starts(rows: Path, tokenizer: Path, config: PretrainConfig) -> Iterator[StartResult]:
+    """Yield the validation of `config.base` with each transfer method, on the same rows with the same masks.
 
     Raises StackbertError where `rows` were encoded with another tokenizer.
     """
     check_tokenizer(rows, tokenizer)
-    reader, train, held_out = load_reader(tokenizer), load_rows(rows, "train"), load_rows(rows, "validation")
-    masker = masker_of(reader, config)
-    batches = held_out_batches(held_out, masker, config.batch_rows, config.validation_rows)
+    reader, train_rows, validation_rows = (
+        load_reader(tokenizer),
+        load_rows(rows, "train"),
+        load_rows(rows, "validation"),
+    )
+    collator = build_masker(reader, config).mask
+    batches = validation_batches(validation_rows, collator, config.batch_rows, config.validation_rows)
     replicas = find_replicas(config.device)
     replicas.check(config.batch_rows)
-    dtype = choose_dtype(config.precision, replicas.compiles_accelerated)
-    step = None
-    for transfer in INITIALISERS:
-        start, notes = starting_checkpoint(replace(config, transfer=transfer), reader, train)
-        if step is None:
+    dtype = choose_dtype(config.precision, replicas.accelerated)
+    encoder = None
+    for transfer in METHODS:
+        initial, notes = build_initial_checkpoint(replace(config, transfer=transfer), reader, train_rows)
+        if encoder is None:
             with replicas.scope():
-                step = MlmStep(Encoder(start.architecture, start.weights, dtype), config, 1, replicas=replicas)
-        step.encoder.assign(start.weights)
-        sums = np.sum([step.evaluate(batch) for batch in batches], axis=0)
-        loss = float(sums[0] / sums[-1])
-        bits = loss / math.log(2) * held_out.tokens_per_byte
-        yield Start(transfer, loss, float(sums[1] / sums[-1]), bits, tuple(notes))
+                encoder = Encoder(initial.architecture, initial.weights, dtype)
+            sum_losses = compile_evaluation(MaskedLM(encoder), replicas, config.micro_batch_rows)
+        encoder.assign(initial.weights)
+        sums = np.sum([sum_losses(batch) for batch in batches], axis=0)
+        loss, accuracy = (float(mean) for mean in sums[:-1] / sums[-1])
+        bits = loss / math.log(2) * validation_rows.tokens_per_byte
+        yield StartResult(transfer, loss, accuracy, bits, tuple(notes))
 
 
-def starts_table(starts: list[Start]) -> str:
-    """The starts as an aligned table, the best by bits a byte marked."""
-    best = min(starts, key=lambda start: start.bits_per_byte)
-    lines = [f"{'start':<10}{'loss':>8}{'accuracy':>10}{'bits a byte':>13}"]
-    for start in starts:
-        mark = "  best" if start is best and len(starts) > 1 else ""
-        lines.append(f"{start.transfer:<10}{start.loss:>8.3f}{start.accuracy:>10.3f}{start.bits_per_byte:>13.3f}{mark}")
+def format_comparison(results: list[StartResult]) -> str:
+    """The notes of all methods, and an aligned table in which the fewest bits per byte are marked."""
+    best = min(results, key=lambda result: result.bits_per_byte)
+    lines = [*dict.fromkeys(note for result in results for note in result.notes)]
+    lines += ["", f"{'transfer':<10}{'loss':>8}{'accuracy':>10}{'bits per byte':>15}"]
+    for one in results:
+        mark = "  best" if one is best and len(results) > 1 else ""
+        lines.append(f"{one.transfer:<10}{one.loss:>8.3f}{one.accuracy:>10.3f}{one.bits_per_byte:>15.3f}{mark}")
     return "\n".join(lines)

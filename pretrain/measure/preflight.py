@@ -1,6 +1,4 @@
-"""Whether a training step fits a TPU slice, and how fast it can be there: compiled by the TPU's own compiler, here."""
-
-# B rows, T tokens, P most positions a row
+"""Compiles the training step for a TPU slice without the TPU: memory, and a roofline of its speed."""
 
 import json
 import re
@@ -18,28 +16,31 @@ from pretrain.config import PreflightConfig, PretrainConfig
 from pretrain.measure import tpu_compiler
 from pretrain.measure.bench_models import MASK_ID, SPECIAL_IDS, Model, named_model
 from pretrain.model.encoder import Encoder
-from pretrain.objectives.distillation import KeptBatch
-from pretrain.objectives.masked_lm import MaskedBatch, Masker
-from pretrain.train.step import Batch, MlmStep, turns_of
+from pretrain.objectives.distillation import Distillation, DistillBatch
+from pretrain.objectives.masked_lm import MaskedBatch, MaskedLM, Masker
+from pretrain.objectives.objective import Objective
+from pretrain.train.replicas import Replicas
+from pretrain.train.step import TrainStep, num_micro_batches
+from pretrain.train.timing import SCHEDULE_STEPS
 from stackbert.core.errors import StackbertError, require
 
 GIB = 2**30
 UNSUPPORTED = re.compile(r"(\w+) \(No registered '\w+' OpKernel")
 OUT_OF_MEMORY = re.compile(r"(?:Used |required for \w+ \w+ \()([\d.]+[KMGT]?)\b")
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-ROWS_A_TILE = 8  # batches are sought in multiples of it, as a TPU lays rows out so
+ROWS_PER_TILE = 8  # of a TPU's memory layout; the largest batch is a multiple of it
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A TPU generation's datasheet (cloud.google.com/tpu/docs/system-architecture-tpu-vm), for one chip."""
+    """Datasheet of one chip of a TPU generation (cloud.google.com/tpu/docs/system-architecture-tpu-vm)."""
 
     bfloat16_flops: float
     memory: int
     memory_bandwidth: float
-    """Bytes a second."""
+    """Bytes per second."""
     link_bandwidth: float
-    """Bytes a second to the other chips of the slice, all links together."""
+    """Bytes per second to the other chips of the slice, over all links."""
 
 
 CHIPS = {
@@ -52,7 +53,7 @@ CHIPS = {
 
 @dataclass(frozen=True)
 class Preflight:
-    """What the compiled step takes on one chip of a slice."""
+    """Memory and operations of the compiled step on one chip of a slice."""
 
     topology: str
     chips: int
@@ -61,10 +62,10 @@ class Preflight:
     weights: int
     """Parameters."""
     memory: int
-    """Bytes: arguments, results, temporaries and code; what the compiler says it would use where it does not fit."""
+    """Bytes of arguments, results, temporaries and code; the compiler's estimate where the step does not fit."""
     fits: bool
     flops: float
-    """Floating point operations of a step on each chip; 0 where it does not fit."""
+    """Floating-point operations per step and chip; 0 where it does not fit."""
     bytes_accessed: float
     compile_seconds: float
 
@@ -74,32 +75,32 @@ class Preflight:
 
     @property
     def exchange_seconds(self) -> float:
-        """Summing float32 gradients over the chips in a ring: each sends and gets nearly all of them twice."""
+        """Ring all-reduce of float32 gradients: each chip sends and receives nearly all of them twice."""
         return 2 * 4 * self.weights * (self.chips - 1) / self.chips / self.chip.link_bandwidth
 
     @property
     def step_seconds(self) -> float:
-        """Roofline: the longer of arithmetic and memory traffic at the datasheet's rates, and then the exchange."""
+        """Roofline: the longer of arithmetic and memory traffic at the datasheet's rates, plus the all-reduce."""
         arithmetic = self.flops / self.chip.bfloat16_flops
         return max(arithmetic, self.bytes_accessed / self.chip.memory_bandwidth) + self.exchange_seconds
 
     @property
     def tokens_per_second(self) -> float:
-        """Of the slice at the roofline: no step is quicker."""
+        """Of the slice at the roofline, an upper bound."""
         return self.batch_rows * self.row_length / self.step_seconds
 
     def __str__(self) -> str:
-        head = f"{self.topology}: {self.chips} chips, {self.batch_rows:,} rows of {self.row_length} a step"
-        there = f"{self.memory / GIB:,.2f} GiB a chip, which has {self.chip.memory / GIB:,.0f} GiB"
+        head = f"{self.topology}: {self.chips} chips, {self.batch_rows:,} rows of {self.row_length} per step"
+        memory = f"{self.memory / GIB:,.2f} of {self.chip.memory / GIB:,.0f} GiB per chip"
         if not self.fits:
-            return f"{head}\ndoes not fit: needs {there}; take fewer rows, or fewer at once (micro_batch_rows)"
+            return f"{head}\ndoes not fit: needs {memory}; reduce batch_rows, or set micro_batch_rows"
         bound = "arithmetic" if self.flops / self.chip.bfloat16_flops > self._traffic_seconds else "memory traffic"
         return (
-            f"{head}\nfits: needs {there}\n"
-            f"{self.flops / 1e9:,.0f} GFLOP and {self.bytes_accessed / 1e9:,.2f} GB of memory traffic a chip and step, "
+            f"{head}\nfits: needs {memory}\n"
+            f"{self.flops / 1e9:,.0f} GFLOP and {self.bytes_accessed / 1e9:,.2f} GB of memory traffic per chip, "
             f"compiled in {self.compile_seconds:.0f} s\n"
-            f"at best {self.step_seconds * 1e3:,.2f} ms a step, {self.tokens_per_second:,.0f} tokens/s over all chips: "
-            f"the datasheet's roofline, bound by {bound}, with {self.exchange_seconds * 1e3:,.2f} ms to sum gradients"
+            f"roofline: {self.step_seconds * 1e3:,.2f} ms per step, {self.tokens_per_second:,.0f} tokens/s over all "
+            f"chips, bound by {bound}, with {self.exchange_seconds * 1e3:,.2f} ms of gradient all-reduce"
         )
 
     @property
@@ -108,14 +109,14 @@ class Preflight:
 
 
 def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
-    """Compile the training step of `model`, or else of the one that `config` names, for `config.topology`.
+    """Compile the training step of `model`, by default the one that `config` names, for `config.topology`.
 
-    Raises StackbertError where the topology or the compiler is not known, or the step holds what a TPU cannot do.
+    Raises StackbertError where the topology is unknown, the compiler is missing, or a TPU does not support the step.
     """
     check_slice(config.topology, config.batch_rows)
     check_compiler(config.compiler_python)
     rows = config.batch_rows // chip_count(config.topology)
-    turns = turns_of(rows, config.micro_batch_rows)  # the compiler's cost is of one of them
+    count = num_micro_batches(rows, config.micro_batch_rows)  # the compiler counts the loop's body once
     text, weights = step_program(config, rows, model or named_model(config))
     found = _compile(text, config)
     memory, fits = _memory(found, chip_of(config.topology))
@@ -127,8 +128,8 @@ def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
         weights,
         memory,
         fits,
-        turns * found.get("flops", 0.0),
-        turns * found.get("bytes_accessed", 0.0),
+        count * found.get("flops", 0.0),
+        count * found.get("bytes_accessed", 0.0),
         found.get("seconds", 0.0),
     )
 
@@ -136,15 +137,17 @@ def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
 def largest_batch(
     config: PreflightConfig, first: Preflight, check: Callable[[PreflightConfig], Preflight] = preflight
 ) -> Preflight:
-    """The largest batch that fits, within a twentieth, in multiples of 8 rows a chip.
+    """The largest batch that fits, to within 5 %, a multiple of 8 rows per chip.
 
-    Each `check` compiles for a minute or two, so the next size is read off the line through the two sizes around it:
-    memory grows nearly evenly with the rows. Raises StackbertError where not even 8 rows a chip fit.
+    Each `check` compiles for a minute or two. Memory grows almost linearly with the rows, so the next size is
+    interpolated between the two sizes around it. Raises StackbertError where not even 8 rows per chip fit.
     """
-    unit, limit = ROWS_A_TILE * first.chips, first.chip.memory
+    unit, limit = ROWS_PER_TILE * first.chips, first.chip.memory
     low = check(replace(config, batch_rows=unit))
     if not low.fits:
-        raise StackbertError(f"{config.topology}: not even {unit} rows fit: {low.memory / GIB:,.1f} GiB a chip")
+        raise StackbertError(
+            f"{config.topology}: not even {unit} rows fit: they need {low.memory / GIB:,.1f} GiB per chip"
+        )
     high = check(replace(config, batch_rows=8 * unit))
     while high.fits:
         slope = max((high.memory - low.memory) / (high.batch_rows - low.batch_rows), 1.0)
@@ -162,26 +165,27 @@ def largest_batch(
 def step_program(config: PreflightConfig, rows: int, model: Model) -> tuple[str, int]:
     """StableHLO of the whole training step on `rows` rows, in bfloat16, and the number of parameters."""
     architecture, weights = model
+    training = PretrainConfig(mask_rate=config.mask_rate, micro_batch_rows=config.micro_batch_rows)
+    num_slots = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_slots(config.row_length)
+    ids, teacher_ids = (tf.TensorSpec((rows, n), tf.int32) for n in (config.row_length, config.teacher_row_length))
+    positions, weights_spec = (tf.TensorSpec((rows, num_slots), dtype) for dtype in (tf.int32, tf.float32))
+    masked = MaskedBatch(ids, ids, positions, positions, weights_spec)
+    batch: MaskedBatch | DistillBatch = masked
     with tf.device("CPU:0"):
         encoder = Encoder(architecture, weights, tf.bfloat16)
-        keep = float(config.teacher_row_length > 0)
-        training = PretrainConfig(
-            mask_rate=config.mask_rate, micro_batch_rows=config.micro_batch_rows, distill_weight=keep
-        )
-        base = Encoder(architecture, weights, tf.bfloat16) if config.teacher_row_length else None
-        step = MlmStep(encoder, training, total_steps=1_000, base=base)
-    places = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_places(config.row_length)
-    ids = tf.TensorSpec((rows, config.row_length), tf.int32)
-    chosen = tf.TensorSpec((rows, places), tf.int32)
-    masked = MaskedBatch(ids, ids, chosen, chosen, tf.TensorSpec((rows, places), tf.float32))
-    base_ids = tf.TensorSpec((rows, config.teacher_row_length), tf.int32)
-    batch: Batch = KeptBatch(*masked, base_ids, base_ids) if config.teacher_row_length else masked
-    program = stablehlo(lambda *parts: step.train_part(type(batch)(*parts)), batch)
-    return program, sum(int(variable.shape.num_elements()) for variable in encoder.weights.values())
+        objective: Objective = MaskedLM(encoder)
+        if config.teacher_row_length:
+            batch = DistillBatch(*masked, teacher_ids, teacher_ids)
+            objective = Distillation(encoder, Encoder(architecture, weights, tf.bfloat16), weight=1.0)
+        variables = list(encoder.weights.values())
+        step = TrainStep(objective, variables, SCHEDULE_STEPS, training, Replicas())
+    kind: Any = type(batch)
+    program = stablehlo(lambda *tensors: step.update(kind(*tensors), tf.constant(0.0)), batch)
+    return program, sum(int(variable.shape.num_elements()) for variable in variables)
 
 
 def stablehlo(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -> str:
-    """What TensorFlow hands to XLA's compilers for `function`; raises StackbertError that names what they cannot do."""
+    """StableHLO of `function`; raises StackbertError naming the ops that XLA does not support."""
     compiled = tf.function(function, jit_compile=True, autograph=False)
     try:
         program: str = compiled.experimental_get_compiler_ir(*specs)(stage="stablehlo")
@@ -189,19 +193,19 @@ def stablehlo(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]
         names = sorted(set(UNSUPPORTED.findall(str(error))))
         if not names:
             raise
-        raise StackbertError(f"the step holds what runs on the host only: {', '.join(names)}") from None
+        raise StackbertError(f"the step has ops that run on the host only: {', '.join(names)}") from None
     return program
 
 
 def check_slice(topology: str, batch_rows: int) -> None:
-    """Raise StackbertError where the topology is not known or its chips cannot share the batch."""
+    """Raise StackbertError where the topology is unknown or its chips cannot share the batch equally."""
     chip_of(topology)
     chips = chip_count(topology)
     require(batch_rows % chips == 0, f"batch_rows {batch_rows}: must be a multiple of the {chips} chips of {topology}")
 
 
 def check_compiler(compiler_python: str) -> None:
-    """Raise StackbertError where that Python, or else this one, has no TPU compiler."""
+    """Raise StackbertError where that Python, by default this one, has no TPU compiler."""
     python = compiler_python or sys.executable
     try:
         done = subprocess.run([python, "-c", "import jax, libtpu"], capture_output=True, check=False)  # noqa: S603
@@ -209,8 +213,8 @@ def check_compiler(compiler_python: str) -> None:
         raise StackbertError(f"compiler_python {python}: cannot be started: {error.strerror}") from None
     if done.returncode:
         raise StackbertError(
-            f"{python} has no TPU compiler: make an environment with it (python3.11 -m venv tpu; tpu/bin/pip install "
-            "jax libtpu) and name its Python with --compiler-python"
+            f"{python} has no TPU compiler: create an environment with one (python3.11 -m venv tpu; tpu/bin/pip "
+            "install jax libtpu) and pass its Python with --compiler-python"
         )
 
 
@@ -218,7 +222,9 @@ def chip_of(topology: str) -> Chip:
     """The chip of a slice such as v5e:2x4."""
     generation = topology.partition(":")[0]
     if generation not in CHIPS or not re.fullmatch(r"\w+:\d+(x\d+){1,2}", topology):
-        raise StackbertError(f"topology '{topology}': give a generation ({', '.join(CHIPS)}) and a shape, as v5e:2x4")
+        raise StackbertError(
+            f"topology '{topology}': must be a generation ({', '.join(CHIPS)}) and a shape, such as v5e:2x4"
+        )
     return CHIPS[generation]
 
 
@@ -240,7 +246,7 @@ def _compile(program: str, config: PreflightConfig) -> dict[str, Any]:
         path = Path(folder) / "step.mlir"
         path.write_text(program, "utf-8")
         command = [python, tpu_compiler.__file__, str(path), config.topology]
-        # its own process, as the compiler takes hold of the TPU library for good
+        # a process of its own, since the compiler never releases the TPU library
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
@@ -250,13 +256,13 @@ def _compile(program: str, config: PreflightConfig) -> dict[str, Any]:
 
 
 def _memory(found: dict[str, Any], chip: Chip) -> tuple[int, bool]:
-    """Bytes that the step takes on a chip, and whether they fit."""
+    """Bytes that the step needs on a chip, and whether they fit."""
     if "error" in found:
         used = OUT_OF_MEMORY.search(found["error"])
         if not used:
-            raise StackbertError(f"the TPU compiler refused the step: {found['error'][:500]}")
+            raise StackbertError(f"the TPU compiler rejected the step: {found['error'][:500]}")
         return _bytes(used[1]), False
-    memory = sum(found[part] for part in ("arguments", "outputs", "temporaries", "code")) - found["aliased"]
+    memory = sum(found[kind] for kind in ("arguments", "outputs", "temporaries", "code")) - found["aliased"]
     return memory, memory <= chip.memory
 
 

@@ -1,9 +1,9 @@
-"""Compiles a training step for TPUs that are not here, with the TPU's own compiler; a program by itself.
+"""Stand-alone program that compiles a StableHLO program for a TPU slice without the TPU.
 
     python tpu_compiler.py STEP.mlir v5e:2x4
 
-It needs jax and libtpu and nothing else, so that it can run in an environment of its own. Prints one JSON object: the
-chips of the slice, and what the executable takes, or the compiler's error.
+It needs only jax and libtpu, so that it can run in an environment of its own. Prints one JSON object: the number of
+chips, and the executable's memory and operations or the compiler's error.
 """
 
 import json
@@ -14,22 +14,22 @@ import time
 from pathlib import Path
 
 ACCELERATORS = {"v4": "v4-8", "v5e": "v5litepod-4", "v5p": "v5p-8", "v6e": "v6e-4"}
-# TensorFlow's StableHLO holds operations of an older dialect that the compiler's parser does not know
+# ops of an older dialect in TensorFlow's StableHLO, which the compiler's parser does not know
 MHLO_COPY = re.compile(r"mhlo\.copy (%\w+) : (tensor<[^>]*>)")
 MHLO_ERF = re.compile(r"mhlo\.erf (%\w+) : (tensor<[^>]*>)")
 PACKED_BITS = re.compile(r'dense<"0x([0-9A-F]+)"> : tensor<((?:\d+x)+)i1>')
-"""Constants of truth values, eight in a byte: the parser wants a byte each."""
+"""Boolean constants with eight values per byte; the parser expects one byte each."""
 
 
 def readable(text: str) -> str:
-    """TensorFlow's StableHLO in the words of the compiler's parser."""
+    """TensorFlow's StableHLO in the dialect of the compiler's parser."""
     text = MHLO_COPY.sub(r"stablehlo.reshape \1 : (\2) -> \2", text)
     text = MHLO_ERF.sub(r"chlo.erf \1 : \2 -> \2", text)
     return PACKED_BITS.sub(_unpacked, text)
 
 
 def compiled(text: str, topology: str) -> dict[str, object]:
-    """Compile for one chip of the slice; the keys are those that `main` prints."""
+    """Compile for one chip of the slice; returns what `main` prints."""
     import numpy as np
     from jax._src.interpreters import mlir
     from jax._src.lib import _jax, xla_client
@@ -62,7 +62,7 @@ def compiled(text: str, topology: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Compile the program named on the command line and print the figures."""
+    """Compile the program named on the command line and print the result as JSON."""
     path, topology = sys.argv[1:]
     os.environ.update(
         TPU_SKIP_MDS_QUERY="1",

@@ -1,4 +1,4 @@
-"""The shapes of an encoder and the names its tensors carry in Hugging Face checkpoints."""
+"""Encoder architectures: sizes, weight shapes, and the names of tensors in Hugging Face checkpoints."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from stackbert.core.errors import StackbertError
 
 Family = Literal["bert", "distilbert", "roberta", "camembert"]
 PREFIXES = {"bert": "bert", "distilbert": "distilbert", "roberta": "roberta", "camembert": "roberta"}
-"""What the names of a family's encoder tensors begin with; CamemBERT is a RoBERTa."""
+"""Prefix of a family's encoder tensors; CamemBERT is a RoBERTa."""
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What defines an encoder's computation, whatever its family calls it."""
+    """What defines an encoder's computation, the same for all families."""
 
     family: Family
     vocab_size: int
@@ -32,12 +32,12 @@ class Architecture:
 
     @property
     def prefix(self) -> str:
-        """What the encoder's Hugging Face names begin with."""
+        """Prefix of the encoder's Hugging Face names."""
         return PREFIXES[self.family]
 
     @property
     def max_length(self) -> int:
-        """Longest text, in tokens."""
+        """Most tokens of a text."""
         return self.max_positions - self.first_position
 
 
@@ -66,9 +66,9 @@ def random_config(size: str, vocab_size: int) -> dict[str, Any]:
 
 
 def read_architecture(config: dict[str, Any], where: str) -> Architecture:
-    """The architecture that a `config.json` describes; `where` names it in errors.
+    """The architecture that a `config.json` describes; errors name it as `where`.
 
-    Raises StackbertError for a family or variant that the encoder does not compute.
+    Raises StackbertError for a family or variant that the encoder does not implement.
     """
     family = config.get("model_type")
     if str(family) not in PREFIXES:
@@ -83,13 +83,13 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
     variants = {
         names[4]: ("gelu",),
         "position_embedding_type": ("absolute",),
-        "sinusoidal_pos_embds": (False, True),  # only how the table was first filled
+        "sinusoidal_pos_embds": (False, True),  # how the table was initialised
         "tie_word_embeddings": (True,),
         "is_decoder": (False,),
     }
-    for name, computed in variants.items():
-        if name in config and config[name] not in computed:
-            raise StackbertError(f"{where}: {name} is {config[name]!r}; the encoder computes {computed[0]!r} only")
+    for name, supported in variants.items():
+        if name in config and config[name] not in supported:
+            raise StackbertError(f"{where}: {name} is {config[name]!r}; the encoder supports {supported[0]!r} only")
     hidden_dim, num_layers, num_heads, intermediate_dim = (config[name] for name in names[:4])
     if hidden_dim % num_heads:
         raise StackbertError(f"{where}: {names[0]} {hidden_dim} is not a multiple of {names[2]} {num_heads}")
@@ -108,7 +108,7 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
 
 
 def weight_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Our name -> shape of every weight, in a fixed order. Kernels are (in, out); query, key and value share one."""
+    """Name -> shape of every weight, in a fixed order. Kernels are (in, out); query, key and value share one."""
     a = architecture
     shapes: dict[str, tuple[int, ...]] = {
         "embeddings/word": (a.vocab_size, a.hidden_dim),
@@ -131,7 +131,7 @@ def weight_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
 
 
 def hugging_face_names(architecture: Architecture) -> dict[str, tuple[str, ...]]:
-    """Our name -> the Hugging Face tensors that hold it: three for a qkv weight, one for any other."""
+    """Name -> its Hugging Face tensors: three for a qkv weight, one for any other."""
     if architecture.family == "distilbert":
         modules = dict(_distilbert_modules(architecture.num_layers))
         tables = ("distilbert.embeddings", "vocab_projector.bias")
@@ -169,7 +169,7 @@ def _bert_modules(prefix: str, num_layers: int) -> Iterator[tuple[str, tuple[str
     yield "embeddings/norm", (f"{prefix}.embeddings.LayerNorm",)
     for layer in range(num_layers):
         ours, theirs = f"layer_{layer}", f"{prefix}.encoder.layer.{layer}"
-        yield f"{ours}/attention/qkv", tuple(f"{theirs}.attention.self.{part}" for part in ("query", "key", "value"))
+        yield f"{ours}/attention/qkv", tuple(f"{theirs}.attention.self.{name}" for name in ("query", "key", "value"))
         yield f"{ours}/attention/output", (f"{theirs}.attention.output.dense",)
         yield f"{ours}/attention/norm", (f"{theirs}.attention.output.LayerNorm",)
         yield f"{ours}/feed_forward/inner", (f"{theirs}.intermediate.dense",)
@@ -187,7 +187,7 @@ def _distilbert_modules(num_layers: int) -> Iterator[tuple[str, tuple[str, ...]]
     yield "embeddings/norm", ("distilbert.embeddings.LayerNorm",)
     for layer in range(num_layers):
         ours, theirs = f"layer_{layer}", f"distilbert.transformer.layer.{layer}"
-        yield f"{ours}/attention/qkv", tuple(f"{theirs}.attention.{part}" for part in ("q_lin", "k_lin", "v_lin"))
+        yield f"{ours}/attention/qkv", tuple(f"{theirs}.attention.{name}" for name in ("q_lin", "k_lin", "v_lin"))
         yield f"{ours}/attention/output", (f"{theirs}.attention.out_lin",)
         yield f"{ours}/attention/norm", (f"{theirs}.sa_layer_norm",)
         yield f"{ours}/feed_forward/inner", (f"{theirs}.ffn.lin1",)

@@ -1,4 +1,4 @@
-"""The model cards that go with adapted and merged checkpoints."""
+"""Model cards of pretrained and merged checkpoints."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -7,15 +7,15 @@ from pretrain.config import PretrainConfig
 
 
 def write_card(folder: Path, config: PretrainConfig, notes: list[str], history: list[dict[str, float]]) -> None:
-    """Write `README.md`: what the checkpoint is, from what it was made, and how well it guesses masked tokens."""
-    columns = {"loss": "loss", "accuracy": "accuracy", "bits_per_byte": "bits a byte"}
+    """Write `README.md`: the checkpoint's origin, its validation losses and its configuration."""
+    columns = {"loss": "loss", "accuracy": "accuracy", "bits_per_byte": "bits per byte"}
     if config.distill_weight:
-        columns["distance"] = "distance from the base"
-    kept = "; distance: 1 - cosine, of each text's mean and first vector, added" if config.distill_weight else ""
+        columns["distill_loss"] = "distillation loss"
+    also = "; distillation loss: 1 - cosine, summed over each text's two vectors" if config.distill_weight else ""
     points = ["".join(f" | {point[name]:.3f}" for name in columns) for point in history]
-    curve = "".join(f"| {point['tokens']:,}{of_it} |\n" for point, of_it in zip(history, points, strict=True))
+    curve = "".join(f"| {point['tokens']:,}{values} |\n" for point, values in zip(history, points, strict=True))
     settings = "".join(f"- {name}: {value}\n" for name, value in asdict(config.recorded).items())
-    made = "".join(f"- {note}\n" for note in notes)
+    steps = "".join(f"- {note}\n" for note in notes)
     (folder / "README.md").write_text(
         f"""---
 library_name: transformers
@@ -24,11 +24,11 @@ pipeline_tag: fill-mask
 
 # Encoder adapted by continued pretraining
 
-Started from `{config.base}` and trained as a masked language model with Stackbert. `manifest.json` beside this file
-holds the hashes of everything that went in.
+Initialised from `{config.base}` and trained with masked language modelling by Stackbert. `manifest.json` beside this
+file holds the hashes of all inputs.
 
-{made}
-Held-out text, the same masks at each measurement (loss in nats a masked token{kept}):
+{steps}
+Validation rows, with the same masks at each step (loss in nats per masked token{also}):
 
 | tokens read | {" | ".join(columns.values())} |
 |---|{"---|" * len(columns)}
@@ -41,17 +41,17 @@ Configuration:
 
 
 def write_merged_card(folder: Path, base: Path, adapted: Path, share: float) -> None:
-    """Write `README.md` of a checkpoint that lies `share` of the way from `base` to `adapted`."""
+    """Write `README.md` of a checkpoint whose weights are (1 - `share`) x `base` + `share` x `adapted`."""
     (folder / "README.md").write_text(
         f"""---
 library_name: transformers
 pipeline_tag: fill-mask
 ---
 
-# Encoder between a base and its adaptation
+# Encoder merged from a base and its continued pretraining
 
-Its weights lie {share:g} of the way from `{base.name}` to `{adapted.name}`, which continued pretraining with Stackbert
-made of it. `manifest.json` beside this file holds the hashes of both.
+Its weights are {1 - share:g} x `{base.name}` + {share:g} x `{adapted.name}`, which continued pretraining with Stackbert
+made from it. `manifest.json` beside this file holds the hashes of both.
 """,
         "utf-8",
     )

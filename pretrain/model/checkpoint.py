@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints as plain weights, read and written; only safetensors, never code."""
+"""Hugging Face checkpoints as named arrays: load, save, change; safetensors only, which cannot hold code."""
 
 import json
 import shutil
@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes  # noqa: F401 - from here on numpy, and so safetensors, knows bfloat16
+import ml_dtypes  # noqa: F401 - registers bfloat16 with numpy, and so with safetensors
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -18,8 +19,8 @@ from tokenizer.encoding.reader import TOKENIZER_FILES
 WEIGHTS_FILE = "model.safetensors"
 PYTORCH_FILE = "pytorch_model.bin"
 UNSAFE_SUFFIXES = (".bin", ".h5", ".pt", ".pth", ".ckpt", ".msgpack", ".pkl", ".keras")
-# stored beside an encoder and not computed here: heads of other tasks, and copies of what is read anyway
-PASSED_OVER = (
+# ignored tensors: heads of other tasks, and copies of other tensors
+IGNORED = (
     *(
         "pooler.",
         "cls.seq_relationship.",
@@ -39,29 +40,31 @@ CLASS_NAMES = {
 COPIED_BIASES = {"cls.predictions.decoder.bias": "cls.predictions.bias", "lm_head.decoder.bias": "lm_head.bias"}
 OLD_NORM_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 
-Weights = dict[str, np.ndarray]
+Weights = dict[str, npt.NDArray[np.float32]]
+"""Arrays by name."""
 
 
 class CheckpointError(StackbertError):
-    """A checkpoint that cannot be read, is not of a supported family, or lacks tensors."""
+    """A checkpoint that is unreadable, of an unsupported family, or incomplete."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An encoder's weights under our names (`architecture.weight_shapes`), with the configuration they came with."""
+    """An encoder's weights under the names of `architecture.weight_shapes`, and its `config.json`."""
 
     architecture: Architecture
     config: dict[str, Any]
-    """As `config.json` holds it."""
+    """The content of `config.json`."""
     weights: Weights
     has_mlm_head: bool
-    """False where the head was missing and has been made: identity dense layer and zero bias."""
+    """False where the head was missing and `new_head` initialised it."""
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read `config.json` and `model.safetensors` from `folder`.
 
-    Raises CheckpointError listing missing, unexpected or mis-shaped tensors, or naming the unsafe file found instead.
+    Raises CheckpointError that lists missing, unexpected or wrongly shaped tensors, or names the unsafe file that is
+    there instead.
     """
     config_path, weights_path = folder / "config.json", folder / WEIGHTS_FILE
     if not folder.is_dir():
@@ -69,12 +72,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     if not weights_path.is_file():
         unsafe = sorted(path.name for path in folder.iterdir() if path.suffix in UNSAFE_SUFFIXES)
         remedy = (
-            f"make safetensors of it with 'stackbert pretrain convert {folder} --out OUT' "
-            "(pip install 'stackbert[convert]')"
+            f"convert it with 'stackbert pretrain convert {folder} --out OUT' (pip install 'stackbert[convert]')"
             if PYTORCH_FILE in unsafe
-            else f"take a copy of the checkpoint that has {WEIGHTS_FILE}"
+            else f"use a version of the checkpoint that has {WEIGHTS_FILE}"
         )
-        hint = f"; {', '.join(unsafe)} can run code when loaded and is refused: {remedy}" if unsafe else ""
+        hint = f"; {', '.join(unsafe)} can run code when loaded, so it is refused: {remedy}" if unsafe else ""
         raise CheckpointError(f"{folder}: no {WEIGHTS_FILE}{hint}")
     try:
         config = json.loads(config_path.read_text("utf-8"))
@@ -82,7 +84,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: cannot be read: {error}") from error
     if not isinstance(config, dict):
-        raise CheckpointError(f"{config_path}: holds a {type(config).__name__}, not a checkpoint's configuration")
+        raise CheckpointError(f"{config_path}: holds a {type(config).__name__}, not an object")
     architecture = read_architecture(config, str(config_path))
     tensors = _canonical(stored, architecture)
     weights, has_head = _ours(tensors, architecture, folder)
@@ -91,14 +93,14 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 
 @dataclass(frozen=True)
 class TaskHead:
-    """What a checkpoint holds in place of the MLM head."""
+    """A task's head, saved in place of the MLM head."""
 
     class_name: str
-    """Of the model in transformers."""
+    """Model class in transformers."""
     config: dict[str, Any]
     """Further entries of `config.json`."""
     tensors: Weights
-    """Under their Hugging Face names."""
+    """By Hugging Face name."""
 
 
 def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task: TaskHead | None = None) -> None:
@@ -122,31 +124,33 @@ def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task:
 
 
 def hugging_face_tensors(checkpoint: Checkpoint, with_mlm_head: bool = True) -> Weights:
-    """Weights under Hugging Face names and layout: kernels (out, in), query, key and value apart."""
+    """Weights under Hugging Face names and layout: kernels are (out, in); query, key and value are separate."""
     tensors: Weights = {}
     for ours, theirs in hugging_face_names(checkpoint.architecture).items():
         if ours.startswith("mlm/") and not with_mlm_head:
             continue
-        parts = np.split(checkpoint.weights[ours], len(theirs), axis=-1)
-        for name, part in zip(theirs, parts, strict=True):
-            tensors[name] = np.ascontiguousarray(part.T if ours.endswith("/kernel") else part, np.float32)
+        arrays = np.split(checkpoint.weights[ours], len(theirs), axis=-1)
+        for name, array in zip(theirs, arrays, strict=True):
+            tensors[name] = np.ascontiguousarray(array.T if ours.endswith("/kernel") else array, np.float32)
     return tensors
 
 
 def with_vocabulary(
-    checkpoint: Checkpoint, word_VH: np.ndarray, bias_V: np.ndarray, special_ids: dict[str, int]
+    checkpoint: Checkpoint,
+    word_VH: npt.NDArray[np.float32],
+    bias_V: npt.NDArray[np.float32],
+    special_ids: dict[str, int],
 ) -> Checkpoint:
-    """The checkpoint with another word table, tied decoder and MLM bias included; `special_ids` go into the config.
+    """The checkpoint with another word table (and so decoder) and MLM bias; `special_ids` go into its config.
 
-    Hugging Face's RoBERTa counts positions from the id of padding, so its position table moves with that id.
+    RoBERTa counts positions from the padding id, so its position table shifts with that id.
     """
     architecture = replace(checkpoint.architecture, vocab_size=len(word_VH))
     weights = checkpoint.weights | {"embeddings/word": word_VH, "mlm/bias": bias_V}
     if architecture.prefix == "roberta":
         shift = special_ids["pad_token_id"] + 1 - architecture.first_position
         table = weights["embeddings/position"]
-        # the rows up to the id of padding are never read: they go, or are repeated, so that a text's first token keeps
-        # its vector
+        # rows up to the padding id are never read: dropping or repeating them keeps the vector of the first position
         table = np.concatenate([np.repeat(table[:1], max(shift, 0), axis=0), table[max(-shift, 0) :]])
         weights["embeddings/position"] = table
         architecture = replace(
@@ -157,8 +161,27 @@ def with_vocabulary(
     return replace(checkpoint, architecture=architecture, config=config, weights=weights)
 
 
+def with_positions(checkpoint: Checkpoint, length: int) -> Checkpoint:
+    """The checkpoint with a position table for `length` tokens, made of copies of its own.
+
+    As Longformer extends RoBERTa's (Beltagy et al. 2020, arXiv 2004.05150, section 5): attention to neighbouring
+    positions still works everywhere except where two copies meet.
+    """
+    architecture = checkpoint.architecture
+    table_PH = checkpoint.weights["embeddings/position"]
+    unread_PH, read_PH = np.split(table_PH, [architecture.first_position])
+    repeats = -(-length // len(read_PH))
+    longer_PH = np.concatenate([unread_PH, np.tile(read_PH, (repeats, 1))[:length]])
+    return replace(
+        checkpoint,
+        architecture=replace(architecture, max_positions=len(longer_PH)),
+        config=checkpoint.config | {"max_position_embeddings": len(longer_PH)},
+        weights=checkpoint.weights | {"embeddings/position": longer_PH},
+    )
+
+
 def random_weights(architecture: Architecture, seed: int) -> Weights:
-    """New weights as BERT's: normal with deviation 0.02, biases 0, LayerNorm scales 1."""
+    """BERT's initialisation: kernels and tables normal with deviation 0.02, biases 0, LayerNorm scales 1."""
     generator = np.random.default_rng([seed, 0x11])
     weights: Weights = {}
     for name, shape in weight_shapes(architecture).items():
@@ -173,10 +196,9 @@ def random_weights(architecture: Architecture, seed: int) -> Weights:
 
 
 def new_head(architecture: Architecture) -> Weights:
-    """An MLM head for a checkpoint without one.
+    """An MLM head for a checkpoint without one: identity kernel, LayerNorm of scale 1, biases 0.
 
-    An identity, LayerNorm of scale 1 and no bias: logits then compare the hidden state with each word vector, a better
-    start than noise.
+    Logits are then the products of the hidden state with each word vector, which is better than random ones.
     """
     return {
         "mlm/dense/kernel": np.eye(architecture.hidden_dim, dtype=np.float32),
@@ -188,7 +210,7 @@ def new_head(architecture: Architecture) -> Weights:
 
 
 def _canonical(stored: Weights, architecture: Architecture) -> Weights:
-    """Tensors under the names of a full model: older LayerNorm names renamed, the prefix put before bare ones."""
+    """Tensors under the names of a full model: current LayerNorm names, and the family's prefix."""
     prefix = f"{architecture.prefix}."
     heads = ("cls.", "lm_head.", "vocab_", "classifier.", "pre_classifier.")
     tensors: Weights = {}
@@ -210,7 +232,7 @@ def _ours(tensors: Weights, architecture: Architecture, folder: Path) -> tuple[W
     head = {theirs for ours, group in names.items() if ours.startswith("mlm/") for theirs in group}
     missing = expected - tensors.keys()
     has_head = bool(head & tensors.keys())
-    unexpected = [n for n in tensors.keys() - expected if not any(part in n for part in PASSED_OVER)]
+    unexpected = [n for n in tensors.keys() - expected if not any(ignored in n for ignored in IGNORED)]
     faults = [f"missing {name}" for name in sorted(missing - (set() if has_head else head))]
     faults += [f"unexpected {name}" for name in sorted(unexpected)]
     for name, shape in _stored_shapes(architecture).items():
@@ -224,7 +246,7 @@ def _ours(tensors: Weights, architecture: Architecture, folder: Path) -> tuple[W
         }
         return weights, has_head
     listed = "\n  ".join(faults[:20]) + (f"\n  and {len(faults) - 20} more" if len(faults) > 20 else "")
-    raise CheckpointError(f"{folder / WEIGHTS_FILE}: does not fit its config.json:\n  {listed}")
+    raise CheckpointError(f"{folder / WEIGHTS_FILE}: does not match its config.json:\n  {listed}")
 
 
 def _stored_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
@@ -233,31 +255,12 @@ def _stored_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     stored: dict[str, tuple[int, ...]] = {}
     for ours, theirs in hugging_face_names(architecture).items():
         *inner, last = shapes[ours]
-        part = (*inner, last // len(theirs))
-        stored |= dict.fromkeys(theirs, part[::-1] if ours.endswith("/kernel") else part)
+        shape = (*inner, last // len(theirs))
+        stored |= dict.fromkeys(theirs, shape[::-1] if ours.endswith("/kernel") else shape)
     return stored
 
 
-def _joined(parts: list[np.ndarray], ours: str) -> np.ndarray:
+def _joined(tensors: list[npt.NDArray[np.float32]], ours: str) -> npt.NDArray[np.float32]:
     if ours.endswith("/kernel"):
-        parts = [part.T for part in parts]
-    return np.ascontiguousarray(np.concatenate(parts, axis=-1), np.float32)
-
-
-def with_positions(checkpoint: Checkpoint, length: int) -> Checkpoint:
-    """The checkpoint reading texts of `length` tokens: further positions take the vectors from the first on again.
-
-    As Longformer's are made from RoBERTa's (Beltagy et al. 2020, arXiv 2004.05150, section 5): what a head knows of
-    neighbouring positions then holds everywhere but at the seams.
-    """
-    architecture = checkpoint.architecture
-    table_PH = checkpoint.weights["embeddings/position"]
-    unread_PH, read_PH = np.split(table_PH, [architecture.first_position])
-    repeats = -(-length // len(read_PH))
-    longer_PH = np.concatenate([unread_PH, np.tile(read_PH, (repeats, 1))[:length]])
-    return replace(
-        checkpoint,
-        architecture=replace(architecture, max_positions=len(longer_PH)),
-        config=checkpoint.config | {"max_position_embeddings": len(longer_PH)},
-        weights=checkpoint.weights | {"embeddings/position": longer_PH},
-    )
+        tensors = [tensor.T for tensor in tensors]
+    return np.ascontiguousarray(np.concatenate(tensors, axis=-1), np.float32)

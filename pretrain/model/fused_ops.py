@@ -1,35 +1,48 @@
-"""The elementwise chains between matrix products, each compiled by XLA as one kernel, with hand-written gradients.
+"""Fused ops: the elementwise ops between two matrix products as one XLA kernel, with hand-written gradients.
 
-On a CPU the products run fastest outside XLA (oneDNN) and these chains inside it; on an accelerator, where the whole
-step is compiled, XLA inlines them. Each forward saves what its backward needs in the products' own precision, and
-no more; sums are taken in float32.
+On a CPU, matrix products are fastest outside XLA (oneDNN) and elementwise ops inside it. On an accelerator XLA compiles
+the whole step and inlines these. Each forward pass saves only what its backward pass needs, in the precision of the
+matrix products; sums are in float32.
 """
 
 # B rows, T tokens, N = B x T, P positions a row, M = B x P, Q queries a row (T or P)
-# A heads, D head width, H hidden, F feed-forward, V vocabulary
+# A heads, D head width, H hidden, F feed-forward, V vocabulary, K = 3H queries, keys and values, J = 2H keys and values
 
 import math
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
-NOT_ATTENDED = -1e9  # finite, so that a row of padding gives a uniform softmax and not NaN
+MASKED_SCORE = -1e9  # finite, so that a row of padding gives a uniform softmax and not NaN
 
-HEADS_FIRST = (0, 2, 1, 3)
-"""BTAD to BATD, and back."""
-TOKENS_LAST, TOKENS_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
-"""BTAD to BADT, and back."""
+HEADS_FIRST = (0, 2, 1, 3)  # BTAD to BATD, and back
+TOKENS_LAST, TOKENS_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)  # BTAD to BADT, and back
 
-island = tf.function(jit_compile=True, autograph=False)
+Tensors = tuple[tf.Tensor, ...]
+Gradient = Callable[..., Tensors]
+Function = TypeVar("Function", bound=Callable[..., Any])
+with_gradient: Callable[[Function], Function] = tf.custom_gradient
 
 
-def add_norm(x_NH, residual_NH, bias_H, gamma_H, beta_H, epsilon: float):
-    """LayerNorm(x + bias + residual), in the dtype of `x_NH`. Ba et al. 2016 (arXiv 1607.06450)."""
+def fused_op(function: Function) -> Function:
+    """Decorator: XLA compiles the function as one kernel, or inlines it in the XLA program that calls it."""
+    compiled: Function = tf.function(function, jit_compile=True, autograph=False)
+    return compiled
 
-    @tf.custom_gradient
-    def compute(x_NH, residual_NH, bias_H, gamma_H, beta_H):
+
+def add_norm(
+    x_NH: tf.Tensor, residual_NH: tf.Tensor, bias_H: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float
+) -> tf.Tensor:
+    """LayerNorm(x + bias + residual), in the dtype of `x_NH` (Ba et al. 2016, arXiv 1607.06450)."""
+
+    @with_gradient
+    def compute(
+        x_NH: tf.Tensor, residual_NH: tf.Tensor, bias_H: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor
+    ) -> tuple[tf.Tensor, Gradient]:
         y_NH, normal_NH, scale_N1 = _add_norm_forward(x_NH, residual_NH, bias_H, gamma_H, beta_H, epsilon)
 
-        def gradient(dy_NH):
+        def gradient(dy_NH: tf.Tensor) -> Tensors:
             dx_NH, dbias_H, dgamma_H, dbeta_H = _add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H)
             return dx_NH, dx_NH, dbias_H, dgamma_H, dbeta_H
 
@@ -38,14 +51,14 @@ def add_norm(x_NH, residual_NH, bias_H, gamma_H, beta_H, epsilon: float):
     return compute(x_NH, residual_NH, bias_H, gamma_H, beta_H)
 
 
-def norm(x_NH, gamma_H, beta_H, epsilon: float, dtype: tf.DType):
-    """LayerNorm of `x_NH`, given out in `dtype`; the gradient comes in the dtype of `x_NH`."""
+def norm(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float, dtype: tf.DType) -> tf.Tensor:
+    """LayerNorm of `x_NH`, in `dtype`; its gradient has the dtype of `x_NH`."""
 
-    @tf.custom_gradient
-    def compute(x_NH, gamma_H, beta_H):
+    @with_gradient
+    def compute(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         y_NH, normal_NH, scale_N1 = _norm_forward(x_NH, gamma_H, beta_H, epsilon, dtype)
 
-        def gradient(dy_NH):
+        def gradient(dy_NH: tf.Tensor) -> Tensors:
             dx_NH, _, dgamma_H, dbeta_H = _add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H)
             return tf.cast(dx_NH, x_NH.dtype), dgamma_H, dbeta_H
 
@@ -54,28 +67,28 @@ def norm(x_NH, gamma_H, beta_H, epsilon: float, dtype: tf.DType):
     return compute(x_NH, gamma_H, beta_H)
 
 
-@tf.custom_gradient
-def bias_gelu(x_NF, bias_F):
+@with_gradient
+def bias_gelu(x_NF: tf.Tensor, bias_F: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
     """GELU(x + bias), the exact form with erf (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
 
-    def gradient(dy_NF):
+    def gradient(dy_NF: tf.Tensor) -> Tensors:
         return _bias_gelu_backward(dy_NF, x_NF, bias_F)
 
     return _bias_gelu_forward(x_NF, bias_F), gradient
 
 
-def attention(qkv_NK, bias_K, segments_BT, num_heads: int):
-    """Attention of each token to its own segment's, (N, H), from a product with the joint kernel, K = 3H.
+def attention(qkv_NK: tf.Tensor, bias_K: tf.Tensor, segments_BT: tf.Tensor, num_heads: int) -> tf.Tensor:
+    """Self-attention within each segment, (N, H), from the joint projection of queries, keys and values.
 
-    Vaswani et al. 2017 (arXiv 1706.03762), section 3.2. Its own products are small, and inside XLA, with operands laid
-    out so that none is read across, they take half of the time that they take outside.
+    Vaswani et al. 2017 (arXiv 1706.03762), section 3.2. Its own matrix products are small. Inside XLA, with operands
+    laid out for contiguous reads, they take half the time that they take outside.
     """
 
-    @tf.custom_gradient
-    def compute(qkv_NK, bias_K):
+    @with_gradient
+    def compute(qkv_NK: tf.Tensor, bias_K: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         mixed_NH, *saved = _attention_forward(qkv_NK, bias_K, segments_BT, num_heads)
 
-        def gradient(dmixed_NH):
+        def gradient(dmixed_NH: tf.Tensor) -> Tensors:
             return _attention_backward(dmixed_NH, *saved)
 
         return mixed_NH, gradient
@@ -83,17 +96,24 @@ def attention(qkv_NK, bias_K, segments_BT, num_heads: int):
     return compute(qkv_NK, bias_K)
 
 
-def attention_at(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads: int):
-    """The same of the tokens at some positions of each row, (M, H), from their product with the queries' kernel alone.
+def attention_at(
+    q_MH: tf.Tensor,
+    kv_NJ: tf.Tensor,
+    bias_K: tf.Tensor,
+    positions_BP: tf.Tensor,
+    segments_BT: tf.Tensor,
+    num_heads: int,
+) -> tf.Tensor:
+    """Self-attention of the tokens at some positions of each row, (M, H), to all tokens of their segments.
 
-    All tokens are attended to: `kv_NJ`, J = 2H, is their product with the kernels of keys and values.
+    `q_MH` are the queries of these tokens; `kv_NJ` the keys and values of all tokens.
     """
 
-    @tf.custom_gradient
-    def compute(q_MH, kv_NJ, bias_K):
+    @with_gradient
+    def compute(q_MH: tf.Tensor, kv_NJ: tf.Tensor, bias_K: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         mixed_MH, *saved = _attention_at_forward(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads)
 
-        def gradient(dmixed_MH):
+        def gradient(dmixed_MH: tf.Tensor) -> Tensors:
             return _attention_at_backward(dmixed_MH, *saved)
 
         return mixed_MH, gradient
@@ -101,17 +121,19 @@ def attention_at(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads: int)
     return compute(q_MH, kv_NJ, bias_K)
 
 
-def weighted_cross_entropy(logits_MV, bias_V, targets_M, weights_M):
-    """Sum over positions of weight x cross entropy of softmax(logits + bias), and of weight x (argmax is right).
+def weighted_cross_entropy(
+    logits_MV: tf.Tensor, bias_V: tf.Tensor, targets_M: tf.Tensor, weights_M: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Weighted sums over positions of the cross entropy of softmax(logits + bias) and of correct predictions.
 
-    Returns (loss sum, correct sum), float32 scalars; the gradient flows through the first.
+    Two float32 scalars; only the first has a gradient.
     """
 
-    @tf.custom_gradient
-    def compute(logits_MV, bias_V):
+    @with_gradient
+    def compute(logits_MV: tf.Tensor, bias_V: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         loss, correct, normalizer_M1 = _cross_entropy_forward(logits_MV, bias_V, targets_M, weights_M)
 
-        def gradient(dloss, _):
+        def gradient(dloss: tf.Tensor, _: tf.Tensor) -> Tensors:
             return _cross_entropy_backward(dloss, logits_MV, bias_V, normalizer_M1, targets_M, weights_M)
 
         return (loss, correct), gradient
@@ -119,11 +141,11 @@ def weighted_cross_entropy(logits_MV, bias_V, targets_M, weights_M):
     return compute(logits_MV, bias_V)
 
 
-def _float(x):
+def _float(x: tf.Tensor) -> tf.Tensor:
     return tf.cast(x, tf.float32)
 
 
-def _normalized(x_NH, gamma_H, beta_H, epsilon, dtype):
+def _normalized(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float, dtype: tf.DType) -> Tensors:
     mean_N1 = tf.reduce_mean(x_NH, -1, keepdims=True)
     centred_NH = x_NH - mean_N1
     scale_N1 = tf.math.rsqrt(tf.reduce_mean(tf.square(centred_NH), -1, keepdims=True) + epsilon)
@@ -131,18 +153,20 @@ def _normalized(x_NH, gamma_H, beta_H, epsilon, dtype):
     return tf.cast(normal_NH * gamma_H + beta_H, dtype), tf.cast(normal_NH, dtype), scale_N1
 
 
-@island
-def _add_norm_forward(x_NH, residual_NH, bias_H, gamma_H, beta_H, epsilon):
+@fused_op
+def _add_norm_forward(
+    x_NH: tf.Tensor, residual_NH: tf.Tensor, bias_H: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float
+) -> Tensors:
     return _normalized(_float(x_NH) + _float(residual_NH) + bias_H, gamma_H, beta_H, epsilon, x_NH.dtype)
 
 
-@island
-def _norm_forward(x_NH, gamma_H, beta_H, epsilon, dtype):
+@fused_op
+def _norm_forward(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float, dtype: tf.DType) -> Tensors:
     return _normalized(_float(x_NH), gamma_H, beta_H, epsilon, dtype)
 
 
-@island
-def _add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H):
+@fused_op
+def _add_norm_backward(dy_NH: tf.Tensor, normal_NH: tf.Tensor, scale_N1: tf.Tensor, gamma_H: tf.Tensor) -> Tensors:
     dy_NH, normal_NH, dtype = _float(dy_NH), _float(normal_NH), dy_NH.dtype
     dnormal_NH = dy_NH * gamma_H
     mean_N1 = tf.reduce_mean(dnormal_NH, -1, keepdims=True)
@@ -151,13 +175,13 @@ def _add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H):
     return tf.cast(dx_NH, dtype), tf.reduce_sum(dx_NH, 0), tf.reduce_sum(dy_NH * normal_NH, 0), tf.reduce_sum(dy_NH, 0)
 
 
-@island
-def _bias_gelu_forward(x_NF, bias_F):
+@fused_op
+def _bias_gelu_forward(x_NF: tf.Tensor, bias_F: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.nn.gelu(_float(x_NF) + bias_F, approximate=False), x_NF.dtype)
 
 
-@island
-def _bias_gelu_backward(dy_NF, x_NF, bias_F):
+@fused_op
+def _bias_gelu_backward(dy_NF: tf.Tensor, x_NF: tf.Tensor, bias_F: tf.Tensor) -> Tensors:
     shifted_NF = _float(x_NF) + bias_F
     cumulative_NF = 0.5 * (1 + tf.math.erf(shifted_NF * math.sqrt(0.5)))
     density_NF = tf.exp(-0.5 * tf.square(shifted_NF)) * (1 / math.sqrt(2 * math.pi))
@@ -165,22 +189,29 @@ def _bias_gelu_backward(dy_NF, x_NF, bias_F):
     return tf.cast(dx_NF, x_NF.dtype), tf.reduce_sum(dx_NF, 0)
 
 
-@island
-def _attention_forward(qkv_NK, bias_K, segments_BT, num_heads):
+@fused_op
+def _attention_forward(qkv_NK: tf.Tensor, bias_K: tf.Tensor, segments_BT: tf.Tensor, num_heads: int) -> Tensors:
     x_BT3AD = _in_heads(_float(qkv_NK) + bias_K, segments_BT, 3, num_heads)
     q_BTAD, k_BTAD, v_BTAD = tf.unstack(x_BT3AD, axis=2)
     return _attend(q_BTAD, k_BTAD, v_BTAD, segments_BT, segments_BT, qkv_NK.dtype)
 
 
-@island
-def _attention_backward(dmixed_NH, *saved):
+@fused_op
+def _attention_backward(dmixed_NH: tf.Tensor, *saved: tf.Tensor) -> Tensors:
     d_BT3AD = tf.stack(_attend_backward(dmixed_NH, *saved), axis=2)
     d_NK = tf.reshape(d_BT3AD, (dmixed_NH.shape[0], -1))
     return tf.cast(d_NK, dmixed_NH.dtype), tf.reduce_sum(d_NK, 0)
 
 
-@island
-def _attention_at_forward(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads):
+@fused_op
+def _attention_at_forward(
+    q_MH: tf.Tensor,
+    kv_NJ: tf.Tensor,
+    bias_K: tf.Tensor,
+    positions_BP: tf.Tensor,
+    segments_BT: tf.Tensor,
+    num_heads: int,
+) -> Tensors:
     width = q_MH.shape[1]
     q_BPAD = _in_heads(_float(q_MH) + bias_K[:width], positions_BP, 1, num_heads)[:, :, 0]
     k_BTAD, v_BTAD = tf.unstack(_in_heads(_float(kv_NJ) + bias_K[width:], segments_BT, 2, num_heads), axis=2)
@@ -188,8 +219,8 @@ def _attention_at_forward(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_he
     return _attend(q_BPAD, k_BTAD, v_BTAD, segments_BP, segments_BT, q_MH.dtype)
 
 
-@island
-def _attention_at_backward(dmixed_MH, *saved):
+@fused_op
+def _attention_at_backward(dmixed_MH: tf.Tensor, *saved: tf.Tensor) -> Tensors:
     dq_BPAD, dk_BTAD, dv_BTAD = _attend_backward(dmixed_MH, *saved)
     dq_MH = tf.reshape(dq_BPAD, dmixed_MH.shape)
     dkv_NJ = tf.reshape(tf.stack([dk_BTAD, dv_BTAD], axis=2), (-1, 2 * dmixed_MH.shape[1]))
@@ -197,25 +228,34 @@ def _attention_at_backward(dmixed_MH, *saved):
     return tf.cast(dq_MH, dmixed_MH.dtype), tf.cast(dkv_NJ, dmixed_MH.dtype), dbias_K
 
 
-def _in_heads(x_NK, table_BT, parts, num_heads):
-    """(B x T, parts x A x D) as (B, T, parts, A, D); `table_BT` has the first two sizes."""
-    return tf.reshape(x_NK, (*table_BT.shape, parts, num_heads, x_NK.shape[1] // (parts * num_heads)))
+def _in_heads(x_NK: tf.Tensor, table_BT: tf.Tensor, count: int, num_heads: int) -> tf.Tensor:
+    """Reshape (B x T, count x A x D) to (B, T, count, A, D); `table_BT` has the first two sizes."""
+    return tf.reshape(x_NK, (*table_BT.shape, count, num_heads, x_NK.shape[1] // (count * num_heads)))
 
 
-def _attend(q_BQAD, k_BTAD, v_BTAD, segments_BQ, segments_BT, dtype):
-    """Q queries a row to all its tokens: what each takes of their values, (B x Q, A x D), and what backward needs."""
+def _attend(
+    q_BQAD: tf.Tensor,
+    k_BTAD: tf.Tensor,
+    v_BTAD: tf.Tensor,
+    segments_BQ: tf.Tensor,
+    segments_BT: tf.Tensor,
+    dtype: tf.DType,
+) -> Tensors:
+    """Attention of Q queries a row to its tokens, (B x Q, A x D), and the tensors that the backward pass needs."""
     b, queries, a, d = q_BQAD.shape
-    q_BQAD, k_BTAD, v_BTAD = (tf.cast(part, dtype) for part in (q_BQAD * d**-0.5, k_BTAD, v_BTAD))
+    q_BQAD, k_BTAD, v_BTAD = (tf.cast(each, dtype) for each in (q_BQAD * d**-0.5, k_BTAD, v_BTAD))
     scores_BAQT = tf.matmul(tf.transpose(q_BQAD, HEADS_FIRST), tf.transpose(k_BTAD, TOKENS_LAST))
     same_B1QT = (segments_BQ[:, None, :, None] == segments_BT[:, None, None, :]) & (segments_BT > 0)[:, None, None, :]
-    weights_BAQT = tf.cast(tf.nn.softmax(tf.where(same_B1QT, _float(scores_BAQT), NOT_ATTENDED)), dtype)
+    weights_BAQT = tf.cast(tf.nn.softmax(tf.where(same_B1QT, _float(scores_BAQT), MASKED_SCORE)), dtype)
     mixed_BAQD = tf.matmul(weights_BAQT, tf.transpose(v_BTAD, HEADS_FIRST))
     mixed = tf.reshape(tf.transpose(mixed_BAQD, HEADS_FIRST), (b * queries, a * d))
     orders = (q_BQAD, TOKENS_LAST), (k_BTAD, HEADS_FIRST), (v_BTAD, TOKENS_LAST)
-    return mixed, *(tf.transpose(part, order) for part, order in orders), weights_BAQT
+    return mixed, *(tf.transpose(each, order) for each, order in orders), weights_BAQT
 
 
-def _attend_backward(dmixed, q_BADQ, k_BATD, v_BADT, weights_BAQT):
+def _attend_backward(
+    dmixed: tf.Tensor, q_BADQ: tf.Tensor, k_BATD: tf.Tensor, v_BADT: tf.Tensor, weights_BAQT: tf.Tensor
+) -> Tensors:
     """Gradients of queries, keys and values, (B, Q or T, A, D) float32."""
     b, a, d, queries = q_BADQ.shape
     dmixed_BQAD = tf.reshape(dmixed, (b, queries, a, d))
@@ -229,22 +269,31 @@ def _attend_backward(dmixed, q_BADQ, k_BATD, v_BADT, weights_BAQT):
     return _float(dq_BQAD) * d**-0.5, _float(dk_BTAD), _float(dv_BTAD)
 
 
-@island
-def _cross_entropy_forward(logits_MV, bias_V, targets_M, weights_M):
+@fused_op
+def _cross_entropy_forward(
+    logits_MV: tf.Tensor, bias_V: tf.Tensor, targets_M: tf.Tensor, weights_M: tf.Tensor
+) -> Tensors:
     shifted_MV = _float(logits_MV) + bias_V
     normalizer_M1 = tf.reduce_logsumexp(shifted_MV, -1, keepdims=True)
-    right_M = tf.reduce_sum(tf.where(_is_target(targets_M, shifted_MV), shifted_MV, 0.0), -1)
-    correct_M = _float(right_M >= tf.reduce_max(shifted_MV, -1))
-    losses_M = normalizer_M1[:, 0] - right_M
+    correct_logit_M = tf.reduce_sum(tf.where(_is_target(targets_M, shifted_MV), shifted_MV, 0.0), -1)
+    correct_M = _float(correct_logit_M >= tf.reduce_max(shifted_MV, -1))
+    losses_M = normalizer_M1[:, 0] - correct_logit_M
     return tf.reduce_sum(losses_M * weights_M), tf.reduce_sum(correct_M * weights_M), normalizer_M1
 
 
-@island
-def _cross_entropy_backward(dloss, logits_MV, bias_V, normalizer_M1, targets_M, weights_M):
-    shares_MV = tf.exp(_float(logits_MV) + bias_V - normalizer_M1)
-    dlogits_MV = (shares_MV - _float(_is_target(targets_M, shares_MV))) * (dloss * weights_M)[:, None]
+@fused_op
+def _cross_entropy_backward(
+    dloss: tf.Tensor,
+    logits_MV: tf.Tensor,
+    bias_V: tf.Tensor,
+    normalizer_M1: tf.Tensor,
+    targets_M: tf.Tensor,
+    weights_M: tf.Tensor,
+) -> Tensors:
+    probability_MV = tf.exp(_float(logits_MV) + bias_V - normalizer_M1)
+    dlogits_MV = (probability_MV - _float(_is_target(targets_M, probability_MV))) * (dloss * weights_M)[:, None]
     return tf.cast(dlogits_MV, logits_MV.dtype), tf.reduce_sum(dlogits_MV, 0)
 
 
-def _is_target(targets_M, like_MV):
+def _is_target(targets_M: tf.Tensor, like_MV: tf.Tensor) -> tf.Tensor:
     return tf.range(like_MV.shape[1])[None, :] == targets_M[:, None]

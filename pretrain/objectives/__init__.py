@@ -1,1 +1,1 @@
-"""Training objectives: how each makes its batch and its losses."""
+"""Training objectives: each makes its batches of packed rows and computes its losses."""

@@ -1,41 +1,63 @@
-"""Which tokens a masked language model must guess, and what it sees in their place."""
+"""Masked language modelling (Devlin et al. 2019, arXiv 1810.04805): dynamic masking, and the loss."""
 
-# B rows, T tokens, P most positions a row, Q = P + 1, V vocabulary, S parts of a stream
+# B rows, T tokens, P most masked positions a row, M = B x P, Q = P + 1, H hidden, V vocabulary
+# S the parts of a random stream
 
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from tokenizers import decoders
 
 from pretrain.config import REPLACED_BY_MASK, REPLACED_BY_RANDOM, PretrainConfig
+from pretrain.model.encoder import Encoder
+from pretrain.objectives.objective import Losses
 from pretrain.randomness import split, uniform, uniform_integers
 from tokenizer.encoding.reader import TextReader
 from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, SENTENCEPIECE_SPACE
 
 CONTINUES, BEGINS, STANDS_ALONE = 0, 1, 2
-"""Tokens in a word: one more of it, its first, or all of it."""
+"""Role of a token in its word: a further token, the first, or a word of its own."""
 
 
 class MaskedBatch(NamedTuple):
     """One batch as the training step takes it; all shapes are static."""
 
     ids_BT: tf.Tensor
+    """Token ids after masking."""
     segments_BT: tf.Tensor
     positions_BP: tf.Tensor
-    """Where to guess, in random order; unused places point at 0."""
+    """Masked positions, in random order; unused slots hold 0."""
     targets_BP: tf.Tensor
+    """Original ids at these positions."""
     weights_BP: tf.Tensor
-    """1.0 for a position to guess, 0.0 for an unused place."""
+    """1.0 for a masked position, 0.0 for an unused slot."""
+
+
+class MaskedLM:
+    """Cross entropy of the original tokens at the masked positions."""
+
+    metrics: tuple[str, ...] = ("loss", "accuracy")
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def losses(self, batch: MaskedBatch) -> Losses:
+        """Sums over the masked positions: cross entropy in nats, and correct predictions."""
+        states_MH = self._encoder.hidden_at(batch.ids_BT, batch.segments_BT, batch.positions_BP)
+        targets_M, weights_M = tf.reshape(batch.targets_BP, [-1]), tf.reshape(batch.weights_BP, [-1])
+        loss, num_correct = self._encoder.mlm_loss(states_MH, targets_M, weights_M)
+        return Losses(loss, tf.stack([loss, num_correct]), tf.reduce_sum(weights_M))
 
 
 class Masker:
-    """Chooses, in each row, `rate` of its ordinary tokens, and replaces them as BERT does.
+    """Dynamic masking: chooses `rate` of each row's ordinary tokens and replaces them 80/10/10, as BERT does.
 
-    Special tokens and padding are never chosen; random replacements are drawn from the whole vocabulary without its
-    specials. The number of places P is fixed by row length and rate, so that shapes are static. With `word_parts_V`
-    (CONTINUES, BEGINS or STANDS_ALONE), whole words are chosen. A word that the row's count would cut is left alone, so
-    that a little less than `rate` is chosen.
+    Special tokens and padding are never chosen. Random replacements are drawn from the whole vocabulary except its
+    special tokens. The number of slots P depends on row length and rate only, so that shapes are static. With
+    `word_roles_V` (CONTINUES, BEGINS or STANDS_ALONE for each token) whole words are masked. A word that exceeds the
+    row's number of masked tokens stays unmasked, so that slightly fewer than `rate` are masked.
     """
 
     def __init__(
@@ -45,7 +67,7 @@ class Masker:
         mask_id: int,
         rate: float,
         *,
-        word_parts_V: np.ndarray | None = None,
+        word_roles_V: npt.NDArray[np.int64] | None = None,
         mask_share: float = REPLACED_BY_MASK,
         random_share: float = REPLACED_BY_RANDOM,
     ):
@@ -53,10 +75,10 @@ class Masker:
         self._mask_share, self._random_share = mask_share, random_share
         self._special_ids = tf.constant(special_ids, tf.int32)
         self._ordinary_ids = tf.constant([i for i in range(vocab_size) if i not in set(special_ids)], tf.int32)
-        self._word_parts_V = None if word_parts_V is None else tf.constant(word_parts_V, tf.int32)
+        self._word_roles_V = None if word_roles_V is None else tf.constant(word_roles_V, tf.int32)
 
-    def num_places(self, row_length: int) -> int:
-        """P: one more than the expected share of a row, for the rounding."""
+    def num_slots(self, row_length: int) -> int:
+        """P: the expected number of masked tokens of a full row, plus one because each row rounds it at random."""
         return int(row_length * self._rate) + 1
 
     def mask(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor, stream_S: tf.Tensor) -> MaskedBatch:
@@ -66,85 +88,88 @@ class Masker:
         special_BT = tf.reduce_any(ids_BT[:, :, None] == self._special_ids, -1)
         maskable_BT = ~special_BT & (segments_BT > 0)
         keys_BT, counts_B = uniform((rows, tokens), streams[0]), self._counts(maskable_BT, streams[1])
-        if self._word_parts_V is None:
-            positions_BP, is_used_BP = self._chosen(tf.where(maskable_BT, keys_BT, -1.0), counts_B)
+        if self._word_roles_V is None:
+            positions_BP, is_used_BP = self._choose_tokens(tf.where(maskable_BT, keys_BT, -1.0), counts_B)
         else:
             words_BT = self._words(ids_BT, segments_BT, maskable_BT)
             keys_BT = tf.where(maskable_BT, tf.gather(keys_BT, words_BT, batch_dims=1), -1.0)
-            positions_BP, is_used_BP = self._chosen_words(keys_BT, words_BT, counts_B)
+            positions_BP, is_used_BP = self._choose_words(keys_BT, words_BT, counts_B)
         weights_BP = tf.cast(is_used_BP, tf.float32)
         positions_BP = tf.where(is_used_BP, positions_BP, 0)
         targets_BP = tf.gather(ids_BT, positions_BP, batch_dims=1)
-        seen_BP = self._replacements(targets_BP, streams[2], streams[3])
+        read_BP = self._replacements(targets_BP, streams[2], streams[3])
         return MaskedBatch(
-            _placed(ids_BT, positions_BP, seen_BP, weights_BP), segments_BT, positions_BP, targets_BP, weights_BP
+            _replace_ids(ids_BT, positions_BP, read_BP, weights_BP), segments_BT, positions_BP, targets_BP, weights_BP
         )
 
-    def _chosen(self, keys_BT, counts_B):
-        """The positions of the highest keys, and which of them the row's count takes."""
-        places = self.num_places(keys_BT.shape[1])
-        return tf.math.top_k(keys_BT, places).indices, tf.range(places) < counts_B[:, None]
+    def _choose_tokens(self, keys_BT: tf.Tensor, counts_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Positions of the highest keys (B, P), and which of these slots each row uses."""
+        slots = self.num_slots(keys_BT.shape[1])
+        return tf.math.top_k(keys_BT, slots).indices, tf.range(slots) < counts_B[:, None]
 
-    def _chosen_words(self, keys_BT, words_BT, counts_B):
-        """The same for words, whose tokens share a key: of equal keys the first positions come first."""
-        places = self.num_places(keys_BT.shape[1])
-        positions_BQ = tf.math.top_k(keys_BT, min(places + 1, keys_BT.shape[1])).indices
+    def _choose_words(
+        self, keys_BT: tf.Tensor, words_BT: tf.Tensor, counts_B: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same for whole words, whose tokens share a key; top_k puts the first position of equal keys first."""
+        slots = self.num_slots(keys_BT.shape[1])
+        positions_BQ = tf.math.top_k(keys_BT, min(slots + 1, keys_BT.shape[1])).indices
         words_BQ = tf.gather(words_BT, positions_BQ, batch_dims=1)
         first_left_B1 = tf.minimum(counts_B, words_BQ.shape[1] - 1)[:, None]
         is_ordinary_B1 = tf.gather(tf.gather(keys_BT, positions_BQ, batch_dims=1), first_left_B1, batch_dims=1) >= 0
         cut_B1 = tf.where(is_ordinary_B1, tf.gather(words_BQ, first_left_B1, batch_dims=1), -1)
-        is_used_BP = (tf.range(places) < counts_B[:, None]) & (words_BQ[:, :places] != cut_B1)
-        return positions_BQ[:, :places], is_used_BP
+        is_used_BP = (tf.range(slots) < counts_B[:, None]) & (words_BQ[:, :slots] != cut_B1)
+        return positions_BQ[:, :slots], is_used_BP
 
-    def _words(self, ids_BT, segments_BT, maskable_BT):
-        """The number, in its row, of the word that each ordinary token belongs to, from 0."""
-        parts_BT = tf.gather(self._word_parts_V, ids_BT)
-        begins_BT = parts_BT != CONTINUES
-        goes_on_BT = maskable_BT & (parts_BT != STANDS_ALONE)
-        before_BT = tf.pad(goes_on_BT[:, :-1], ((0, 0), (1, 0)))
-        other_text_BT = tf.pad(segments_BT[:, 1:] != segments_BT[:, :-1], ((0, 0), (1, 0)), constant_values=True)
-        begins_BT = maskable_BT & (begins_BT | ~before_BT | other_text_BT)
+    def _words(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor, maskable_BT: tf.Tensor) -> tf.Tensor:
+        """Index in its row of the word that each ordinary token belongs to, (B, T)."""
+        roles_BT = tf.gather(self._word_roles_V, ids_BT)
+        begins_BT = roles_BT != CONTINUES
+        in_word_BT = maskable_BT & (roles_BT != STANDS_ALONE)
+        after_word_BT = tf.pad(in_word_BT[:, :-1], ((0, 0), (1, 0)))
+        new_text_BT = tf.pad(segments_BT[:, 1:] != segments_BT[:, :-1], ((0, 0), (1, 0)), constant_values=True)
+        begins_BT = maskable_BT & (begins_BT | ~after_word_BT | new_text_BT)
         return tf.maximum(tf.cumsum(tf.cast(begins_BT, tf.int32), axis=1) - 1, 0)
 
-    def _counts(self, maskable_BT, stream_S):
-        """How many tokens of each row to guess: the rate's share, rounded up or down at random, at least one."""
+    def _counts(self, maskable_BT: tf.Tensor, stream_S: tf.Tensor) -> tf.Tensor:
+        """Tokens to mask in each row, (B,): the rate's share, rounded up or down at random, at least one."""
         maskable_B = tf.reduce_sum(tf.cast(maskable_BT, tf.int32), 1)
         share_B = tf.cast(maskable_B, tf.float32) * self._rate
         rounded_B = tf.cast(share_B + uniform((share_B.shape[0], 1), stream_S)[:, 0], tf.int32)
         return tf.minimum(tf.maximum(rounded_B, 1), maskable_B)
 
-    def _replacements(self, targets_BP, choice_S, word_S):
+    def _replacements(self, targets_BP: tf.Tensor, choice_S: tf.Tensor, word_S: tf.Tensor) -> tf.Tensor:
+        """What the encoder reads at the masked positions: [MASK], a random token or the token itself, (B, P)."""
         choice_BP = uniform(targets_BP.shape, choice_S)
-        last = self._ordinary_ids.shape[0]
-        random_BP = tf.gather(self._ordinary_ids, uniform_integers(targets_BP.shape, word_S, last))
-        seen_BP = tf.where(choice_BP < self._mask_share + self._random_share, random_BP, targets_BP)
-        return tf.where(choice_BP < self._mask_share, self._mask_id, seen_BP)
+        num_ordinary = self._ordinary_ids.shape[0]
+        random_BP = tf.gather(self._ordinary_ids, uniform_integers(targets_BP.shape, word_S, num_ordinary))
+        read_BP = tf.where(choice_BP < self._mask_share + self._random_share, random_BP, targets_BP)
+        return tf.where(choice_BP < self._mask_share, self._mask_id, read_BP)
 
 
-def masker_of(reader: TextReader, config: PretrainConfig) -> Masker:
-    """The masker that a run is configured to use, for the vocabulary of its tokenizer."""
+def build_masker(reader: TextReader, config: PretrainConfig) -> Masker:
+    """The configured masker, for the vocabulary of `reader`'s tokenizer."""
     return Masker(
         reader.vocab_size,
         reader.special_ids,
         reader.mask_id,
         config.mask_rate,
-        word_parts_V=word_parts(reader) if config.whole_words else None,
+        word_roles_V=word_roles(reader) if config.whole_words else None,
         mask_share=config.mask_share,
         random_share=config.random_share,
     )
 
 
-def word_parts(reader: TextReader) -> np.ndarray:
-    """Which part of a word each token is, (V,) int32: by WordPiece's prefix, or by the mark of a space.
+def word_roles(reader: TextReader) -> npt.NDArray[np.int64]:
+    """CONTINUES, BEGINS or STANDS_ALONE for each token, (V,), by WordPiece's prefix or by the mark of a space.
 
-    Where space is marked, a token without a letter or digit (a comma, the end of a line) stands alone.
+    In a vocabulary that marks spaces, a token without a letter or digit (a comma, a line end) stands alone.
     """
     if reader.begins_word is not None:
         return np.where(reader.begins_word, BEGINS, CONTINUES)
     tokens = reader.tokens()
     if reader.space_mark == BYTE_LEVEL_SPACE:
-        read = decoders.ByteLevel()  # a part of a letter's bytes is read as U+FFFD
-        tokens = [read.decode([token]).replace(" ", SENTENCEPIECE_SPACE, 1) for token in tokens]
+        decoder = decoders.ByteLevel()  # some of a letter's bytes decode to U+FFFD
+        tokens = [decoder.decode([token]).replace(" ", SENTENCEPIECE_SPACE, 1) for token in tokens]
     elif not reader.space_mark:
         return np.full(len(tokens), BEGINS)
     is_word = np.array([token == SENTENCEPIECE_SPACE or any(map(_is_word_letter, token)) for token in tokens])
@@ -156,10 +181,10 @@ def _is_word_letter(letter: str) -> bool:
     return letter.isalnum() or letter == "\ufffd"
 
 
-def _placed(ids_BT, positions_BP, seen_BP, weights_BP):
-    """`ids_BT` with `seen_BP` at the positions in use; a sum over places, as scatter is slow under XLA."""
+def _replace_ids(ids_BT: tf.Tensor, positions_BP: tf.Tensor, read_BP: tf.Tensor, weights_BP: tf.Tensor) -> tf.Tensor:
+    """`ids_BT` with `read_BP` at the masked positions; a sum over slots, because scatter is slow under XLA."""
     here_BPT = (tf.range(ids_BT.shape[1]) == positions_BP[:, :, None]) & (weights_BP > 0)[:, :, None]
     change_BT = tf.reduce_sum(
-        tf.where(here_BPT, (seen_BP - tf.gather(ids_BT, positions_BP, batch_dims=1))[:, :, None], 0), 1
+        tf.where(here_BPT, (read_BP - tf.gather(ids_BT, positions_BP, batch_dims=1))[:, :, None], 0), 1
     )
     return ids_BT + change_BT

@@ -1,4 +1,4 @@
-"""Held-out loss against tokens read, of several runs in one picture."""
+"""Learning curves: validation bits per byte against tokens read, several runs in one plot."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,36 +11,37 @@ from stackbert.core.artifact import require_artifact
 from stackbert.core.drawing import COLOURS, MARKERS, Plot, compact, draw_plot
 from stackbert.core.printing import escape_markdown, markdown_lines
 
-MARKED = 8  # points of a line that carry its marker
+MARKERS_PER_LINE = 8
 
 
 def read_curve(run: Path) -> list[dict[str, float]]:
-    """The held-out figures along a finished run, step 0 first; raises StackbertError where `run` is none."""
+    """Validation results of a finished run, step 0 first; raises StackbertError where `run` is not one."""
     require_artifact(run, "pretrain run")
-    return json.loads((run / "history.json").read_text("utf-8"))
+    curve: list[dict[str, float]] = json.loads((run / "history.json").read_text("utf-8"))
+    return curve
 
 
 def curves_plot(
-    curves: Mapping[str, Sequence[Mapping[str, float]]], places: Sequence[int] = (), legend: bool = True
+    curves: Mapping[str, Sequence[Mapping[str, float]]], styles: Sequence[int] = (), legend: bool = True
 ) -> Plot:
-    """Bits per byte of held-out text against tokens read, one line a run; `places` choose colours and markers."""
-    places = places or range(len(curves))
+    """Validation bits per byte against tokens read, one line per run; `styles` index colours and markers."""
+    styles = styles or range(len(curves))
 
     def draw(axes: Axes) -> None:
-        for place, (name, points) in zip(places, curves.items(), strict=True):
+        for style, (name, points) in zip(styles, curves.items(), strict=True):
             axes.plot(
                 [point["tokens"] for point in points],
                 [point["bits_per_byte"] for point in points],
                 label=name,
-                color=COLOURS[place % len(COLOURS)],
-                marker=MARKERS[place % len(MARKERS)],
-                markevery=max(1, len(points) // MARKED),
+                color=COLOURS[style % len(COLOURS)],
+                marker=MARKERS[style % len(MARKERS)],
+                markevery=max(1, len(points) // MARKERS_PER_LINE),
                 markersize=5,
                 linewidth=1.6,
             )
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda tokens, _: compact(tokens)))
-        axes.set(title="Pretraining (lower is better)", xlabel="tokens read", ylabel="bits per byte of held-out text")
+        axes.set(title="Pretraining (lower is better)", xlabel="tokens read", ylabel="validation bits per byte")
         if legend:
             axes.legend(frameon=False)
 
@@ -49,11 +50,11 @@ def curves_plot(
         f"to {points[-1]['bits_per_byte']:.3f} at tokens {points[-1]['tokens']:,}"
         for name, points in curves.items()
     ]
-    return draw_plot(draw, 3.3, f"Bits per byte of held-out text during pretraining: {'; '.join(words)}.")
+    return draw_plot(draw, 3.3, f"Validation bits per byte during pretraining: {'; '.join(words)}.")
 
 
 def draw_runs(runs: Mapping[str, Path], out: Path) -> str:
-    """Draw the runs to `out` (SVG); returns their first and last figures as a table."""
+    """Write the plot to `out` (SVG); returns a table of the runs' first and last results."""
     curves = {name: read_curve(run) for name, run in runs.items()}
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(curves_plot(curves).svg, "utf-8")

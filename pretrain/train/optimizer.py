@@ -1,4 +1,4 @@
-"""AdamW with decoupled decay, clipping, and a guard against gradients out of all proportion."""
+"""AdamW with norm clipping and skipping of gradient spikes, and its learning-rate schedules."""
 
 import math
 from collections.abc import Sequence
@@ -7,36 +7,35 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from pretrain.config import Schedule
-from pretrain.model.fused_ops import island
+from pretrain.model.fused_ops import fused_op
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-6  # BERT's
-NORM_MEMORY = 0.98  # of the running mean of gradient norms: some 50 steps
-GUARDED_FROM = 50  # steps before which no mean is known well enough to judge by
+NORM_MEMORY = 0.98  # of the running mean of gradient norms: about 50 steps
+GUARDED_FROM = 50  # steps; before them the running mean is too uncertain to tell a spike
 
 
 class _Factors(NamedTuple):
-    """What an update takes beside the gradient; scalars."""
+    """Scalars of an update, beside the gradient."""
 
-    keep: tf.Tensor
-    """Whether the update is made at all."""
+    is_applied: tf.Tensor
+    """False: the update is skipped."""
     scale: tf.Tensor
-    """Of the gradient."""
+    """Of the gradient: clipping and the divisor."""
     rate: tf.Tensor
-    corrected: tf.Tensor
-    """The rate with the moments' bias taken out."""
+    corrected_rate: tf.Tensor
+    """The rate with the moments' bias corrected."""
 
-    def slower(self, factor: float) -> "_Factors":
-        return self._replace(rate=factor * self.rate, corrected=factor * self.corrected)
+    def with_rate_factor(self, factor: float) -> "_Factors":
+        return self._replace(rate=factor * self.rate, corrected_rate=factor * self.corrected_rate)
 
 
-class AdamW(tf.Module):
+class AdamW(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv 1711.05101).
 
-    Gradients are clipped by their global norm first. Decay is not applied to vectors (biases, LayerNorm). An update
-    is left out where its gradient's norm is not a number or, from step 50 on, more than `spike_factor` times the
-    running mean of the norms (0: however large). `rates` are factors on the rate of each variable. All that the updates
-    depend on is in the module's variables, so its state is complete in a checkpoint. Replicas that share a batch call
-    `apply` with the same gradients.
+    Gradients are first clipped by their global norm. Vectors (biases, LayerNorm) do not decay. An update is skipped
+    where its gradient norm is not finite or, from step 50 on, exceeds `spike_factor` times the running mean of the
+    norms (0: no limit). `rates` multiply the learning rate of each variable. The module's variables hold its complete
+    state. Replicas that share a batch call `apply` with the same gradients.
     """
 
     def __init__(
@@ -46,25 +45,25 @@ class AdamW(tf.Module):
         clip_norm: float,
         spike_factor: float = 0.0,
         rates: Sequence[float] = (),
-    ):
+    ) -> None:
         super().__init__(name="adamw")
         self._variables = tuple(variables)
         self._rates = tuple(rates) or (1.0,) * len(variables)
         self._weight_decay, self._clip_norm = weight_decay, clip_norm
         self._spike_factor = spike_factor or math.inf
         self.steps = tf.Variable(0, dtype=tf.int64, name="steps")
-        self.left_out = tf.Variable(0, dtype=tf.int64, name="left_out")
+        self.skipped_updates = tf.Variable(0, dtype=tf.int64, name="skipped_updates")
         self.norm_mean = tf.Variable(0.0, name="norm_mean")
         self.means = [tf.Variable(tf.zeros(v.shape), name="mean") for v in variables]
         self.squares = [tf.Variable(tf.zeros(v.shape), name="square") for v in variables]
 
     @property
     def state(self) -> list[tf.Variable]:
-        """All that a step depends on and changes, beside the variables it trains."""
-        return [self.steps, self.left_out, self.norm_mean, *self.means, *self.squares]
+        """All that a step reads and changes, except the variables that it trains."""
+        return [self.steps, self.skipped_updates, self.norm_mean, *self.means, *self.squares]
 
     def reset(self) -> None:
-        """Forget all steps."""
+        """Set the state to that before the first step."""
         for variable in self.state:
             variable.assign(tf.zeros_like(variable))
 
@@ -74,14 +73,14 @@ class AdamW(tf.Module):
         norm = tf.linalg.global_norm(dense) / divisor
         done, mean = self.steps.read_value(), self.norm_mean.read_value()
         is_spike = (done >= GUARDED_FROM) & (norm > self._spike_factor * mean)
-        keep = tf.math.is_finite(norm) & ~is_spike
+        is_applied = tf.math.is_finite(norm) & ~is_spike
         count = tf.cast(done + 1, tf.float32)
-        corrected = rate * tf.sqrt(1 - BETA_2**count) / (1 - BETA_1**count)
+        corrected_rate = rate * tf.sqrt(1 - BETA_2**count) / (1 - BETA_1**count)
         clip = tf.minimum(1.0, self._clip_norm / tf.maximum(norm, 1e-12))
-        factors = _Factors(keep, clip / divisor, rate, corrected)
-        # a spike raises the mean too, by no more than its limit: what stays high is let through in the end
-        seen = tf.where(is_spike, self._spike_factor * mean, tf.where(keep, norm, mean))
-        new_mean = tf.where(done > 0, NORM_MEMORY * mean + (1 - NORM_MEMORY) * seen, seen)
+        factors = _Factors(is_applied, clip / divisor, rate, corrected_rate)
+        # a spike raises the mean by its limit at most, so that norms that stay high are accepted after some steps
+        observed = tf.where(is_spike, self._spike_factor * mean, tf.where(is_applied, norm, mean))
+        new_mean = tf.where(done > 0, NORM_MEMORY * mean + (1 - NORM_MEMORY) * observed, observed)
         tf.distribute.get_replica_context().merge_call(self._update, (dense, factors, new_mean))
         return norm
 
@@ -91,10 +90,10 @@ class AdamW(tf.Module):
         """Update every replica's copy of the variables on its own device."""
         each = zip(self._variables, gradients, self.means, self.squares, self._rates, strict=True)
         for variable, gradient, mean, square, rate in each:
-            own = factors if rate == 1 else factors.slower(rate)
+            own = factors if rate == 1 else factors.with_rate_factor(rate)
             strategy.extended.update(variable, self._update_one, (mean, square, gradient, own))
         strategy.extended.update(self.steps, _add, (1,))
-        strategy.extended.update(self.left_out, _count_unless, (factors.keep,))
+        strategy.extended.update(self.skipped_updates, _count_unless, (factors.is_applied,))
         strategy.extended.update(self.norm_mean, _assign, (norm_mean,))
 
     def _update_one(
@@ -102,26 +101,40 @@ class AdamW(tf.Module):
     ) -> None:
         decay = factors.rate * (self._weight_decay if len(variable.shape) > 1 else 0.0)
         old = variable.read_value(), mean.read_value(), square.read_value()
-        new = _updated(*old, gradient, factors.keep, factors.scale, factors.corrected, decay)
+        new = _updated(*old, gradient, factors.is_applied, factors.scale, factors.corrected_rate, decay)
         for target, value in zip((variable, mean, square), new, strict=True):
             target.assign(value)
 
 
-@island
-def _updated(value, mean, square, gradient, keep, scale, rate, decay):
+@fused_op
+def _updated(
+    value: tf.Tensor,
+    mean: tf.Tensor,
+    square: tf.Tensor,
+    gradient: tf.Tensor,
+    is_applied: tf.Tensor,
+    scale: tf.Tensor,
+    rate: tf.Tensor,
+    decay: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """A variable and its two moments after an update, or as they were."""
     scaled = gradient * scale
     new_mean = BETA_1 * mean + (1 - BETA_1) * scaled
     new_square = BETA_2 * square + (1 - BETA_2) * tf.square(scaled)
     new_value = value - rate * new_mean / (tf.sqrt(new_square) + EPSILON) - decay * value
-    return tf.where(keep, new_value, value), tf.where(keep, new_mean, mean), tf.where(keep, new_square, square)
+    return (
+        tf.where(is_applied, new_value, value),
+        tf.where(is_applied, new_mean, mean),
+        tf.where(is_applied, new_square, square),
+    )
 
 
 def _add(variable: tf.Variable, amount: int) -> None:
     variable.assign_add(amount)
 
 
-def _count_unless(variable: tf.Variable, keep: tf.Tensor) -> None:
-    variable.assign_add(tf.cast(~keep, variable.dtype))
+def _count_unless(variable: tf.Variable, condition: tf.Tensor) -> None:
+    variable.assign_add(tf.cast(~condition, variable.dtype))
 
 
 def _assign(variable: tf.Variable, value: tf.Tensor) -> None:
@@ -131,11 +144,11 @@ def _assign(variable: tf.Variable, value: tf.Tensor) -> None:
 def scheduled_rate(
     schedule: Schedule, step: tf.Tensor, total_steps: int, warmup_steps: int, peak: float, decay_share: float = 0.2
 ) -> tf.Tensor:
-    """The rate of a step (from 0): up linearly over the warm-up, then down, to 0 just after the last step.
+    """Learning rate of step number `step` (from 0): linear warm-up to `peak`, then decay to 0 after the last step.
 
-    'linear' falls evenly; 'cosine' slowly at both ends (Loshchilov and Hutter 2017, arXiv 1608.03983); 'wsd' stays at
-    the peak and falls evenly over the last `decay_share` of all steps (warm-up, stable, decay: Hu et al. 2024, arXiv
-    2404.06395).
+    'linear' decays linearly and 'cosine' as half a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983). 'wsd' stays
+    at the peak and decays linearly over the last `decay_share` of all steps (warm-up, stable, decay: Hu et al. 2024,
+    arXiv 2404.06395).
 
     >>> [round(float(scheduled_rate("wsd", tf.constant(n), 10, 2, 1.0)), 2) for n in (0, 1, 5, 8, 9, 10)]
     [0.5, 1.0, 1.0, 1.0, 0.5, 0.0]

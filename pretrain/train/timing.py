@@ -1,4 +1,4 @@
-"""How long a training step takes here."""
+"""How long a training step takes on this machine."""
 
 import statistics
 import time
@@ -6,26 +6,28 @@ from functools import partial
 
 from pretrain.config import PretrainConfig
 from pretrain.model.encoder import Encoder
+from pretrain.objectives.objective import Objective
 from pretrain.train.batches import TrainingBatches
 from pretrain.train.replicas import Replicas
-from pretrain.train.step import MlmStep
+from pretrain.train.step import TrainStep, compile_step
 
-WARM_UP_CALLS = 2  # tracing, and XLA's compilations
-TIMED_CALLS = 8
+WARM_UP_EXECUTIONS = 2  # tracing, and XLA's compilations
+TIMED_EXECUTIONS = 8
+SCHEDULE_STEPS = 10_000  # of a step that is only timed: the learning rate does not change its duration
 
 
 def step_seconds(
-    encoder: Encoder, config: PretrainConfig, replicas: Replicas, batches: TrainingBatches, base: Encoder | None = None
+    encoder: Encoder, objective: Objective, config: PretrainConfig, replicas: Replicas, batches: TrainingBatches
 ) -> float:
-    """Median seconds of a step, batch preparation included; the encoder's weights are changed by it."""
-    at_once = replicas.steps_per_execution(config.steps_per_execution)
-    total = at_once * (WARM_UP_CALLS + TIMED_CALLS)
+    """Median seconds of a step, batch preparation included; changes the encoder's weights."""
     with replicas.scope():
-        step = MlmStep(encoder, config, total, replicas=replicas, base=base)
-    stream = replicas.distributed(partial(batches.dataset, 0, total))
+        step = TrainStep(objective, list(encoder.weights.values()), SCHEDULE_STEPS, config, replicas)
+    execute = compile_step(step, replicas, config.steps_per_execution)
+    count = execute.steps_per_execution
+    stream = replicas.distribute(partial(batches.dataset, 0, count * (WARM_UP_EXECUTIONS + TIMED_EXECUTIONS)))
     seconds = []
-    for first in range(0, total, at_once):
+    for _ in range(WARM_UP_EXECUTIONS + TIMED_EXECUTIONS):
         start = time.perf_counter()
-        step.take(stream, first, at_once)
-        seconds.append((time.perf_counter() - start) / at_once)
-    return statistics.median(seconds[WARM_UP_CALLS:])
+        execute(stream, count)
+        seconds.append((time.perf_counter() - start) / count)
+    return statistics.median(seconds[WARM_UP_EXECUTIONS:])

@@ -1,12 +1,10 @@
-"""One pretraining run: steps, held-out losses, saved states, exported checkpoints."""
-
-# B rows of a batch, T tokens
+"""The training loop: steps, validation losses, saved states, exported checkpoints."""
 
 import hashlib
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,97 +14,98 @@ import numpy as np
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
-from pretrain.init.initial_checkpoint import starting_checkpoint, tokenizer_of_base
+from pretrain.init.initial_checkpoint import build_initial_checkpoint, tokenizer_of_base
 from pretrain.model.card import write_card
 from pretrain.model.checkpoint import save_checkpoint
 from pretrain.model.encoder import Encoder
-from pretrain.objectives.distillation import base_to_keep
-from pretrain.objectives.masked_lm import masker_of
-from pretrain.train.batches import TrainingBatches, held_out_batches
+from pretrain.objectives.builder import build_objective
+from pretrain.objectives.objective import Objective
+from pretrain.train.batches import TrainingBatches, validation_batches
 from pretrain.train.device import choose_dtype
-from pretrain.train.progress_log import Meter
-from pretrain.train.replicas import GONE, Replicas, said_gone
+from pretrain.train.phases import Phase, Phases
+from pretrain.train.progress_log import ProgressLog
+from pretrain.train.replicas import GONE, Replicas, explain_gone
 from pretrain.train.state import STOPPED_EXIT_CODE, RunState, Stopped
-from pretrain.train.step import Batch, MlmStep, StepFigures, turns_of
-from pretrain.train.timing import WARM_UP_CALLS, step_seconds
+from pretrain.train.step import StepMetrics, compile_evaluation, num_micro_batches
+from pretrain.train.timing import WARM_UP_EXECUTIONS, step_seconds
 from stackbert.core.artifact import REQUEST, SCRATCH, write_json
 from stackbert.core.checkpoints import CHECKPOINTS, export_folder
 from stackbert.core.errors import StackbertError
+from stackbert.core.progress import Progress
 from tokenizer.encoding.packed_rows import load_rows, tokenizer_of_rows
 from tokenizer.encoding.reader import load_reader
 
-DTYPES = (tf.float32, tf.bfloat16)
-LOSS_BLOWN_UP = 50.0  # nats; ln of any vocabulary is below 13
-MOST_LOST = 10  # steps in a row whose gradient is not a number
+DTYPES = (tf.float32, tf.bfloat16)  # a training state holds an index
+MAX_LOSS = 50.0  # nats; beyond it training has diverged: ln of any vocabulary size is below 13
+MAX_NONFINITE_STEPS = 10  # steps in a row whose gradient is not finite; the optimizer skips each of their updates
 
 
 class TrainingError(StackbertError):
-    """The loss is no longer a number, or a device is gone."""
+    """The loss diverged, or a device no longer answers."""
 
 
 @dataclass(frozen=True)
 class RunTimes:
-    """Seconds that parts of a run take here."""
+    """Seconds that parts of a run take on this machine."""
 
-    preparing: float
-    """Tracing, compiling and the first steps."""
+    preparation: float
+    """Tracing, compilation and the first steps."""
     step: float
     """Mean, batch preparation included."""
     evaluation: float
 
 
-class Run:
-    """One pretraining run: the chief's, which writes to its staging folder, or another worker's, which has none."""
+class Trainer:
+    """One pretraining run: on the chief, which writes to its staging folder, or on another worker, which has none."""
 
-    def __init__(self, rows: Path, tokenizer: Path, folder: Path | None, config: PretrainConfig, replicas: Replicas):
+    def __init__(
+        self, rows: Path, tokenizer: Path, folder: Path | None, config: PretrainConfig, replicas: Replicas
+    ) -> None:
         self._rows, self._tokenizer, self._folder, self._config = rows, tokenizer, folder, config
         self._replicas = replicas
         replicas.check(config.batch_rows)
-        turns_of(config.batch_rows // replicas.count, config.micro_batch_rows)  # raises where there are none
+        num_micro_batches(config.batch_rows // replicas.count, config.micro_batch_rows)  # raises where there are none
+
         self.train_rows, self._validation_rows = load_rows(rows, "train"), load_rows(rows, "validation")
         self._reader = load_reader(tokenizer)
-        self.start, self._notes = starting_checkpoint(config, self._reader, self.train_rows)
-        row_length = self.train_rows.ids.shape[1]
-        self.batch_tokens = config.batch_rows * row_length
-        self._state = RunState(self._state_folder(), config.save_seconds, from_here=replicas.is_pod)
+        self.initial, self._notes = build_initial_checkpoint(config, self._reader, self.train_rows)
+        self.row_length = self.train_rows.ids.shape[1]
+        self.batch_tokens = config.batch_rows * self.row_length
+
+        self._state = RunState(self._state_folder(), config.save_seconds, local_io=replicas.is_pod)
         self._history: list[dict[str, float]] = self._state.memo.setdefault("history", [])
-        accelerated = replicas.compiles_accelerated
-        dtype = DTYPES[self._chosen("precision", lambda: DTYPES.index(choose_dtype(config.precision, accelerated)))]
-        base, reading = None, None
+        dtype = self._choose_dtype()
+
         with replicas.scope():
-            encoder = Encoder(self.start.architecture, self.start.weights, dtype)
-            if config.distill_weight:
-                kept, reading = base_to_keep(config.base, self._reader, row_length, self.has_new_vocabulary)
-                base = Encoder(kept.architecture, kept.weights, dtype)
-                self._notes.append(f"text vectors are kept near the base's: weight {config.distill_weight:g}")
-        self.teacher_row_length = reading.row_length(row_length) if reading else 0
-        masker = masker_of(self._reader, config)
-        self._batches = TrainingBatches(self.train_rows, masker, config.batch_rows, config.seed, reading)
-        self.total_steps = self._chosen("steps", lambda: self._budget(encoder, base))
-        with replicas.scope():
-            self._step = MlmStep(encoder, config, self.total_steps, self._embedding_steps(), replicas, base)
-        held_out = self._validation_rows
-        self._held_out = held_out_batches(held_out, masker, config.batch_rows, config.validation_rows, reading)
-        self._state.track(encoder=encoder, **self._step.optimizers)
-        self._notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
-        if replicas.count > 1:
-            self._notes.append(f"{replicas.count} devices share each batch")
-        if config.embeddings_first and not self.has_new_vocabulary:
-            self._notes.append("embeddings_first has no effect: the base keeps its vocabulary")
+            self._encoder = Encoder(self.initial.architecture, self.initial.weights, dtype)
+            objective, collator, self.teacher_row_length = build_objective(
+                config, self._encoder, self._reader, self.row_length, self.has_new_vocabulary
+            )
+        self._batches = TrainingBatches(self.train_rows, collator, config.batch_rows, config.seed)
+        self._validation = validation_batches(
+            self._validation_rows, collator, config.batch_rows, config.validation_rows
+        )
+
+        self.total_steps = self._choose_once("steps", lambda: self._budget(objective))
+        self._phases = self._build_phases(objective)
+        self._sum_losses = compile_evaluation(objective, replicas, config.micro_batch_rows)
+        self._metrics = objective.metrics
+        self._state.track(encoder=self._encoder, **self._phases.optimizers)
         self._export_at = spread(config.exports, self.total_steps)
-        self._lost = 0  # of the latest steps, those whose gradient was not a number
+        self._nonfinite_steps = 0  # of the latest steps in a row
+        self._notes += self._describe(dtype)
 
     def train(self) -> dict[str, Any]:
-        """Train to the end and export; returns the counts for the manifest, none where another worker writes it."""
+        """Train to the end and export; returns the counts for the manifest, none on a worker that is not the chief."""
         for note in self._notes:
-            self._say(note)
+            self._print(note)
         self._resume()
         log = tf.summary.create_noop_writer()
         if self._folder:
             log = tf.summary.create_file_writer(str(self._folder / "tensorboard"))
         with self._state.stopping_cleanly(), log.as_default():
             if not self._replicas.agree(len(self._history)):
-                self._evaluate(0)
+                self._validate(0)
             self._loop()
         if not self._folder:
             return {}
@@ -116,47 +115,40 @@ class Run:
             "steps": self.total_steps,
             "tokens": self.total_steps * self.batch_tokens,
             "epochs": round(self.total_steps * self._config.batch_rows / len(self.train_rows.ids), 3),
-            "precision": self._step.encoder.dtype.name,
+            "precision": self._encoder.dtype.name,
             "devices": self._replicas.count,
-            "updates_left_out": self._step.left_out,
+            "skipped_updates": self._phases.skipped_updates,
             "notes": self._notes,
-            "held_out_before": self._history[0],
-            "held_out_after": self._history[-1],
+            "validation_before": self._history[0],
+            "validation_after": self._history[-1],
         }
 
     @property
-    def num_weights(self) -> int:
-        """Parameters."""
-        return sum(array.size for array in self.start.weights.values())
-
-    @property
     def has_new_vocabulary(self) -> bool:
-        """Whether the base is carried over to another vocabulary than its own."""
+        """Whether the rows are in another vocabulary than the base's own."""
         return tokenizer_of_rows(self._rows) != tokenizer_of_base(self._config.base)
 
-    def take_times(self, seconds: float) -> RunTimes:
-        """Evaluate, and train for so many seconds, at least two steps; changes the weights and writes nothing."""
-        batches = self._replicas.distributed(partial(self._batches.dataset, 0, self.total_steps))
+    def measure(self, seconds: float) -> RunTimes:
+        """Time an evaluation, and steps for `seconds`; changes the weights and writes nothing."""
+        batches = self._replicas.distribute(partial(self._batches.dataset, 0, self.total_steps))
+        execute = self._phases.at(0).execute
+        count = execute.steps_per_execution
         begun = time.monotonic()
-        self._evaluate(0)
-        at_once = self._steps_per_execution()
-        for call in range(WARM_UP_CALLS):
-            self._step.take(batches, call * at_once, at_once)
+        self._validate(0)
+        for _ in range(WARM_UP_EXECUTIONS):
+            execute(batches, count)
         ready = time.monotonic()
-        self._evaluate(0)
+        self._validate(0)
         evaluated = time.monotonic()
-        calls = 0
-        while calls < WARM_UP_CALLS or time.monotonic() - evaluated < seconds:
-            self._step.take(batches, (WARM_UP_CALLS + calls) * at_once, at_once)
-            calls += 1
-        return RunTimes(ready - begun, (time.monotonic() - evaluated) / (calls * at_once), evaluated - ready)
-
-    def _say(self, text: str) -> None:
-        if self._folder:
-            print(text)
+        executions = 0
+        while executions < WARM_UP_EXECUTIONS or time.monotonic() - evaluated < seconds:
+            execute(batches, count)
+            executions += 1
+        step = (time.monotonic() - evaluated) / (executions * count)
+        return RunTimes(ready - begun, step, evaluated - ready)
 
     def _state_folder(self) -> str | None:
-        """Where the states are; a worker beside the chief gets its state from the chief."""
+        """The folder of training states; None on a worker that gets its state from the chief."""
         if not self._folder:
             return None
         if not self._config.state_folder:
@@ -164,124 +156,137 @@ class Run:
         identity = hashlib.sha256((self._folder / REQUEST).read_bytes()).hexdigest()
         return f"{self._config.state_folder.rstrip('/')}/{identity[:16]}"
 
-    def _chosen(self, name: str, choose: Callable[[], int]) -> int:
-        """What was chosen at the run's beginning, and is kept with its state: the chief's choice."""
+    def _choose_once(self, name: str, choose: Callable[[], int]) -> int:
+        """The chief's choice, made when the run begins and kept in its state."""
         known = self._replicas.agree(self._state.memo.get(name, -1))
         self._state.memo[name] = known if known >= 0 else self._replicas.agree(choose())
         return int(self._state.memo[name])
 
-    def _budget(self, encoder: Encoder, base: Encoder | None) -> int:
-        """The number of steps that the configured budget allows."""
+    def _choose_dtype(self) -> tf.DType:
+        precision, accelerated = self._config.precision, self._replicas.accelerated
+        return DTYPES[self._choose_once("precision", lambda: DTYPES.index(choose_dtype(precision, accelerated)))]
+
+    def _budget(self, objective: Objective) -> int:
+        """Steps within the configured budget."""
         config = self._config
         if config.minutes:
-            seconds = step_seconds(encoder, config, self._replicas, self._batches, base)
-            encoder.assign(self.start.weights)
+            seconds = step_seconds(self._encoder, objective, config, self._replicas, self._batches)
+            self._encoder.assign(self.initial.weights)
             return max(1, round(config.minutes * 60 / seconds))
         if config.epochs:
             return math.ceil(config.epochs * len(self.train_rows.ids) / config.batch_rows)
         return config.steps or max(1, config.tokens // self.batch_tokens)
 
-    def _embedding_steps(self) -> int:
-        """Steps that train the word table and the head alone: none where the base keeps its vocabulary."""
-        return round(self.total_steps * self._config.embeddings_first) if self.has_new_vocabulary else 0
+    def _build_phases(self, objective: Objective) -> Phases:
+        embedding_steps = round(self.total_steps * self._config.embeddings_first) if self.has_new_vocabulary else 0
+        with self._replicas.scope():
+            return Phases(self._encoder, objective, self._config, self.total_steps, embedding_steps, self._replicas)
+
+    def _describe(self, dtype: tf.DType) -> list[str]:
+        config = self._config
+        notes = [f"distillation from the base's text vectors, weight {config.distill_weight:g}"]
+        notes = notes if config.distill_weight else []
+        notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
+        if self._replicas.count > 1:
+            notes.append(f"{self._replicas.count} devices share each batch")
+        if config.embeddings_first and not self.has_new_vocabulary:
+            notes.append("embeddings_first has no effect: the vocabulary is the base's own")
+        return notes
+
+    def _print(self, text: str) -> None:
+        if self._folder:
+            print(text)
 
     def _resume(self) -> None:
         if self._state.restore() and self._folder:
-            self._say(f"going on from step {self._step.done:,} of {self.total_steps:,}")
-            self._note_what_is_gone(self._folder)
-        self._replicas.take_over(self._step.state)
+            self._print(f"resuming at step {self._phases.done:,} of {self.total_steps:,}")
+            self._note_missing_exports(self._folder)
+        self._replicas.broadcast(self._phases.variables)
 
-    def _note_what_is_gone(self, folder: Path) -> None:
-        """The state can be on another disk than the output, and outlive it."""
+    def _note_missing_exports(self, folder: Path) -> None:
+        """Exports are lost where the state is in another folder than the output and outlived it."""
         write_json(folder / "history.json", self._history)
-        done = sorted(at for at in self._export_at if at <= self._step.done)
-        gone = [path.name for path in (export_folder(folder, at) for at in done) if not path.is_dir()]
-        if gone:
-            self._notes.append(f"{', '.join(gone)} of {CHECKPOINTS} went with an earlier output folder")
-            self._say(self._notes[-1])
+        exported = sorted(step for step in self._export_at if step <= self._phases.done)
+        missing = [path.name for path in (export_folder(folder, step) for step in exported) if not path.is_dir()]
+        if missing:
+            self._notes.append(f"{', '.join(missing)} of {CHECKPOINTS} were deleted with an earlier output folder")
+            self._print(self._notes[-1])
 
     def _loop(self) -> None:
-        step, total = self._step.done, self.total_steps
-        evaluate_at = spread(self._config.evaluations, total) | {total}
-        batches = self._replicas.distributed(partial(self._batches.dataset, step, total))
-        meter = Meter(step, total, self.batch_tokens, self._replicas.is_chief)
-        while step < total:
-            stops = [at for at in evaluate_at | self._export_at if at > step]
-            count = min(self._steps_per_execution(), self._step.window_end(step, total) - step, min(stops) - step)
-            figures = self._train(batches, step, count)
-            step += count
-            meter.add(step, figures, self._step.left_out)
-            if step in evaluate_at:
-                self._evaluate(step)
-            if step in self._export_at and self._folder:
-                self._export_along(export_folder(self._folder, step))
-            meter.report_if_due()
-            # of several workers all must stop alike, and have told each other with the step
-            asked = self._replicas.workers == 1 and self._state.asked_to_stop
-            if (figures[-1].stopping or asked) and step < total:
-                self._state.save(step)
-                raise Stopped(STOPPED_EXIT_CODE)
-            if step < total:
-                self._state.save_if_due(step)
-        meter.report()
+        step, total = self._phases.done, self.total_steps
+        validate_at = spread(self._config.evaluations, total) | {total}
+        batches = self._replicas.distribute(partial(self._batches.dataset, step, total))
+        log = ProgressLog(step, self.batch_tokens)
+        compiled: Phase | None = None
+        with Progress("pretraining", total, step, unit="steps", quiet=not self._replicas.is_chief) as progress:
+            while step < total:
+                phase = self._phases.at(step)
+                if phase is not compiled:
+                    progress.warm_up(WARM_UP_EXECUTIONS)
+                    compiled = phase
+                stop = min(at for at in validate_at | self._export_at | {phase.end} if at > step)
+                count = min(phase.execute.steps_per_execution, stop - step)
+                try:
+                    metrics = phase.execute(batches, count, self._state.asked_to_stop)
+                except GONE as error:
+                    raise TrainingError(f"step {step + 1}: {explain_gone(error)}") from None
+                self._check(step, metrics)
+                step += count
+                progress.advance(count, log.add(step, metrics, self._phases.skipped_updates))
+                if step in validate_at:
+                    self._validate(step)
+                if step in self._export_at and self._folder:
+                    self._export_whole(export_folder(self._folder, step))
+                if step < total:
+                    self._save_or_stop(step, bool(metrics[-1].num_stopping))
+        log.report()
         self._state.save(total)
 
-    def _steps_per_execution(self) -> int:
-        return self._replicas.steps_per_execution(self._config.steps_per_execution)
+    def _save_or_stop(self, step: int, is_stopping: bool) -> None:
+        # several workers must stop at the same step: they learn of it from the step's metrics
+        if is_stopping or (self._replicas.workers == 1 and self._state.asked_to_stop):
+            self._state.save(step)
+            raise Stopped(STOPPED_EXIT_CODE)
+        self._state.save_if_due(step)
 
-    def _train(self, batches: Iterator[Batch], step: int, count: int) -> list[StepFigures]:
-        """Take `count` steps; raises TrainingError where one of them is not a number."""
-        asked = self._state.asked_to_stop
-        try:
-            figures = self._step.take(batches, step, count, asked)
-        except GONE as error:
-            raise TrainingError(f"step {step + 1}: {said_gone(error)}") from None
-        for number, one in enumerate(figures, step + 1):
-            # a gradient that is not a number changed nothing, so some are borne
-            self._lost = 0 if math.isfinite(one.gradient_norm) else self._lost + 1
-            if not math.isfinite(one.loss) or one.loss > LOSS_BLOWN_UP or self._lost >= MOST_LOST:
-                window = f" (of steps {step + 1} to {step + count}, taken in one call)" if count > 1 else ""
-                raise TrainingError(
-                    f"step {number}{window}: loss {one.loss}, gradient norm {one.gradient_norm}; the last good state "
-                    f"is kept in {self._state_folder()}, but the same command meets the same step. Make another run, "
-                    "with a lower learning_rate or precision float32, in another folder"
-                )
-        return figures
+    def _check(self, step: int, metrics: list[StepMetrics]) -> None:
+        """Raise TrainingError where one of the steps after number `step` diverged."""
+        for number, one in enumerate(metrics, step + 1):
+            self._nonfinite_steps = 0 if math.isfinite(one.gradient_norm) else self._nonfinite_steps + 1
+            if math.isfinite(one.loss) and one.loss <= MAX_LOSS and self._nonfinite_steps < MAX_NONFINITE_STEPS:
+                continue
+            execution = f" (executed with steps {step + 1} to {step + len(metrics)})" if len(metrics) > 1 else ""
+            raise TrainingError(
+                f"step {number}{execution}: loss {one.loss}, gradient norm {one.gradient_norm}; the last good state is "
+                f"in {self._state_folder()}, but the same command would fail at the same step. Start another run in "
+                "another folder, with a lower learning_rate or precision float32"
+            )
 
-    def _evaluate(self, step: int) -> None:
-        sums = np.sum([self._step.evaluate(batch) for batch in self._held_out], axis=0)
-        loss, accuracy, distance = (float(part / sums[-1]) for part in sums[:-1])
-        point = {
-            "step": step,
-            "tokens": step * self.batch_tokens,
-            "loss": loss,
-            "accuracy": accuracy,
-            "bits_per_byte": loss / math.log(2) * self._validation_rows.tokens_per_byte,
-        }
-        measured = f"loss {loss:.3f}, accuracy {accuracy:.3f}, {point['bits_per_byte']:.3f} bits a byte"
-        if self._config.distill_weight:
-            point["distance"] = distance
-            measured += f", text vectors {distance:.3f} from the base's"
-        self._say(f"held out at step {step:,}: {measured}")
-        for name, value in point.items():
-            if name not in ("step", "tokens"):
-                tf.summary.scalar(f"held_out_{name}", value, step)
-        self._history.append(point)
+    def _validate(self, step: int) -> None:
+        sums = np.sum([self._sum_losses(batch) for batch in self._validation], axis=0)
+        means = dict(zip(self._metrics, (float(each) for each in sums[:-1] / sums[-1]), strict=True))
+        bits = means["loss"] / math.log(2) * self._validation_rows.tokens_per_byte
+        ours = {"loss": means.pop("loss"), "accuracy": means.pop("accuracy"), "bits_per_byte": bits, **means}
+        text = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in ours.items())
+        self._print(f"validation at step {step:,}: {text}")
+        for name, value in ours.items():
+            tf.summary.scalar(f"validation_{name}", value, step)
+        self._history.append({"step": step, "tokens": step * self.batch_tokens, **ours})
         if self._folder:
             write_json(self._folder / "history.json", self._history)
 
     def _export(self, folder: Path) -> None:
-        adapted = replace(self.start, weights=self._step.encoder.numpy_weights(), has_mlm_head=True)
+        adapted = replace(self.initial, weights=self._encoder.numpy_weights(), has_mlm_head=True)
         save_checkpoint(adapted, self._tokenizer, folder)
 
-    def _export_along(self, folder: Path) -> None:
-        """Export, whole or not at all; once more where the run went on from before."""
-        partial_folder = folder.with_suffix(".partial")
-        for leftover in (folder, partial_folder):
+    def _export_whole(self, folder: Path) -> None:
+        """Export so that the folder appears when it is complete; replaces that of an interrupted run."""
+        staging = folder.with_suffix(".partial")
+        for leftover in (folder, staging):
             shutil.rmtree(leftover, ignore_errors=True)
-        partial_folder.mkdir(parents=True)
-        self._export(partial_folder)
-        partial_folder.rename(folder)
+        staging.mkdir(parents=True)
+        self._export(staging)
+        staging.rename(folder)
 
 
 def spread(count: int, total: int) -> set[int]:

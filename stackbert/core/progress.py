@@ -86,6 +86,10 @@ class Progress:
                 flush=True,
             )
 
+    def warm_up(self, advances: int) -> None:
+        """Reckon the time left from the pace after the next `advances` only, as at the start: they hold compilation."""
+        self._warm_up, self._timed_from = advances, None
+
     @property
     def seconds_left(self) -> float | None:
         """Reckoned from the pace since the warm-up; None before there is one."""

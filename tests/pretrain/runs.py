@@ -1,12 +1,8 @@
-"""Small pretraining runs, in this process or one of their own, and ways to end them."""
+"""Small pretraining runs in this process, and ways to interrupt them."""
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +10,7 @@ import pytest
 
 from pretrain.config import PretrainConfig
 from pretrain.train.state import RunState
-from tests.paths import ROOT
+from pretrain.train.step import CompiledStep, StepMetrics
 
 STEPS = 24
 
@@ -34,7 +30,7 @@ def config(**changes) -> PretrainConfig:
 
 
 def fingerprint(folder: Path) -> str:
-    """sha256 of the trained weights and of the losses along the way."""
+    """sha256 of the trained weights and of the validation losses."""
     history = (folder / "history.json").read_bytes()
     return hashlib.sha256((folder / "model.safetensors").read_bytes() + history).hexdigest()
 
@@ -60,24 +56,32 @@ def killed_after(stop: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             yield
 
 
-RUN = """
-import json, sys
-from pathlib import Path
-from pretrain.config import PretrainConfig
-from pretrain.run import pretrain
-rows, tokenizer, out, config = sys.argv[1:]
-pretrain(Path(rows), Path(tokenizer), Path(out), PretrainConfig(**json.loads(config)))
-"""
+@contextmanager
+def copied_after_each_step(out: Path, copies: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The run within, to `out`, saves after each step, and `copies`/STEP is what it would leave if killed then."""
+
+    def save_and_copy(self, step):
+        self.save(step)
+        shutil.copytree(out.with_name(out.name + ".partial"), copies / str(step))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunState, "save_if_due", save_and_copy)
+        yield
 
 
-def run_and_signal(rows: Path, out: Path, settings: dict, asked: int, after: str) -> int:
-    """Pretrain in a process of its own, send it a signal as soon as a state numbered `after` or a file is there."""
-    command = [sys.executable, "-c", RUN, rows / "rows", rows / "tokenizer", out, json.dumps(settings)]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(list(map(str, command)), env=environment, stdout=subprocess.DEVNULL)
-    partial, deadline = out.with_name(out.name + ".partial"), time.monotonic() + 120
-    while not (partial / after).exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    assert (partial / after).exists(), "the run ended before it could be stopped"
-    process.send_signal(asked)
-    return process.wait(120)
+@contextmanager
+def changed_metrics(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[int, StepMetrics], StepMetrics]
+) -> Iterator[None]:
+    """Steps of the run within, which starts at step 0, report change(number of the step from 0, metrics)."""
+    execute, done = CompiledStep.__call__, 0
+
+    def changed(self, batches, count=1, stopping=False):
+        nonlocal done
+        metrics = execute(self, batches, count, stopping)
+        done += count
+        return [change(number, one) for number, one in enumerate(metrics, done - count)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CompiledStep, "__call__", changed)
+        yield

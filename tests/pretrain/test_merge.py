@@ -1,4 +1,4 @@
-"""Checkpoints between a base and what pretraining made of it."""
+"""Weight interpolation between a base and its adapted checkpoint."""
 
 import json
 from dataclasses import replace
@@ -12,7 +12,7 @@ from pretrain.config import MergeConfig, PretrainConfig
 from pretrain.init.transfer import transfer_vocabulary
 from pretrain.merge import merge_checkpoints
 from pretrain.model.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint, with_positions
-from pretrain.run import pretrain
+from pretrain.run import run_pretraining
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError
 from tokenizer.config import EncodeConfig, TokenizerConfig
@@ -51,9 +51,9 @@ def other_rows(small_rows, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def adapted(headless, other_rows, tmp_path_factory) -> Path:
-    """The headless base, carried over to the smaller vocabulary and trained for a step."""
+    """The headless base, transferred to the smaller vocabulary and trained for a step."""
     out = tmp_path_factory.mktemp("adapted") / "run"
-    pretrain(other_rows / "rows", other_rows / "tokenizer", out, replace(RUN, base=str(headless)))
+    run_pretraining(other_rows / "rows", other_rows / "tokenizer", out, replace(RUN, base=str(headless)))
     return out
 
 
@@ -72,11 +72,11 @@ def test_weights_lie_at_the_share_between_both(tiny_base, tmp_path):
     assert load_reader(tmp_path / "out").tokens() == load_reader(tiny_base).tokens()
 
 
-def test_base_of_another_vocabulary_is_carried_over_as_the_run_began(headless, adapted, tmp_path):
+def test_base_of_another_vocabulary_is_transferred_as_at_step_0(headless, adapted, tmp_path):
     merge_checkpoints(headless, adapted, tmp_path / "out", QUARTER)
     base, end, merged = map(load_checkpoint, (headless, adapted, tmp_path / "out"))
     start, counts = transfer_vocabulary(base, load_reader(headless), load_reader(adapted), "mean", RUN.seed)
-    assert counts.built + counts.kept < load_reader(headless).vocab_size
+    assert counts.built + counts.shared < load_reader(headless).vocab_size
     start = with_positions(start, 32)
     for name, array in merged.weights.items():
         expected = (
@@ -87,22 +87,22 @@ def test_base_of_another_vocabulary_is_carried_over_as_the_run_began(headless, a
     assert np.abs(end.weights[word] - start.weights[word]).max() > 1e-4  # the step did move it
     counts = load_manifest(tmp_path / "out").counts
     assert counts["tokens"] == load_manifest(adapted).counts["tokens"] == 64
-    assert "0.25 of the way" in (tmp_path / "out" / "README.md").read_text("utf-8")
+    assert "0.25 x `run`" in (tmp_path / "out" / "README.md").read_text("utf-8")
 
 
-def test_what_is_no_base_of_it_is_refused(tiny_base, headless, adapted, other_rows, tmp_path):
+def test_another_base_is_refused(tiny_base, headless, adapted, other_rows, tmp_path):
     with pytest.raises(
-        StackbertError, match=r"has another vocabulary than .*, and did not begin from it; name its base"
+        StackbertError, match=r"has another vocabulary than .*, and was not trained from it; pass its own base"
     ):
         merge_checkpoints(tiny_base, adapted, tmp_path / "out", QUARTER)
     settings = replace(RUN, base=str(headless), transfer="similar")
-    pretrain(other_rows / "rows", other_rows / "tokenizer", tmp_path / "similar", settings)
+    run_pretraining(other_rows / "rows", other_rows / "tokenizer", tmp_path / "similar", settings)
     with pytest.raises(StackbertError, match="transfer similar"):
         merge_checkpoints(headless, tmp_path / "similar", tmp_path / "out", QUARTER)
     for path in tiny_base.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     config = json.loads((tmp_path / "config.json").read_text("utf-8"))
     (tmp_path / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 1e-3}), "utf-8")
-    with pytest.raises(StackbertError, match=r"differs from .* in norm_epsilon; only a base and what it became"):
+    with pytest.raises(StackbertError, match=r"differs from .* in norm_epsilon; merge a checkpoint with its own base"):
         merge_checkpoints(tiny_base, tmp_path, tmp_path / "out", QUARTER)
     assert not (tmp_path / "out").exists()

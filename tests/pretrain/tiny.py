@@ -1,11 +1,14 @@
-"""Tiny checkpoints of each family, the same weights on every machine, and a padded batch for them."""
+"""Tiny checkpoints of each family, the same weights on every machine, and batches for them."""
 
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from pretrain.model.architecture import read_architecture, weight_shapes
 from pretrain.model.checkpoint import Checkpoint
+from pretrain.objectives.masked_lm import MaskedBatch, Masker
+from pretrain.randomness import stream
 
 VOCAB_SIZE, HIDDEN_DIM, LAYERS, HEADS, INNER_DIM, POSITIONS = 48, 24, 2, 3, 32, 20
 
@@ -52,13 +55,19 @@ def tiny_checkpoint(family: str, vocab_size: int = VOCAB_SIZE) -> Checkpoint:
 
 
 def padded_batch(family: str) -> dict[str, np.ndarray]:
-    """Three texts of 12, 7 and 3 tokens: ids, attention mask, and labels (-100 where nothing is guessed)."""
+    """Three texts of 12, 7 and 3 tokens: ids, attention mask, and labels (-100 where nothing is masked)."""
     generator = np.random.RandomState(11)
     lengths = np.array([12, 7, 3])
     mask = (np.arange(12) < lengths[:, None]).astype(np.int32)
     padding = CONFIGS[family]["pad_token_id"]
     ids = np.where(mask, generator.randint(5, VOCAB_SIZE, mask.shape), padding).astype(np.int32)
-    guessed = mask * (generator.uniform(size=mask.shape) < 0.4)
-    guessed[:, 1] = 1
-    labels = np.where(guessed, generator.randint(5, VOCAB_SIZE, mask.shape), -100).astype(np.int64)
+    masked = mask * (generator.uniform(size=mask.shape) < 0.4)
+    masked[:, 1] = 1
+    labels = np.where(masked, generator.randint(5, VOCAB_SIZE, mask.shape), -100).astype(np.int64)
     return {"ids": ids, "mask": mask, "labels": labels}
+
+
+def masked_batch() -> MaskedBatch:
+    """Four masked rows of 12 ordinary tokens."""
+    ids = tf.constant(np.random.default_rng(2).integers(5, VOCAB_SIZE, (4, 12)), tf.int32)
+    return Masker(VOCAB_SIZE, (0, 1, 2, 3, 4), 4, 0.25).mask(ids, tf.ones_like(ids), stream(0, "mask"))

@@ -26,7 +26,7 @@ from finetune.metrics.metrics import DEFINITIONS
 from finetune.metrics.significance import compare_weighted_f1
 from pretrain.config import PretrainConfig
 from pretrain.model.checkpoint import save_checkpoint
-from pretrain.run import pretrain
+from pretrain.run import run_pretraining
 from stackbert.core.errors import StackbertError
 from tests.finetune.questions import LABELS, NOISE, WITHOUT_BASELINES, load_splits
 from tests.pages import browser_page
@@ -257,7 +257,7 @@ def test_exported_checkpoints_are_points_of_the_gain_against_tokens(
     run = PretrainConfig(
         base=str(tiny_base), extend_positions=True, steps=6, batch_rows=2, exports=1, evaluations=1, validation_rows=4
     )
-    pretrain(small_rows / "rows", small_rows / "tokenizer", tmp_path / "adapted", run)
+    run_pretraining(small_rows / "rows", small_rows / "tokenizer", tmp_path / "adapted", run)
     checkpoints = {"generic": str(tiny_base), "adapted": str(tmp_path / "adapted")}
     settings = replace(config, include_exports=True, seeds=(0,), reuse=(str(finished),), **WITHOUT_BASELINES)
     compare(labelled, checkpoints, tmp_path / "out", settings)

@@ -1,22 +1,20 @@
-"""A base carried over to another vocabulary."""
+"""Vocabulary transfer of a base checkpoint."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from pretrain.init.transfer import TransferCounts, check_vocabulary, old_pieces, transfer_vocabulary
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pretrain.model.encoder import Encoder
-from stackbert.core.artifact import write_json
 from stackbert.core.errors import StackbertError
+from tests.pretrain.readers import camembert_reader, roberta_reader, wordpiece_reader
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import TextReader, load_reader
-from tokenizer.vocabulary.export import build_tokenizer, save_tokenizer
+from tokenizer.vocabulary.export import save_tokenizer
 from tokenizer.vocabulary.sentencepiece_trainer import train_sentencepiece
 
 OLD = [
@@ -46,67 +44,14 @@ BUILT = {
 }
 
 
-def reader(tokens: list[str], folder: Path) -> TextReader:
-    folder.mkdir()
-    save_tokenizer(build_tokenizer(tokens, [], lowercase=True), folder, lowercase=True)
-    return load_reader(folder)
-
-
-def roberta_reader(folder: Path) -> TextReader:
-    """A byte-level vocabulary in which a space before a word is part of its token."""
-    folder.mkdir()
-    tokens = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdeimnqrsty", "Ġ", "in", "Ġs", "my", "Ġm", "Ġmy", ","]
-    merges = [("i", "n"), ("Ġ", "s"), ("Ġ", "m"), ("Ġm", "y"), ("m", "y")]
-    model = models.BPE({token: number for number, token in enumerate(tokens)}, merges)
-    tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    return saved_reader(tokenizer, folder)
-
-
-def camembert_reader(folder: Path) -> TextReader:
-    """A SentencePiece vocabulary with its mark on what begins a word."""
-    folder.mkdir()
-    pieces = [
-        "<s>",
-        "<pad>",
-        "</s>",
-        "<unk>",
-        "\u2581",
-        "\u2581my",
-        "my",
-        "sql",
-        "s",
-        "q",
-        "l",
-        "in",
-        "g",
-        ",",
-        "<mask>",
-    ]
-    tokenizer = Tokenizer(models.Unigram([(piece, -float(n)) for n, piece in enumerate(pieces)], unk_id=3))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
-    tokenizer.decoder = decoders.Metaspace()
-    return saved_reader(tokenizer, folder)
-
-
-def saved_reader(tokenizer: Tokenizer, folder: Path) -> TextReader:
-    """The tokenizer with RoBERTa's special tokens, as AutoTokenizer loads it."""
-    tokenizer.save(str(folder / "tokenizer.json"))
-    names = {"pad": "<pad>", "unk": "<unk>", "cls": "<s>", "sep": "</s>", "mask": "<mask>"}
-    settings = {f"{role}_token": token for role, token in names.items()}
-    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **settings})
-    return load_reader(folder)
-
-
 @pytest.fixture
 def old(tmp_path) -> TextReader:
-    return reader(OLD, tmp_path / "old")
+    return wordpiece_reader(OLD, tmp_path / "old")
 
 
 @pytest.fixture
 def new(tmp_path) -> TextReader:
-    return reader(NEW, tmp_path / "new")
+    return wordpiece_reader(NEW, tmp_path / "new")
 
 
 def base() -> Checkpoint:
@@ -138,7 +83,7 @@ def test_new_tokens_start_from_the_mean_of_their_old_pieces(old, new):
         for name in ("embeddings/word", "mlm/bias"):
             expected = base().weights[name][numbers].mean(0)
             np.testing.assert_allclose(moved.weights[name][NEW.index(token)], expected, rtol=1e-6, err_msg=token)
-    assert counts == TransferCounts(kept=7, built=4, unknown=2)
+    assert counts == TransferCounts(shared=7, built=4, unknown=2)
     assert old_pieces(old, new)[NEW.index("zz")] == old_pieces(old, new)[NEW.index("##zz")] == []
 
 
@@ -150,7 +95,7 @@ def test_random_method_draws_new_tokens_from_the_tables_own_deviation_and_keeps_
     assert np.abs(drawn - mean.weights["embeddings/word"][[NEW.index(token) for token in BUILT]]).max(1).min() > 0.1
     assert drawn.std() == pytest.approx(table.std(), rel=0.3)
     np.testing.assert_array_equal(moved.weights["embeddings/word"][NEW.index("sort")], table[OLD.index("sort")])
-    assert counts.kept == 7
+    assert counts.shared == 7
 
 
 def test_seed_fixes_what_is_drawn(old, new):
@@ -167,7 +112,7 @@ def test_all_other_weights_stay(old, new):
 
 
 def test_same_vocabulary_changes_nothing(old, tmp_path):
-    moved, counts = transfer_vocabulary(base(), old, reader(OLD, tmp_path / "again"), "mean", seed=0)
+    moved, counts = transfer_vocabulary(base(), old, wordpiece_reader(OLD, tmp_path / "again"), "mean", seed=0)
     assert moved.weights.keys() == base().weights.keys()
     np.testing.assert_array_equal(moved.weights["embeddings/word"], base().weights["embeddings/word"])
     assert counts == TransferCounts(len(OLD), 0, 0)
@@ -182,7 +127,10 @@ def test_vocabulary_larger_than_the_table_is_refused(old, new):
 
 
 def test_roberta_spells_a_word_after_a_space_and_what_continues_one_without(tmp_path):
-    old, new = roberta_reader(tmp_path / "old"), reader([*NEW[:5], "my", "##my", "mys", "##in", ","], tmp_path / "new")
+    old, new = (
+        roberta_reader(tmp_path / "old"),
+        wordpiece_reader([*NEW[:5], "my", "##my", "mys", "##in", ","], tmp_path / "new"),
+    )
     spelled = [[old.tokenizer.id_to_token(number) for number in pieces] for pieces in old_pieces(old, new)]
     assert spelled[5:] == [["Ġmy"], ["my"], ["Ġmy", "s"], ["in"], [","]]
     assert spelled[:5] == [["<mask>"], ["<pad>"], ["<s>"], ["<unk>"], ["</s>"]]
@@ -190,7 +138,7 @@ def test_roberta_spells_a_word_after_a_space_and_what_continues_one_without(tmp_
 
 def test_camembert_spells_a_word_with_its_mark_and_what_continues_one_without(tmp_path):
     old = camembert_reader(tmp_path / "old")
-    new = reader([*NEW[:5], "my", "##sql", "mysql", "##ing", ",", "zz"], tmp_path / "new")
+    new = wordpiece_reader([*NEW[:5], "my", "##sql", "mysql", "##ing", ",", "zz"], tmp_path / "new")
     spelled = [[old.tokenizer.id_to_token(number) for number in pieces] for pieces in old_pieces(old, new)]
     assert spelled[5:] == [["\u2581my"], ["sql"], ["\u2581my", "sql"], ["in", "g"], ["\u2581", ","], []]
     assert spelled[:5] == [["<mask>"], ["<pad>"], ["<s>"], ["<unk>"], ["</s>"]]
@@ -204,16 +152,16 @@ def test_camembert_spells_a_word_with_its_mark_and_what_continues_one_without(tm
 
 def test_mark_of_a_space_among_the_letters_changes_nothing(old, tmp_path):
     """A vocabulary learned from text about tokenizers holds it, as a letter of its own."""
-    with_mark = reader([*NEW, "\u2581"], tmp_path / "marked")
-    assert old_pieces(old, with_mark)[: len(NEW)] == old_pieces(old, reader(NEW, tmp_path / "plain"))
-    with_byte_mark = reader([*NEW, "\u0120"], tmp_path / "byte")
+    with_mark = wordpiece_reader([*NEW, "\u2581"], tmp_path / "marked")
+    assert old_pieces(old, with_mark)[: len(NEW)] == old_pieces(old, wordpiece_reader(NEW, tmp_path / "plain"))
+    with_byte_mark = wordpiece_reader([*NEW, "\u0120"], tmp_path / "byte")
     assert (with_mark.space_mark, with_byte_mark.space_mark) == ("", "")
 
 
 def test_signs_of_wordpiece_among_roberta_s_tokens_change_nothing(tmp_path):
     plain, signs = roberta_reader(tmp_path / "old"), roberta_reader(tmp_path / "signs")
     signs.tokenizer.add_tokens(["##", "####"])
-    new = reader(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "my", "##in", "in"], tmp_path / "new")
+    new = wordpiece_reader(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "my", "##in", "in"], tmp_path / "new")
     assert old_pieces(signs, new) == old_pieces(plain, new)
     assert plain.space_mark == "\u0120"
 
@@ -224,7 +172,7 @@ def test_roberta_keeps_each_position_whatever_the_id_of_padding(padding, tmp_pat
     specials.insert(padding, "[PAD]")
     letters = list("abcdeimnqrsty")
     old = roberta_reader(tmp_path / "old")
-    new = reader([*specials, *(f"##{letter}" for letter in letters)], tmp_path / "new")
+    new = wordpiece_reader([*specials, *(f"##{letter}" for letter in letters)], tmp_path / "new")
     start = tiny_checkpoint("roberta")
     moved, _ = transfer_vocabulary(start, old, new, "mean", seed=0)
     old_ids = [old.tokenizer.token_to_id(letter) for letter in letters]
@@ -246,7 +194,7 @@ def hidden(checkpoint: Checkpoint, ids: list[int]) -> np.ndarray:
     return encoder.hidden(tf.constant([ids]), tf.ones((1, len(ids)), tf.int32)).numpy()
 
 
-def test_similar_token_starts_from_the_kept_one_in_the_same_company(old, new):
+def test_similar_method_starts_from_the_shared_token_with_the_most_similar_vector(old, new):
     kept = new.tokenizer.token_to_id("sort"), new.tokenizer.token_to_id("##s")
     built = new.tokenizer.token_to_id("mysql")
     vectors = np.zeros((new.vocab_size, 2), np.float32)

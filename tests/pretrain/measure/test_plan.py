@@ -1,4 +1,4 @@
-"""What a run will take, said before it begins."""
+"""Estimates for a run before it begins."""
 
 import os
 from dataclasses import replace
@@ -7,6 +7,7 @@ import pytest
 
 from pretrain.config import PretrainConfig, PretrainPlanConfig
 from pretrain.measure.plan import GIB, Estimate, Plan, plan_pretraining
+from pretrain.train.trainer import RunTimes, Trainer
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.packed_rows import load_rows
 from tokenizer.encoding.reader import load_reader
@@ -28,12 +29,24 @@ def test_size_of_a_run_and_what_it_takes_here(small_rows, tmp_path, monkeypatch)
     assert found.epochs == pytest.approx(50 * 4 / len(rows.ids))
     (here,) = found.estimates
     assert here.hours * 3600 > found.tokens / here.tokens_per_second
-    assert here.money == pytest.approx(3.6 * here.hours)
+    assert here.cost == pytest.approx(3.6 * here.hours)
     assert found.disk > 10 * 4 * 120 * 128
     assert list(tmp_path.iterdir()) == [], "nothing is written"
 
 
-def test_epochs_are_of_the_whole_text_where_the_rows_are_a_sample(small_rows):
+@pytest.fixture
+def times(monkeypatch):
+    """Nothing is trained: seconds of a run's parts are made up."""
+    monkeypatch.setattr(Trainer, "measure", lambda *_: RunTimes(preparation=1.0, step=1.0, evaluation=1.0))
+
+
+def test_hours_are_those_of_preparation_steps_and_evaluations(small_rows, times):
+    (here,) = planned(small_rows).estimates
+    assert here.tokens_per_second == 4 * 32
+    assert here.hours * 3600 > 1 + 50 + 7, "5 evaluations, and those before and after"
+
+
+def test_epochs_are_of_the_whole_text_where_the_rows_are_a_sample(small_rows, times):
     rows = load_rows(small_rows / "rows", "train")
     config = replace(CONFIG, steps=0, epochs=2.0)
     own = planned(small_rows, config)
@@ -43,7 +56,7 @@ def test_epochs_are_of_the_whole_text_where_the_rows_are_a_sample(small_rows):
     assert whole.epochs == pytest.approx(2, rel=1e-3)
 
 
-def test_disk_holds_the_moments_of_an_embeddings_phase(small_rows):
+def test_disk_holds_the_moments_of_an_embeddings_phase(small_rows, times):
     plain, first = (planned(small_rows, replace(CONFIG, embeddings_first=share)) for share in (0.0, 0.1))
     vocab_size = load_reader(small_rows / "tokenizer").vocab_size
     head = 128 * 128 + 128 + 2 * 128 + vocab_size
@@ -57,14 +70,14 @@ def test_one_machine_is_planned_for(small_rows, monkeypatch):
         planned(small_rows)
 
 
-def test_minutes_are_no_budget_to_plan(small_rows):
-    with pytest.raises(StackbertError, match="give its budget in tokens"):
+def test_length_in_minutes_cannot_be_planned(small_rows):
+    with pytest.raises(StackbertError, match="set tokens, steps or epochs"):
         planned(small_rows, replace(CONFIG, steps=0, minutes=3.0))
 
 
-@pytest.mark.parametrize(("topology", "said"), [("v5e:2x4", "multiple of the 8 chips"), ("v5e", "as v5e")])
+@pytest.mark.parametrize(("topology", "said"), [("v5e:2x4", "multiple of the 8 chips"), ("v5e", "such as v5e")])
 def test_slices_that_cannot_be_are_refused_before_anything_is_timed(topology, said, small_rows, monkeypatch):
-    monkeypatch.setattr("pretrain.measure.plan.Run", None)
+    monkeypatch.setattr("pretrain.measure.plan.Trainer", None)
     with pytest.raises(StackbertError, match=said):
         planned(small_rows, plan=replace(QUICK, topologies=("v5e:2x2", topology)))
 
@@ -73,7 +86,10 @@ def test_table_names_what_is_too_large():
     fitting = Estimate("v5e:2x2", 1_000.0, 2.0, GIB, True, 12.5)
     large = Estimate("v6e:1x1", 0.0, 0.0, 40 * GIB, False, None)
     lines = str(Plan(1_000, 10, 0.5, GIB, (fitting, large))).splitlines()
-    assert lines[0] == "1,000 tokens: 10 steps, 0.50 epochs; 1.0 GiB of disk for packed rows, states and checkpoints"
+    assert (
+        lines[0]
+        == "1,000 tokens: 10 steps, 0.50 epochs; 1.0 GiB of disk for packed rows, training states and checkpoints"
+    )
     assert lines[2].split() == ["v5e:2x2", "1,000", "2.00", "1.00", "12.50"]
     assert lines[3].split() == ["v6e:1x1", "too", "large", "40.00"]
 
@@ -86,4 +102,4 @@ def test_plan_for_a_slice_follows_from_the_roofline(small_rows):
     there = found.estimates[1]
     assert there.fits
     assert there.hours == pytest.approx(found.tokens / there.tokens_per_second / 3600)
-    assert there.money == pytest.approx(4 * 1.2 * there.hours)
+    assert there.cost == pytest.approx(4 * 1.2 * there.hours)

@@ -10,7 +10,6 @@ from pretrain.config import PreflightConfig
 from pretrain.measure.bench_models import named_model
 from pretrain.measure.preflight import GIB, Preflight, largest_batch, preflight, stablehlo, step_program
 from pretrain.measure.tpu_compiler import readable
-from pretrain.train.step import turns_of
 from stackbert.core.errors import StackbertError
 
 PYTHON = os.environ.get("STACKBERT_TPU_PYTHON", "")
@@ -31,13 +30,13 @@ def test_program_is_the_whole_step():
     assert weights == 200 * 32 + 512 * 32 + 2 * 32 + 2 * 32 + 12 * 32**2 + 13 * 32 + 32**2 + 32 + 2 * 32 + 200
 
 
-def test_step_is_said_in_the_words_of_the_parser():
+def test_program_is_translated_to_the_dialect_of_the_parser():
     assert readable("%1 = mhlo.erf %0 : tensor<4xf32>") == "%1 = chlo.erf %0 : tensor<4xf32> -> tensor<4xf32>"
     assert readable("mhlo.copy %0 : tensor<f32>") == "stablehlo.reshape %0 : (tensor<f32>) -> tensor<f32>"
     assert readable('dense<"0x05"> : tensor<2x2xi1>') == 'dense<"0x01000100"> : tensor<2x2xi1>'
 
 
-def test_what_runs_on_the_host_only_is_named():
+def test_ops_that_run_on_the_host_only_are_named():
     def printing(x):
         return tf.strings.to_number(tf.strings.as_string(x))
 
@@ -53,7 +52,7 @@ def test_roofline_is_the_longer_of_arithmetic_and_traffic_and_the_exchange():
     assert traffic.tokens_per_second == pytest.approx(128 * 512 / traffic.step_seconds)
     assert "bound by memory traffic" in str(traffic)
     assert "bound by arithmetic" in str(arithmetic)
-    assert "does not fit: needs 20.00 GiB a chip, which has 16 GiB" in str(result(memory=20 * GIB, fits=False))
+    assert "does not fit: needs 20.00 of 16 GiB per chip" in str(result(memory=20 * GIB, fits=False))
 
 
 def test_largest_batch_is_found_where_memory_grows_unevenly():
@@ -68,20 +67,18 @@ def test_largest_batch_is_found_where_memory_grows_unevenly():
     assert len(compiled) < 10
 
 
-def test_unknown_slices_and_batches_that_cannot_be_cut_are_refused():
+def test_unknown_slices_and_batches_that_chips_cannot_share_are_refused():
     with pytest.raises(StackbertError, match="topology 'v9:2x2'"):
         preflight(replace(SMALL, topology="v9:2x2"))
-    with pytest.raises(StackbertError, match="as v5e:2x4"):
+    with pytest.raises(StackbertError, match="such as v5e:2x4"):
         preflight(replace(SMALL, topology="v5e-8"))
     with pytest.raises(StackbertError, match="multiple of the 4 chips"):
         preflight(replace(SMALL, batch_rows=6))
 
 
-def test_turns_that_bound_no_batch_are_refused():
-    with pytest.raises(StackbertError, match="take one of the two"):
+def test_search_for_a_batch_size_excludes_micro_batches():
+    with pytest.raises(StackbertError, match="find_batch and micro_batch_rows: set one of them"):
         replace(SMALL, micro_batch_rows=2, find_batch=True)
-    with pytest.raises(StackbertError, match="the 34 rows of a device divide into turns of 2 only"):
-        turns_of(34, 16)
 
 
 def test_missing_compiler_says_how_to_get_one(tmp_path):
@@ -101,17 +98,17 @@ def test_step_of_six_layers_fits(topology):
     assert found.fits
     assert found.chips == 4
     # each of the chip's 32 rows of 128 takes the products of the forward pass three times, the last layer's mostly
-    # where a token is guessed
+    # at masked positions
     assert 2.7e11 < found.flops < 3.2e11
     assert 0.2 * GIB < found.memory < 8 * GIB
 
 
-@pytest.mark.parametrize("at_once", [pytest.param(2, marks=needs_compiler)])
-def test_step_in_turns_costs_what_all_at_once_does(at_once):
+@pytest.mark.parametrize("micro_batch_rows", [pytest.param(2, marks=needs_compiler)])
+def test_step_in_micro_batches_costs_as_much_as_the_whole_batch(micro_batch_rows):
     whole = preflight(replace(SMALL, batch_rows=64, compiler_python=PYTHON))
-    turns = preflight(replace(SMALL, batch_rows=64, micro_batch_rows=at_once, compiler_python=PYTHON))
-    print(whole, turns, sep="\n")
-    assert 1 <= turns.flops / whole.flops < 1.6, "the optimizer's part is counted with each turn"
+    cut = preflight(replace(SMALL, batch_rows=64, micro_batch_rows=micro_batch_rows, compiler_python=PYTHON))
+    print(whole, cut, sep="\n")
+    assert 1 <= cut.flops / whole.flops < 1.6, "the optimizer's part is counted with each turn"
 
 
 @pytest.mark.parametrize("rows", [pytest.param(65_536, marks=needs_compiler)])

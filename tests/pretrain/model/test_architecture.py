@@ -1,4 +1,4 @@
-"""Which configurations the encoder computes, and which it refuses."""
+"""Which configurations the encoder supports, and which it refuses."""
 
 from typing import Any
 
@@ -34,8 +34,8 @@ def test_unsupported_family_is_named(family):
         ("roberta", "tie_word_embeddings", False),
     ],
 )
-def test_variants_that_are_not_computed_are_refused(family, name, value):
-    with pytest.raises(StackbertError, match=f"{name} is {value!r}; the encoder computes"):
+def test_unsupported_variants_are_refused(family, name, value):
+    with pytest.raises(StackbertError, match=f"{name} is {value!r}; the encoder supports"):
         read_architecture(config(family, **{name: value}), "here")
 
 

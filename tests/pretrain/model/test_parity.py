@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pretrain.config import PretrainConfig
 from pretrain.model.architecture import hugging_face_names
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from pretrain.model.encoder import Encoder
-from pretrain.objectives.masked_lm import MaskedBatch
-from pretrain.train.step import MlmStep
+from pretrain.objectives.masked_lm import MaskedBatch, MaskedLM
+from pretrain.train.step import accumulate_gradients
 from stackbert.core.checkpoints import resolve_base
 from tests.pretrain.make_references import REFERENCES, torch_minilm, torch_outputs
 from tests.pretrain.tiny import CONFIGS, padded_batch, tiny_checkpoint
@@ -42,26 +41,25 @@ def reference_cases(families: tuple[str, ...]) -> list:
 def our_gradients(
     checkpoint: Checkpoint, ids: np.ndarray, segments: np.ndarray, labels: np.ndarray
 ) -> tuple[float, dict[str, np.ndarray]]:
-    """Loss and gradients of one MLM step under Hugging Face names, for the guesses that `labels` ask for."""
-    guessed = labels != -100
-    places = int(guessed.sum(1).max())
-    order = np.argsort(~guessed, axis=1, kind="stable")[:, :places]
+    """Loss and gradients of one MLM step under Hugging Face names, at the positions that `labels` masks."""
+    is_masked = labels != -100
+    slots = int(is_masked.sum(1).max())
+    order = np.argsort(~is_masked, axis=1, kind="stable")[:, :slots]
     masked = MaskedBatch(
         ids_BT=tf.constant(ids),
         segments_BT=tf.constant(segments),
         positions_BP=tf.constant(order, tf.int32),
         targets_BP=tf.constant(np.maximum(np.take_along_axis(labels, order, 1), 0), tf.int32),
-        weights_BP=tf.constant(np.take_along_axis(guessed, order, 1), tf.float32),
+        weights_BP=tf.constant(np.take_along_axis(is_masked, order, 1), tf.float32),
     )
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
-    step = MlmStep(encoder, PretrainConfig(), total_steps=1)
-    gradients, sums = step.gradients(masked, list(encoder.weights.values()))
+    gradients, sums = accumulate_gradients(MaskedLM(encoder), masked, list(encoder.weights.values()), 0)
     found: dict[str, np.ndarray] = {}
-    ours = dict(zip(encoder.weights, [gradient / sums[3] for gradient in gradients], strict=True))
+    ours = dict(zip(encoder.weights, [gradient / sums[2] for gradient in gradients], strict=True))
     for name, theirs in hugging_face_names(checkpoint.architecture).items():
         parts = np.split(ours[name].numpy(), len(theirs), axis=-1)
         found |= {key: part.T if name.endswith("/kernel") else part for key, part in zip(theirs, parts, strict=True)}
-    return float(sums[0] / sums[3]), found
+    return float(sums[0] / sums[2]), found
 
 
 def packed(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
-from pretrain.init.initial_checkpoint import starting_checkpoint
+from pretrain.init.initial_checkpoint import build_initial_checkpoint
 from pretrain.model.checkpoint import load_checkpoint, save_checkpoint, with_positions
 from pretrain.model.encoder import Encoder
 from stackbert.core.errors import StackbertError
@@ -38,11 +38,11 @@ def test_short_texts_are_read_as_before(family):
     np.testing.assert_array_equal(before, after)
 
 
-def test_rows_longer_than_the_base_reads_are_refused_or_read_as_asked(small_rows, tiny_base):
+def test_rows_longer_than_the_base_allows_are_refused_unless_positions_are_extended(small_rows, tiny_base):
     reader, rows = load_reader(small_rows / "tokenizer"), load_rows(small_rows / "rows", "train")
     config = PretrainConfig(base=str(tiny_base))
     with pytest.raises(StackbertError, match=r"rows of 32 tokens, but the base reads 20 at most.*extend_positions"):
-        starting_checkpoint(config, reader, rows)
-    start, notes = starting_checkpoint(PretrainConfig(base=str(tiny_base), extend_positions=True), reader, rows)
+        build_initial_checkpoint(config, reader, rows)
+    start, notes = build_initial_checkpoint(PretrainConfig(base=str(tiny_base), extend_positions=True), reader, rows)
     assert start.architecture.max_length == 32
-    assert any("positions from 20 on" in note for note in notes)
+    assert any("positions from 20 on start from copies" in note for note in notes)

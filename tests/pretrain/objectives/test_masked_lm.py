@@ -1,4 +1,4 @@
-"""Which tokens are masked, and with what."""
+"""Dynamic masking: which tokens are masked, and by what they are replaced."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,14 @@ from scipy import stats
 from tokenizers import Tokenizer
 from tokenizers.models import BPE, Unigram
 
-from pretrain.objectives.masked_lm import BEGINS, CONTINUES, STANDS_ALONE, Masker, word_parts
+from pretrain.objectives.masked_lm import BEGINS, CONTINUES, STANDS_ALONE, Masker, word_roles
 from pretrain.randomness import stream
 from tokenizer.encoding.reader import TextReader, load_reader
 
 VOCAB_SIZE, SPECIALS, MASK = 60, (0, 1, 2, 3, 4), 4
 ROWS, LENGTH = 512, 100
 MASKER = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15)
-WORD_PARTS = np.repeat([BEGINS, STANDS_ALONE, CONTINUES], 20)
+WORD_ROLES = np.repeat([BEGINS, STANDS_ALONE, CONTINUES], 20)
 
 
 def rows_with_pads_and_specials() -> tuple[np.ndarray, np.ndarray]:
@@ -81,9 +81,9 @@ def test_row_without_ordinary_tokens_has_nothing_to_guess():
     assert batch.ids_BT.numpy()[0].tolist() == [2, 3, 0, 0]
 
 
-@pytest.mark.parametrize("word_parts_V", [None, WORD_PARTS], ids=["tokens", "words"])
-def test_eager_graph_tf_data_and_xla_give_equal_batches(word_parts_V):
-    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, word_parts_V=word_parts_V)
+@pytest.mark.parametrize("word_roles_V", [None, WORD_ROLES], ids=["tokens", "words"])
+def test_eager_graph_tf_data_and_xla_give_equal_batches(word_roles_V):
+    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, word_roles_V=word_roles_V)
     ids, segments = (tf.constant(array[:8]) for array in rows_with_pads_and_specials())
 
     def at(step):
@@ -106,26 +106,26 @@ def words_of(ids: np.ndarray, segments: np.ndarray) -> np.ndarray:
     for row, column in np.ndindex(ids.shape):
         if segments[row, column] == 0 or ids[row, column] in SPECIALS:
             continue
-        before = column and words[row, column - 1] >= 0 and WORD_PARTS[ids[row, column - 1]] != STANDS_ALONE
-        goes_on = before and WORD_PARTS[ids[row, column]] == CONTINUES
+        before = column and words[row, column - 1] >= 0 and WORD_ROLES[ids[row, column - 1]] != STANDS_ALONE
+        goes_on = before and WORD_ROLES[ids[row, column]] == CONTINUES
         number += not goes_on
         words[row, column] = number
     return words
 
 
-def test_whole_words_are_guessed_whole_and_nearly_as_many():
-    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, word_parts_V=WORD_PARTS)
+def test_whole_words_are_masked_whole_and_nearly_as_many():
+    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, word_roles_V=WORD_ROLES)
     chosen = maskable = longer = 0
     for ids, segments, batch in masked_many(3, masker):
         words = words_of(ids, segments)
-        guessed = np.zeros(ids.shape, bool)
+        masked = np.zeros(ids.shape, bool)
         used = batch.weights_BP.numpy() > 0
         rows = np.broadcast_to(np.arange(ROWS)[:, None], used.shape)
-        guessed[rows[used], batch.positions_BP.numpy()[used]] = True
-        whole = np.isin(words, words[guessed]) & (words >= 0)
-        np.testing.assert_array_equal(guessed, whole)
-        chosen, maskable = chosen + guessed.sum(), maskable + (words >= 0).sum()
-        longer += (np.unique(words[guessed], return_counts=True)[1] > 1).sum()
+        masked[rows[used], batch.positions_BP.numpy()[used]] = True
+        whole = np.isin(words, words[masked]) & (words >= 0)
+        np.testing.assert_array_equal(masked, whole)
+        chosen, maskable = chosen + masked.sum(), maskable + (words >= 0).sum()
+        longer += (np.unique(words[masked], return_counts=True)[1] > 1).sum()
     print(f"whole words: {chosen / maskable:.3%} of {maskable:,} tokens")
     assert longer > 1_000
     assert chosen / maskable == pytest.approx(0.15, abs=0.01)
@@ -142,7 +142,7 @@ def test_shares_are_as_asked():
 
 def test_words_begin_where_the_vocabulary_says(small_rows):
     reader = load_reader(small_rows / "tokenizer")
-    begins = word_parts(reader) == BEGINS
+    begins = word_roles(reader) == BEGINS
     assert all(begins[n] != token.startswith("##") for n, token in enumerate(reader.tokens()))
     assert begins.any()
     assert not begins.all()
@@ -151,7 +151,7 @@ def test_words_begin_where_the_vocabulary_says(small_rows):
 def test_words_of_a_vocabulary_that_marks_spaces():
     model = Unigram([("<unk>", 0.0), ("\u2581how", -1.0), ("ever", -2.0), (",", -2.0), ("\u2581", -3.0)], unk_id=0)
     reader = TextReader(Tokenizer(model), 0, 0, 0, 0, 0)
-    assert word_parts(reader).tolist() == [CONTINUES, BEGINS, CONTINUES, STANDS_ALONE, BEGINS]
+    assert word_roles(reader).tolist() == [CONTINUES, BEGINS, CONTINUES, STANDS_ALONE, BEGINS]
 
 
 def test_words_of_a_vocabulary_of_bytes():
@@ -159,4 +159,4 @@ def test_words_of_a_vocabulary_of_bytes():
     tokens = ["\u0120how", "ever", "\u0120(", line_end, *two_bytes_of_e_acute, "\u0120"]
     reader = TextReader(Tokenizer(BPE({token: n for n, token in enumerate(tokens)}, [])), 0, 0, 0, 0, 0)
     expected = [BEGINS, CONTINUES, STANDS_ALONE, STANDS_ALONE, CONTINUES, CONTINUES, BEGINS]
-    assert word_parts(reader).tolist() == expected
+    assert word_roles(reader).tolist() == expected

@@ -1,24 +1,11 @@
-"""Batches are functions of (seed, step)."""
+"""Batches are functions of seed, step and row."""
 
 import numpy as np
 import tensorflow as tf
 
-from pretrain.objectives.masked_lm import Masker
 from pretrain.randomness import GENERATOR, stream
-from pretrain.train.batches import TrainingBatches, held_out_batches
-from tokenizer.encoding.packed_rows import PackedRows
-
-ROWS, LENGTH = 37, 12
-
-
-def some_rows() -> PackedRows:
-    ids = np.random.default_rng(1).integers(5, 50, (ROWS, LENGTH)).astype(np.uint16)
-    ids[:, 0], ids[:, -1] = 2, 3
-    return PackedRows(ids, first_id=2, padding_id=0, text_bytes=100, text_tokens=50)
-
-
-def batches(seed: int = 0, batch_rows: int = 5) -> TrainingBatches:
-    return TrainingBatches(some_rows(), Masker(50, (0, 1, 2, 3, 4), 4, 0.2), batch_rows, seed)
+from pretrain.train.batches import validation_batches
+from tests.pretrain.sample_rows import LENGTH, MASKER, ROWS, batches, some_rows
 
 
 def test_every_row_is_read_once_an_epoch_in_an_order_that_changes():
@@ -31,12 +18,12 @@ def test_every_row_is_read_once_an_epoch_in_an_order_that_changes():
 
 
 def test_order_is_each_epochs_own_permutation():
-    """As the whole-number function says it, one row at a time: the order of a stopped run must not change."""
-    places, many = np.arange(7 * 100, 7 * 100 + 100), batches(batch_rows=100)
+    """Computed one row at a time: the order of a resumed run must not change."""
+    indices, many = np.arange(7 * 100, 7 * 100 + 100), batches(batch_rows=100)
     key_2, one_by_one = stream(0, "order")[:2], []
-    for place in places:
-        seed_2 = tf.random.experimental.stateless_fold_in(key_2, tf.constant(place // ROWS, tf.int32), alg=GENERATOR)
-        one_by_one.append(int(tf.random.experimental.index_shuffle(place % ROWS, seed_2, ROWS - 1)))
+    for index in indices:
+        seed_2 = tf.random.experimental.stateless_fold_in(key_2, tf.constant(index // ROWS, tf.int32), alg=GENERATOR)
+        one_by_one.append(int(tf.random.experimental.index_shuffle(index % ROWS, seed_2, ROWS - 1)))
     assert many.row_numbers(tf.constant(7)).numpy().tolist() == one_by_one
 
 
@@ -53,18 +40,18 @@ def test_seed_changes_order_and_masks():
     assert not np.array_equal(one.targets_BP.numpy(), two.targets_BP.numpy())
 
 
-def test_held_out_rows_are_all_measured_and_filling_is_not():
-    masker = Masker(50, (0, 1, 2, 3, 4), 4, 0.2)
-    parts = held_out_batches(some_rows(), masker, batch_rows=8, most_rows=20)
-    assert [part.ids_BT.shape for part in parts] == [(8, LENGTH)] * 3
-    assert parts[2].weights_BP.numpy()[4:].sum() == 0
-    assert (parts[2].weights_BP.numpy()[:4].sum(1) > 0).all()
+def test_validation_rows_are_all_measured_and_padding_rows_are_not():
+    found = validation_batches(some_rows(), MASKER.mask, batch_rows=8, max_rows=20)
+    assert [batch.ids_BT.shape for batch in found] == [(8, LENGTH)] * 3
+    assert found[2].weights_BP.numpy()[4:].sum() == 0
+    assert (found[2].weights_BP.numpy()[:4].sum(1) > 0).all()
 
 
-def test_held_out_masks_are_the_same_whatever_the_batch():
-    masker = Masker(50, (0, 1, 2, 3, 4), 4, 0.2)
+def test_validation_masks_do_not_depend_on_the_batch_size():
     targets = [
-        np.concatenate([part.targets_BP for part in held_out_batches(some_rows(), masker, batch_rows, ROWS)])[:ROWS]
+        np.concatenate([batch.targets_BP for batch in validation_batches(some_rows(), MASKER.mask, batch_rows, ROWS)])[
+            :ROWS
+        ]
         for batch_rows in (5, 16)
     ]
     np.testing.assert_array_equal(*targets)

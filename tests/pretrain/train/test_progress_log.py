@@ -1,29 +1,44 @@
-"""The progress line."""
+"""Averages of step metrics: the note of the progress bar, and TensorBoard's curves."""
 
-from pretrain.train.progress_log import Meter
-from pretrain.train.step import StepFigures
+import tensorflow as tf
 
+from pretrain.train.progress_log import REPORT_SECONDS, ProgressLog
+from pretrain.train.step import StepMetrics
 
-def test_line_says_rate_padding_masked_share_and_updates_left_out(capsys):
-    meter = Meter(0, 100, batch_tokens=1_000)
-    figures = StepFigures(2.0, 0.5, 0.0, 1.0, guessed=90.0, tokens=900.0, stopping=0.0, learning_rate=1e-4)
-    meter.add(1, [figures], left_out=0)
-    meter.report()
-    assert "left out" not in (line := capsys.readouterr().err)
-    assert "step 1/100  loss 2.000" in line
-    assert "padding 10.0%  masked 10.0%" in line
-    meter.add(3, [figures, figures._replace(loss=4.0)], left_out=1_200)
-    meter.report()
-    assert "loss 3.000" in (line := capsys.readouterr().err)
-    assert "1,200 updates left out" in line
-    assert "from the base" not in line
-    meter.add(4, [figures._replace(distance=0.25)], left_out=0)
-    meter.report()
-    assert "loss 2.000  from the base's vectors 0.250" in capsys.readouterr().err
+METRICS = StepMetrics(
+    {"loss": 2.0, "accuracy": 0.5}, 1.0, num_masked=90.0, num_tokens=900.0, num_stopping=0.0, learning_rate=1e-4
+)
 
 
-def test_worker_that_does_not_report_is_silent(capsys):
-    meter = Meter(0, 10, 100, is_speaking=False)
-    meter.add(1, [StepFigures(*[1.0] * 8)], left_out=0)
-    meter.report()
-    assert capsys.readouterr().err == ""
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_note_has_means_since_the_last_one():
+    clock = Clock()
+    log = ProgressLog(0, batch_tokens=1_000, clock=clock)
+    assert log.add(1, [METRICS], 0) == "", "not due"
+    clock.now = REPORT_SECONDS
+    note = log.add(2, [METRICS._replace(means={"loss": 4.0, "accuracy": 0.5})], 0)
+    assert note == "loss 3.000, 200 tokens/s, padding 10.0%, masked 10.0%"
+    log.add(4, [METRICS] * 2, 1_200)
+    assert log.report().endswith("masked 10.0%, 1,200 skipped updates")
+    distilled = METRICS._replace(means=METRICS.means | {"distill_loss": 0.25})
+    log.add(5, [distilled], 0)
+    assert log.report().startswith("loss 2.000, distillation loss 0.250, ")
+    assert log.report() == "", "no step since"
+
+
+def test_curves_are_written_under_their_names(monkeypatch):
+    written = {}
+    monkeypatch.setattr(tf.summary, "scalar", lambda name, value, step: written.update({name: (value, step)}))
+    log = ProgressLog(0, batch_tokens=1_000, clock=Clock())
+    log.add(3, [METRICS], 7)
+    log.report()
+    assert written["loss"] == (2.0, 3)
+    assert written["skipped_updates"] == (7, 3)
+    assert written.keys() >= {"accuracy", "gradient_norm", "learning_rate", "tokens_per_second", "padding", "masked"}

@@ -42,6 +42,21 @@ def test_time_left_is_reckoned_without_the_compilation():
     assert progress.seconds_left == pytest.approx(37)
 
 
+def test_compilation_in_the_middle_does_not_count_either():
+    clock = Clock()
+    progress = Progress("pretraining", 40, clock=clock)
+    for seconds in (1, 1, 1):
+        clock.now += seconds
+        progress.advance()
+    progress.warm_up(1)
+    clock.now += 60
+    progress.advance()
+    assert progress.seconds_left is None
+    clock.now += 2
+    progress.advance()
+    assert progress.seconds_left == pytest.approx(2 * 35)
+
+
 def test_work_that_goes_on_reckons_from_what_it_did_itself():
     clock = Clock()
     progress = Progress("pretraining", 100, done=90, clock=clock)

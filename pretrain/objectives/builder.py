@@ -1,0 +1,39 @@
+"""The objective that a run's configuration selects."""
+
+from typing import NamedTuple
+
+from pretrain.config import PretrainConfig
+from pretrain.model.encoder import Encoder
+from pretrain.objectives.distillation import Distillation, DistillCollator, load_teacher
+from pretrain.objectives.masked_lm import MaskedLM, build_masker
+from pretrain.objectives.objective import Collator, Objective
+from tokenizer.encoding.reader import TextReader
+
+
+class ConfiguredObjective(NamedTuple):
+    """An objective and what makes its batches."""
+
+    objective: Objective
+    collator: Collator
+    teacher_row_length: int = 0
+    """Tokens of a row that the teacher reads; 0 without distillation."""
+
+
+def build_objective(
+    config: PretrainConfig, encoder: Encoder, reader: TextReader, row_length: int, has_new_vocabulary: bool
+) -> ConfiguredObjective:
+    """Masked language modelling of rows of `row_length`, with distillation where `config.distill_weight` is set.
+
+    `reader` holds the rows' tokenizer. A teacher computes in the encoder's dtype; call this in the scope of the run's
+    replicas.
+    """
+    masker = build_masker(reader, config)
+    if not config.distill_weight:
+        return ConfiguredObjective(MaskedLM(encoder), masker.mask)
+    checkpoint, teacher_reader = load_teacher(config.base, reader, row_length, has_new_vocabulary)
+    teacher = Encoder(checkpoint.architecture, checkpoint.weights, encoder.dtype)
+    return ConfiguredObjective(
+        Distillation(encoder, teacher, config.distill_weight),
+        DistillCollator(masker, teacher_reader),
+        teacher_reader.row_length(row_length),
+    )
