@@ -62,8 +62,8 @@ class TrainingBatches:
             return tf.random.experimental.index_shuffle(index_B % total, seed_2, total - 1)
 
         max_epochs = num_rows // total + 2  # that the rows can belong to
-        each_EB = tf.stack([shuffled(later) for later in range(max_epochs)])
-        return tf.gather(tf.transpose(each_EB), epoch_B - epoch_B[0], batch_dims=1)
+        each_BE = tf.stack([shuffled(later) for later in range(max_epochs)], axis=1)
+        return tf.gather(each_BE, epoch_B - epoch_B[0], batch_dims=1)
 
     def _load(self, numbers_B: npt.NDArray[np.int64]) -> tuple[Ids, Ids]:
         return load_batch(self._rows, numbers_B)
