@@ -1,6 +1,8 @@
 """The encoder computes what PyTorch transformers computes, from the same files."""
 
 import importlib.util
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,11 @@ from tests.pretrain.tiny import CONFIGS, padded_batch, tiny_checkpoint
 
 FAMILIES = tuple(CONFIGS)
 TOLERANCE = 1e-4
+
+
+def in_graph(function: Callable[..., Any], *arguments: Any) -> Any:
+    """The result of a compiled function, as in training: fused ops that run eagerly are traced once for each shape."""
+    return tf.function(function, autograph=False).get_concrete_function(*arguments)(*arguments)
 
 
 def stored(family: str) -> dict[str, np.ndarray]:
@@ -53,7 +60,8 @@ def our_gradients(
         weights_BP=tf.constant(np.take_along_axis(is_masked, order, 1), tf.float32),
     )
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
-    gradients, sums = accumulate_gradients(MaskedLM(encoder), masked, list(encoder.weights.values()), 0)
+    variables = list(encoder.weights.values())
+    gradients, sums = in_graph(lambda batch: accumulate_gradients(MaskedLM(encoder), batch, variables, 0), masked)
     found: dict[str, np.ndarray] = {}
     ours = dict(zip(encoder.weights, [gradient / sums[2] for gradient in gradients], strict=True))
     for name, theirs in hugging_face_names(checkpoint.architecture).items():
@@ -73,7 +81,7 @@ def packed(batch: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.nda
 def test_hidden_states_and_logits_equal_transformers(reference, family):
     expected, batch, checkpoint = reference(family), padded_batch(family), tiny_checkpoint(family)
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
-    hidden = encoder.hidden(tf.constant(batch["ids"]), tf.constant(batch["mask"]))
+    hidden = in_graph(encoder.hidden, tf.constant(batch["ids"]), tf.constant(batch["mask"]))
     logits = encoder.mlm_logits(tf.reshape(hidden, (-1, hidden.shape[-1]))) + encoder.weights["mlm/bias"]
     logits = logits.numpy().reshape(expected["logits"].shape)
     real = batch["mask"] == 1
@@ -105,7 +113,7 @@ def test_minilm_hidden_states_equal_transformers(reference, family):
     expected = reference(family)
     checkpoint = load_checkpoint(resolve_base("minilm"))
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
-    hidden = encoder.hidden(tf.constant(expected["ids"]), tf.constant(expected["mask"])).numpy()
+    hidden = in_graph(encoder.hidden, tf.constant(expected["ids"]), tf.constant(expected["mask"])).numpy()
     real = expected["mask"] == 1
     np.testing.assert_allclose(hidden[real], expected["hidden"][real], atol=TOLERANCE, rtol=0)
 
@@ -117,10 +125,10 @@ def test_packed_texts_equal_each_text_alone(family):
     texts = [[7, 9, 30, 8], [12, 40, 41, 42, 5, 6], [33, 20]]
     ids = np.array([[*texts[0], *texts[1], *texts[2], 0, 0]], np.int32)
     segments = np.array([[1] * 4 + [2] * 6 + [3] * 2 + [0] * 2], np.int32)
-    together = encoder.hidden(tf.constant(ids), tf.constant(segments)).numpy()[0]
+    together = in_graph(encoder.hidden, tf.constant(ids), tf.constant(segments)).numpy()[0]
     start = 0
     for text in texts:
-        alone = encoder.hidden(tf.constant([text], tf.int32), tf.ones((1, len(text)), tf.int32)).numpy()[0]
+        alone = in_graph(encoder.hidden, tf.constant([text], tf.int32), tf.ones((1, len(text)), tf.int32)).numpy()[0]
         np.testing.assert_allclose(together[start : start + len(text)], alone, atol=1e-5)
         start += len(text)
 
@@ -132,8 +140,8 @@ def test_states_at_some_positions_are_those_of_the_whole(family):
     batch = padded_batch(family)
     ids_BT, segments_BT = tf.constant(batch["ids"]), tf.constant(batch["mask"])
     positions_BP = np.array([[3, 0, 11], [6, 1, 1], [2, 0, 1]], np.int32)
-    whole_BTH = encoder.hidden(ids_BT, segments_BT).numpy()
-    found_MH = encoder.hidden_at(ids_BT, segments_BT, tf.constant(positions_BP)).numpy()
+    whole_BTH = in_graph(encoder.hidden, ids_BT, segments_BT).numpy()
+    found_MH = in_graph(encoder.hidden_at, ids_BT, segments_BT, tf.constant(positions_BP)).numpy()
     expected_BPH = np.take_along_axis(whole_BTH, positions_BP[:, :, None], axis=1)
     np.testing.assert_allclose(found_MH.reshape(expected_BPH.shape), expected_BPH, atol=1e-5)
 

@@ -247,7 +247,7 @@ def test_distillation_lowers_its_loss(distilled, other_base, small_rows, tmp_pat
     card = (distilled / "README.md").read_text()
     assert "weight 20" in card
     assert "| tokens read | loss | accuracy | bits per byte | distillation loss |\n|---|---|---|---|---|\n" in card
-    assert f"{after['bits_per_byte']:.3f} | {after['distance']:.3f} |\n" in card
+    assert f"{after['bits_per_byte']:.3f} | {after['distill_loss']:.3f} |\n" in card
 
 
 def test_distillation_from_a_base_with_the_same_vocabulary(same_base, small_rows, tmp_path):

@@ -73,7 +73,7 @@ def test_specials_and_padding_are_never_touched():
         np.testing.assert_array_equal(batch.targets_BP.numpy(), targets)
 
 
-def test_row_without_ordinary_tokens_has_nothing_to_guess():
+def test_row_without_ordinary_tokens_has_no_masked_positions():
     masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15)
     ids = tf.constant([[2, 3, 0, 0], [2, 9, 3, 0]])
     batch = masker.mask(ids, tf.constant([[1, 1, 0, 0], [1, 1, 1, 0]]), stream(0, "mask"))
