@@ -4,17 +4,16 @@ python docs/make_settings.py            # writes docs/settings.md
 python docs/make_settings.py --check    # exit code 1 if the file is not current
 """
 
-import ast
 import dataclasses
 import inspect
 import sys
-import textwrap
 import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from stackbert.cli import COMMANDS
+from stackbert.help import attribute_docstrings
 from stackbert.study import Study
 
 PAGE = Path(__file__).with_name("settings.md")
@@ -106,20 +105,6 @@ def _table(config: type) -> str:
         described = (_type(hints[setting.name]), _default(setting), escape(texts[setting.name]))
         lines.append(f"| `{setting.name}` | {' | '.join(described)} |")
     return "\n".join(lines) + "\n"
-
-
-def attribute_docstrings(config: type) -> dict[str, str]:
-    """The docstring below each attribute of a dataclass, its bases' included, on one line."""
-    found: dict[str, str] = {}
-    for owner in reversed(config.__mro__[:-1]):
-        body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0]
-        assert isinstance(body, ast.ClassDef)
-        for attribute, text in zip(body.body, body.body[1:], strict=False):
-            if isinstance(attribute, ast.AnnAssign) and isinstance(text, ast.Expr):
-                assert isinstance(attribute.target, ast.Name)
-                assert isinstance(text.value, ast.Constant)
-                found[attribute.target.id] = " ".join(str(text.value.value).split())
-    return found
 
 
 def escape(text: str) -> str:

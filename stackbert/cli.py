@@ -22,6 +22,7 @@ from stackbert import __version__
 from stackbert.core.errors import StackbertError, nearest_hint
 from stackbert.core.process import keep_freed_memory
 from stackbert.guard import DEBUG, explain, import_tensorflow
+from stackbert.help import document_attributes, with_help
 from stackbert.study import Study, load_study, run_study
 from tokenizer.commands import COMMANDS as TOKENIZER_COMMANDS
 
@@ -89,7 +90,7 @@ def _command(arguments: list[str]) -> None:
     elif words[0] == "run":
         _run(arguments[1:])
     elif words[0] == "doctor":
-        tyro.cli(_ready(doctor), prog="stackbert doctor", args=arguments[1:])
+        tyro.cli(_ready(with_help(doctor)), prog="stackbert doctor", args=arguments[1:])
     else:
         name = " ".join(arguments[:2])
         if name not in COMMANDS:
@@ -97,7 +98,7 @@ def _command(arguments: list[str]) -> None:
             raise StackbertError(
                 f"there is no '{name}'{nearest_hint(name, known)}; the commands are {', '.join(known)}"
             )
-        tyro.cli(_ready(COMMANDS[name]), prog=f"stackbert {name}", args=arguments[2:])
+        tyro.cli(_ready(with_help(COMMANDS[name])), prog=f"stackbert {name}", args=arguments[2:])
 
 
 def _ready(command: Callable[..., None]) -> Callable[..., None]:
@@ -171,6 +172,7 @@ def _summary(command: Callable[..., None]) -> str:
 def _run(arguments: list[str]) -> None:
     named = bool(arguments) and not arguments[0].startswith("-")
     path = Path(arguments[0]) if named else _shipped_study("demo.toml")
+    document_attributes(Study)
     study = tyro.cli(Study, prog="stackbert run [STUDY.toml]", default=load_study(path), args=arguments[int(named) :])
     prepare_tensorflow()
     run_study(study)
