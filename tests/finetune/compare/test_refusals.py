@@ -91,7 +91,7 @@ def test_checkpoint_without_safetensors_is_refused_by_name(labelled, tiny_base, 
     unsafe.mkdir()
     (unsafe / "config.json").write_bytes((tiny_base / "config.json").read_bytes())
     (unsafe / "pytorch_model.bin").write_bytes(b"\x80\x04.")
-    with pytest.raises(StackbertError, match=r"pytorch_model\.bin can run code when loaded and is refused"):
+    with pytest.raises(StackbertError, match=r"pytorch_model\.bin can run code when loaded, so it is refused"):
         compare(labelled, {"generic": str(unsafe)}, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
 
 
