@@ -1,1 +1,1 @@
-"""First room: dumps, tables or docstrings -> clean posts, and a labelled set without test-set contamination."""
+"""Text sources -> clean, de-duplicated posts, and a labelled set with uncontaminated pretraining text."""

@@ -1,1 +1,1 @@
-"""Fine-tunes checkpoints as multi-label classifiers and compares them."""
+"""Checkpoints + labelled set -> fine-tuned tag classifiers, and a comparison with confidence intervals."""

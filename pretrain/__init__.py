@@ -1,1 +1,1 @@
-"""Third room: a base checkpoint, a vocabulary and packed rows in; an adapted checkpoint out."""
+"""Base checkpoint + vocabulary + packed rows -> a checkpoint adapted by masked-language-model pretraining."""

@@ -1,1 +1,1 @@
-"""Second room: posts to a code-aware WordPiece vocabulary and to packed rows of token ids."""
+"""Posts -> a code-aware WordPiece vocabulary, and packed rows of token ids."""
