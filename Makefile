@@ -11,11 +11,11 @@ demo: $(VENV)/installed
 
 # one process a core; tests of one file stay together, as they share what they compile
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder $(COVERAGE)
 
 # the same with the branches that were run; the floor is in pyproject.toml
-coverage: $(VENV)/installed
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder --cov
+coverage:
+	$(MAKE) test COVERAGE=--cov
 
 lint: $(VENV)/installed docs
 	$(BIN)/ruff check .
