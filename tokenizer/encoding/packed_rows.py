@@ -36,9 +36,17 @@ class PackedRows:
 
 
 def load_rows(folder: Path, split: str) -> PackedRows:
-    """Open the rows of one split, "train" or "validation", that 'tokenizer encode' wrote to `folder`."""
+    """Open the rows of one split, "train" or "validation", that 'tokenizer encode' wrote to `folder`.
+
+    Raises StackbertError for rows that have no such split.
+    """
     require_artifact(folder, STAGE)
     layout = json.loads((folder / LAYOUT).read_text("utf-8"))
+    if split not in layout["splits"]:
+        splits = ", ".join(layout["splits"])
+        raise StackbertError(
+            f"{folder}: has splits {splits} but no '{split}', as another version wrote it; encode again"
+        )
     counts = layout["splits"][split]
     shape = (counts["rows"], layout["row_length"])
     ids = np.memmap(folder / f"{split}.bin", layout["dtype"], "r", shape=shape)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from corpora.post import read_posts
+from stackbert.core.errors import StackbertError
 from tests.tokenizer.encoding.decoded_rows import decoded, sequences
 from tokenizer.encoding.packed_rows import identify_tokenizer, load_rows
 from tokenizer.encoding.reader import load_reader
@@ -43,3 +44,12 @@ def test_a_changed_byte_of_any_file_makes_another_tokenizer(name, small_rows, tm
     path = tmp_path / "copy" / name
     path.write_bytes(path.read_bytes() + b" ")
     assert identify_tokenizer(tmp_path / "copy") != identify_tokenizer(small_rows / "tokenizer")
+
+
+def test_rows_of_another_version_are_refused(small_rows, tmp_path):
+    shutil.copytree(small_rows / "rows", tmp_path / "rows")
+    layout = json.loads((tmp_path / "rows" / "rows.json").read_text())
+    layout["splits"]["old"] = layout["splits"].pop("validation")
+    (tmp_path / "rows" / "rows.json").write_text(json.dumps(layout))
+    with pytest.raises(StackbertError, match=r"has splits train, old but no 'validation': .* encode again"):
+        load_rows(tmp_path / "rows", "validation")
