@@ -43,10 +43,8 @@ def load_rows(folder: Path, split: str) -> PackedRows:
     require_artifact(folder, STAGE)
     layout = json.loads((folder / LAYOUT).read_text("utf-8"))
     if split not in layout["splits"]:
-        splits = ", ".join(layout["splits"])
-        raise StackbertError(
-            f"{folder}: has splits {splits} but no '{split}', as another version wrote it; encode again"
-        )
+        found = ", ".join(layout["splits"])
+        raise StackbertError(f"{folder}: has splits {found} but no '{split}': made by another version; encode again")
     counts = layout["splits"][split]
     shape = (counts["rows"], layout["row_length"])
     ids = np.memmap(folder / f"{split}.bin", layout["dtype"], "r", shape=shape)
