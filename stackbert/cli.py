@@ -1,13 +1,11 @@
 """The command line: parses, calls the rooms, nothing else."""
 
-import functools
 import inspect
 import os
 import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import tyro
 
@@ -90,7 +88,7 @@ def _command(arguments: list[str]) -> None:
     elif words[0] == "run":
         _run(arguments[1:])
     elif words[0] == "doctor":
-        tyro.cli(_ready(with_help(doctor)), prog="stackbert doctor", args=arguments[1:])
+        _start(doctor, "doctor", arguments[1:])
     else:
         name = " ".join(arguments[:2])
         if name not in COMMANDS:
@@ -98,20 +96,14 @@ def _command(arguments: list[str]) -> None:
             raise StackbertError(
                 f"there is no '{name}'{nearest_hint(name, known)}; the commands are {', '.join(known)}"
             )
-        tyro.cli(_ready(with_help(COMMANDS[name])), prog=f"stackbert {name}", args=arguments[2:])
+        _start(COMMANDS[name], name, arguments[2:])
 
 
-def _ready(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, with TensorFlow imported quietly just before it starts where it is one that trains or predicts."""
-    if command.__module__.partition(".")[0] not in ("pretrain", "finetune", "stackbert"):
-        return command
-
-    @functools.wraps(command)
-    def start(*arguments: Any, **options: Any) -> None:
-        prepare_tensorflow()
-        command(*arguments, **options)
-
-    return start
+def _start(command: Callable[..., None], name: str, arguments: list[str]) -> None:
+    """Parse the arguments of a command and run it; with TensorFlow imported quietly where it trains or predicts."""
+    uses_tensorflow = name.split()[0] not in ("corpora", "tokenizer")
+    start = with_help(command, prepare_tensorflow if uses_tensorflow else lambda: None)
+    tyro.cli(start, prog=f"stackbert {name}", args=arguments)
 
 
 def prepare_tensorflow() -> None:

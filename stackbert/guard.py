@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,8 @@ _STARTUP_LINES = re.compile(
 
 _REMEDIES = {
     errno.ENOENT: "check the path, and that the folder it is in exists",
-    errno.EISDIR: "it is a folder; name a file",
-    errno.ENOTDIR: "a part of the path is a file; name a folder",
+    errno.EISDIR: "name a file",
+    errno.ENOTDIR: "name a folder; a part of this path is a file",
     errno.EEXIST: "name another output, or move it away",
     errno.EACCES: "ask for the permission, or name another path",
     errno.EPERM: "ask for the permission, or name another path",
@@ -35,7 +36,7 @@ def explain(error: OSError) -> str:
     """Path, reason and remedy of what the system refused.
 
     >>> explain(IsADirectoryError(errno.EISDIR, "Is a directory", "posts"))
-    'posts: Is a directory; it is a folder; name a file (--debug shows the traceback)'
+    'posts: Is a directory; name a file (--debug shows the traceback)'
     """
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     reason = error.strerror or str(error) or type(error).__name__
@@ -52,13 +53,17 @@ def import_tensorflow() -> None:
 
 @contextmanager
 def _without_startup_lines() -> Iterator[None]:
-    """Pass standard error through a process of its own, so that a line is shown also where this one is aborted."""
+    """Pass standard error through a child process: a line is shown even if this process is aborted right after it."""
     reading, writing = os.pipe()
     sys.stderr.flush()
     child = os.fork()
     if not child:
-        os.close(writing)
-        _pass_on(reading)
+        try:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches both; this one ends with the other's output
+            os.close(writing)
+            _pass_on(reading)
+        finally:
+            os._exit(0)  # whatever happens, the child never returns into the program
     os.close(reading)
     shown = os.dup(2)
     os.dup2(writing, 2)
@@ -73,9 +78,8 @@ def _without_startup_lines() -> Iterator[None]:
 
 
 def _pass_on(reading: int) -> None:
-    """Copy lines to standard error but for start-up lines; ends this process."""
+    """Copy lines to standard error, except start-up lines."""
     with os.fdopen(reading, "rb") as lines:
         for line in lines:
             if not _STARTUP_LINES.match(line):
                 os.write(2, line)
-    os._exit(0)

@@ -28,8 +28,11 @@ def attribute_docstrings(config: type) -> dict[str, str]:
     return found
 
 
-def with_help(command: Callable[..., None]) -> Callable[..., None]:
-    """The command as tyro is to see it: attributes documented, positional arguments shown by their names."""
+def with_help(command: Callable[..., None], prepare: Callable[[], None]) -> Callable[..., None]:
+    """The command as tyro is to see it: attributes documented, positional arguments shown by their names.
+
+    `prepare` is called once the arguments are parsed, just before the command.
+    """
     hints = get_type_hints(command, include_extras=True)
     for name, hint in hints.items():
         kind, *marks = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
@@ -38,12 +41,13 @@ def with_help(command: Callable[..., None]) -> Callable[..., None]:
             hints[name] = Annotated[hint, tyro.conf.arg(metavar=name.upper())]
 
     def start(*arguments: Any, **options: Any) -> None:
+        prepare()
         command(*arguments, **options)
 
     signature = inspect.signature(command)
     parameters = [each.replace(annotation=hints[each.name]) for each in signature.parameters.values()]
     start.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    start.__annotations__, start.__doc__, start.__module__ = hints, command.__doc__, command.__module__
+    start.__annotations__, start.__doc__ = hints, command.__doc__
     return start
 
 

@@ -34,12 +34,7 @@ KEYS, QUESTIONS, ANSWERS = "keys.arrow", "questions.arrow", "answers.arrow"
 REJECTED, DROPPED = "rejected.jsonl", "dropped.jsonl"
 POSTS_PER_GROUP = 2_000  # held in memory: some 8 MB of objects
 BAD_ROWS_PER_CHECK = 1_000  # after so many bad rows, a file that is mostly bad rows is given up early
-DICTIONARY_COLUMNS = [
-    "kind",
-    "license",
-    "author",
-    "tags.list.element",
-]  # have few distinct values
+DICTIONARY_COLUMNS = ["kind", "license", "author", "tags.list.element"]  # have few distinct values
 
 _columns_of = attrgetter(*SCHEMA.names)
 

@@ -148,8 +148,9 @@ def load_manifest(folder: Path) -> Manifest:
 
 def require_artifact(folder: Path, *stages: str) -> Manifest:
     """The manifest of an input folder; raises ArtifactError unless it is the output of one of `stages`."""
-    if not folder.is_dir():
-        raise ArtifactError(f"{folder}: no such folder; it should be the output of {_or(stages)}")
+    if not (folder / MANIFEST).is_file():
+        fault = f"no {MANIFEST}, so not a finished output of stackbert" if folder.is_dir() else "no such folder"
+        raise ArtifactError(f"{folder}: {fault}; it should be the output of {_or(stages)}")
     manifest = load_manifest(folder)
     if manifest.stage not in stages:
         raise ArtifactError(f"{folder}: holds the output of '{manifest.stage}', not of {_or(stages)}")
@@ -166,9 +167,8 @@ def identify(path: Path) -> str:
     if not (path / MANIFEST).exists():
         return json_sha256(files)
     manifest = load_manifest(path)
-    changed = sorted(
-        name for name in manifest.files.keys() | files.keys() if manifest.files.get(name) != files.get(name)
-    )
+    names = manifest.files.keys() | files.keys()
+    changed = sorted(name for name in names if manifest.files.get(name) != files.get(name))
     if changed:
         raise ArtifactError(
             f"{path}: changed since it was made: {', '.join(changed[:5])}; remove the folder and run again"
@@ -209,9 +209,10 @@ def _request(stage: str, config: Any, inputs: Mapping[str, Path | str]) -> dict[
 def _prepare(staging: Path, request: dict[str, Any], resumable: bool) -> None:
     """Empty `staging` except for the request; with `resumable`, keep what an interrupted run of the same request wrote.
 
-    A staging folder that holds only a request is replaced: its work failed before writing anything.
+    A staging folder with no file but the request is replaced: its work failed before writing anything.
     """
-    if staging.exists() and not (resumable and (staging / REQUEST).exists() and len(list(staging.iterdir())) > 1):
+    has_work = sum(path.is_file() for path in staging.rglob("*")) > 1
+    if staging.exists() and not (resumable and (staging / REQUEST).exists() and has_work):
         shutil.rmtree(staging)
     if (staging / REQUEST).exists():
         found = json.loads((staging / REQUEST).read_text("utf-8"))
@@ -277,8 +278,7 @@ def _plain(value: Any) -> Any:
 
 def _file_names(folder: Path) -> list[str]:
     names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    own = (MANIFEST, REQUEST, SCRATCH)
-    return sorted(name.as_posix() for name in names if name.parts[0] not in own)
+    return sorted(name.as_posix() for name in names if name.parts[0] not in (MANIFEST, REQUEST, SCRATCH))
 
 
 def _describe(path: Path) -> dict[str, Any]:

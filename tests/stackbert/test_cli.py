@@ -176,6 +176,12 @@ def test_table_without_posts_is_an_error(option, folder, monkeypatch, capsys):
     assert "no post was kept" in refused(monkeypatch, capsys, f"{TABLE} empty.csv --title-column title {option}")
 
 
+def test_a_refused_build_does_not_block_the_mended_command(folder, monkeypatch, capsys):
+    (folder / "empty").mkdir()
+    assert "is a folder" in refused(monkeypatch, capsys, f"{TABLE} {folder / 'empty'} --title-column title")
+    assert run(monkeypatch, capsys, *f"{TABLE} table.parquet --title-column title".split())[0] == 0
+
+
 def test_unknown_column_is_named_with_those_there_are(folder, monkeypatch, capsys):
     message = refused(monkeypatch, capsys, f"{TABLE} table.parquet --title-column titel")
     assert "titel" in message and "title" in message.replace("titel", "")

@@ -112,6 +112,7 @@ def test_a_resumable_stage_continues_only_with_the_same_request(tmp_path: Path) 
 
 def test_a_request_that_failed_before_writing_does_not_block_others(tmp_path: Path) -> None:
     def refuse(folder: Path) -> dict[str, Any]:
+        (folder / SCRATCH / "parts").mkdir(parents=True)
         raise StackbertError("size 1: too small")
 
     with pytest.raises(StackbertError, match="too small"):
@@ -134,6 +135,8 @@ def test_a_second_process_is_refused_and_a_stale_lock_is_not(tmp_path: Path) -> 
 def test_damaged_or_missing_manifests_are_errors(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no such folder; it should be the output of 'test make'"):
         require_artifact(tmp_path / "out", "test make")
+    with pytest.raises(ArtifactError, match=r"no manifest\.json, so .* it should be the output of 'test make'"):
+        require_artifact(tmp_path, "test make")
     make(tmp_path / "out")
     with pytest.raises(ArtifactError, match="holds the output of 'test make', not of 'a b' or 'c d'"):
         require_artifact(tmp_path / "out", "a b", "c d")

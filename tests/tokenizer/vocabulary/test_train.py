@@ -120,7 +120,7 @@ def test_missing_corpus_is_an_error_that_names_the_command_to_make_one(tmp_path)
     with pytest.raises(StackbertError, match=r"nowhere: no such folder; .*'corpora build' or 'corpora label'"):
         train_tokenizer(tmp_path / "nowhere", tmp_path / "out", TokenizerConfig())
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StackbertError, match="not a finished output of stackbert"):
+    with pytest.raises(StackbertError, match="not a finished output of stackbert; it should be"):
         train_tokenizer(tmp_path / "empty", tmp_path / "out", TokenizerConfig())
 
 
