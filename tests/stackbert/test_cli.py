@@ -235,9 +235,13 @@ def test_installed_command_ends_with_code_1_and_one_line(tmp_path):
 START = "from stackbert.guard import import_tensorflow; import_tensorflow()"
 
 
-def test_tensorflow_starts_in_silence():
-    ended = subprocess.run([sys.executable, "-c", START], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert (ended.stdout, ended.stderr) == ("", "")
+def test_a_training_command_starts_in_silence():
+    line = "pretrain bench --model 2x128 --row-length 16 --batch-rows 2 --steps 1 --precision float32"
+    command = [sys.executable, "-m", "stackbert", *line.split()]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    # an error line of TensorFlow's may remain: of bfloat16, on a processor without AVX-512
+    assert not re.search("^(WARNING|To enable|[IW][0-9]{4} )|DT_INT64|retracing", ended.stderr, re.MULTILINE)
+    assert "tokens/s" in ended.stdout
 
 
 def test_errors_at_tensorflow_s_start_are_shown(tmp_path):
