@@ -15,10 +15,8 @@ from pretrain.model.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkp
 from pretrain.run import run_pretraining
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError
-from tokenizer.config import EncodeConfig, TokenizerConfig
-from tokenizer.encoding.encode import encode_rows
+from tests.pretrain.sample_rows import encode_with_new_vocabulary
 from tokenizer.encoding.reader import load_reader
-from tokenizer.vocabulary.train import train_tokenizer
 
 QUARTER = MergeConfig(share=0.25)
 RUN = PretrainConfig(
@@ -42,11 +40,7 @@ def headless(tiny_base, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def other_rows(small_rows, tmp_path_factory) -> Path:
     """A folder with 'tokenizer' and 'rows' of a smaller vocabulary."""
-    folder = tmp_path_factory.mktemp("other")
-    train_tokenizer(small_rows / "corpus", folder / "tokenizer", TokenizerConfig(vocab_size=90))
-    rows = EncodeConfig(row_length=32, validation_share=0.1)
-    encode_rows(small_rows / "corpus", folder / "tokenizer", folder / "rows", rows)
-    return folder
+    return encode_with_new_vocabulary(small_rows / "corpus", tmp_path_factory.mktemp("other"), 90, 32)
 
 
 @pytest.fixture(scope="module")

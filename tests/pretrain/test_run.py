@@ -17,10 +17,8 @@ from stackbert.core.artifact import SCRATCH
 from stackbert.core.errors import StackbertError
 from tests.pretrain.processes import finish, start, wait_for
 from tests.pretrain.runs import STEPS, KilledError, config, copied_after_each_step, fingerprint
-from tokenizer.config import EncodeConfig, TokenizerConfig
-from tokenizer.encoding.encode import encode_rows
+from tests.pretrain.sample_rows import encode_with_new_vocabulary
 from tokenizer.encoding.reader import load_reader
-from tokenizer.vocabulary.train import train_tokenizer
 
 
 def test_manifest_has_inputs_and_validation_losses(straight):
@@ -112,11 +110,7 @@ def test_sigterm_saves_the_state_and_exits_75(small_rows, tmp_path):
 @pytest.fixture(scope="module")
 def new_vocabulary(small_rows, tmp_path_factory) -> Path:
     """A folder with 'tokenizer' and 'rows' of 16 tokens, of another vocabulary than the tiny base's."""
-    folder = tmp_path_factory.mktemp("new")
-    train_tokenizer(small_rows / "corpus", folder / "tokenizer", TokenizerConfig(vocab_size=100))
-    rows = EncodeConfig(row_length=16, validation_share=0.1)
-    encode_rows(small_rows / "corpus", folder / "tokenizer", folder / "rows", rows)
-    return folder
+    return encode_with_new_vocabulary(small_rows / "corpus", tmp_path_factory.mktemp("new"), 100, 16)
 
 
 @pytest.fixture(scope="module")
