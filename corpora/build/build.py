@@ -20,8 +20,9 @@ from corpora.sources.lines import require_file
 from corpora.sources.packages import packages_source
 from corpora.sources.post_links import LINKS_FILE, load_links, save_links
 from corpora.sources.source import BAD_ROW, Source, Stream
-from corpora.sources.tables import HUB, table_source
 from corpora.sources.tag_synonyms import SYNONYMS_FILE, load_synonyms
+from corpora.tables.arrow_rows import HUB
+from corpora.tables.table import table_source
 from stackbert.core.artifact import SCRATCH, Manifest, build_artifact
 from stackbert.core.errors import StackbertError
 

@@ -10,7 +10,8 @@ import pytest
 from corpora.config import CorpusConfig
 from corpora.post import Post
 from corpora.sources.source import Dropped
-from corpora.sources.tables import hub_address, table_source
+from corpora.tables.arrow_rows import hub_address
+from corpora.tables.table import table_source
 from stackbert.core.errors import StackbertError
 from tests.corpora.outcomes import Made, made_of
 

@@ -9,9 +9,9 @@ import pytest
 from corpora.build.build import build_corpus
 from corpora.config import CorpusConfig
 from corpora.post import Post, read_posts
-from corpora.sources.csv_encoding import csv_encoding
-from corpora.sources.tables import load_tag_table
-from corpora.sources.tag_table import TagTable
+from corpora.tables.csv_encoding import csv_encoding
+from corpora.tables.table import load_tag_table
+from corpora.tables.tag_table import TagTable
 from stackbert.core.errors import StackbertError
 
 QUESTIONS = (
