@@ -1,14 +1,12 @@
 """'corpora plan': time, disk and memory for a whole dump, projected from a sample that is built on one core."""
 
 import hashlib
-import multiprocessing
 import resource
 import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -25,6 +23,7 @@ from corpora.sources.lines import archive_kind
 from corpora.sources.source import Parts, Source, Stream
 from stackbert.core.errors import StackbertError
 from stackbert.core.printing import markdown_lines
+from stackbert.core.workers import run_apart
 
 SLICES = 4  # in the sample, spread over the file: early posts differ from late ones
 LEADER_BYTES = 200e6  # memory of the leading process
@@ -113,11 +112,8 @@ def plan_corpus(config: CorpusConfig, plan: PlanConfig, data: Path = Path(".")) 
     open_source(config, data)  # raises an error if the path is wrong
     packed = archive_kind(path) == "7z"
     size = _size(path, packed)
-    with (
-        tempfile.TemporaryDirectory(prefix="stackbert-plan-") as folder,
-        ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
-    ):
-        rates = pool.submit(_measure, path, config, plan.sample_megabytes, size, packed, Path(folder)).result()
+    with tempfile.TemporaryDirectory(prefix="stackbert-plan-") as folder:
+        rates = run_apart(_measure, path, config, plan.sample_megabytes, size, packed, Path(folder))
     gigabytes = plan.gigabytes or size / 1e9
     return Plan(
         config.path, gigabytes, rates, [project(rates, gigabytes, cores, config.part_megabytes) for cores in plan.cores]
