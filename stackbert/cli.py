@@ -19,7 +19,7 @@ from pretrain.commands import COMMANDS as PRETRAIN_COMMANDS
 from stackbert import __version__
 from stackbert.core.errors import StackbertError, nearest_hint
 from stackbert.core.process import keep_freed_memory
-from stackbert.guard import DEBUG, explain, import_tensorflow
+from stackbert.guard import DEBUG, answer, import_tensorflow
 from stackbert.help import document_attributes, with_help
 from stackbert.study import Study, load_study, run_study
 from tokenizer.commands import COMMANDS as TOKENIZER_COMMANDS
@@ -48,7 +48,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     **FINETUNE_COMMANDS,
 }
 ROOMS = {"corpora": corpora, "tokenizer": tokenizer, "pretrain": pretrain, "finetune": finetune}
-INTERRUPTED = 130  # as shells have it for a command that SIGINT ended
 
 
 def main() -> None:
@@ -58,22 +57,9 @@ def main() -> None:
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     debug = len(arguments) < len(sys.argv) - 1
-    try:
-        _command(arguments)
-        sys.stdout.flush()
-    except StackbertError as error:
-        if debug:
-            raise
-        sys.exit(f"stackbert: {error}")
-    except BrokenPipeError:  # the reader of the output, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        if debug:
-            raise
-        sys.exit(f"stackbert: {explain(error)}")
-    except KeyboardInterrupt:
-        print("stackbert: interrupted; the same command goes on from what is finished", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    code = answer(lambda: _command(arguments), debug)
+    if code:
+        sys.exit(code)
 
 
 def _command(arguments: list[str]) -> None:

@@ -1,12 +1,20 @@
-"""What stands around each command: no start-up noise from TensorFlow, and errors in words."""
+"""What stands around each command: no start-up noise from TensorFlow, errors in words, and a quiet end when it is told
+to stop or its output is no longer read."""
 
+import codecs
 import errno
+import io
 import os
 import re
+import select
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from stackbert.core.errors import StackbertError
+from stackbert.core.workers import end_workers
 
 DEBUG = "--debug"
 """Option of every command: show the traceback of an error."""
@@ -30,6 +38,103 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.EADDRINUSE: "choose another port",
 }
+
+# as shells have it for a command that the signal ended
+INTERRUPTED, TERMINATED, UNREAD = 128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGPIPE
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: this process was asked to end."""
+
+
+def answer(command: Callable[[], None], debug: bool) -> int:
+    """Run the command; returns its exit code, and says on standard error in one line why it failed.
+
+    With `debug`, errors are raised instead. Worker processes have ended when this returns.
+    """
+    _print_any_character()
+    try:
+        with _termination_raised():
+            return _flushed(command)
+    except (StackbertError, OSError) as error:
+        if _drop_unread():
+            return UNREAD
+        if debug:
+            raise
+        _say(str(error) if isinstance(error, StackbertError) else explain(error))
+        return 1
+    except KeyboardInterrupt as stop:
+        ended = isinstance(stop, Terminated)
+        _say(f"{'ended by SIGTERM' if ended else 'interrupted'}; the same command goes on from what is finished")
+        return TERMINATED if ended else INTERRUPTED
+    finally:
+        end_workers()
+
+
+def _flushed(command: Callable[[], None]) -> int:
+    """The exit code of a command whose output has been written whole."""
+    code: int | str | None = 0
+    try:
+        command()
+    except SystemExit as stop:  # of the parser of arguments, and of commands that end with a code of their own
+        code = stop.code
+    if isinstance(code, str):
+        raise StackbertError(code)
+    if sys.stdout is not None:  # where standard output is closed, there is none
+        sys.stdout.flush()
+    return UNREAD if _drop_unread() else code or 0
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:
+        print(f"stackbert: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _termination_raised() -> Iterator[None]:
+    """A context in which a first SIGTERM raises Terminated, and a second ends the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _drop_unread() -> bool:
+    """Whether a reader of the output, such as head, has gone; what is still to be written is then discarded."""
+    unread = False
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            number = stream.fileno()
+        except (AttributeError, OSError):  # closed, or replaced by something that is no file
+            continue
+        poll = select.poll()
+        poll.register(number, 0)
+        if any(event & select.POLLERR for _, event in poll.poll(0)):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            unread = True
+    return unread
+
+
+def _print_any_character() -> None:
+    r"""Escape what the encoding of standard output lacks: 'ä' is \u00e4 in ASCII, which JSON reads as 'ä'."""
+    codecs.register_error("stackbert-escape", _escaped)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
+        sys.stdout.reconfigure(errors="stackbert-escape")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2)), error.end
 
 
 def explain(error: OSError) -> str:
