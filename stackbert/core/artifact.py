@@ -4,26 +4,31 @@ A stage writes to a staging folder, which is renamed on success. The manifest re
 """
 
 import dataclasses
-import errno
-import fcntl
 import json
-import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from stackbert.core.errors import StackbertError
+from stackbert.core.errors import ArtifactError as ArtifactError
 from stackbert.core.hashing import file_sha256, json_sha256
+from stackbert.core.place import require_folder_place, staging_folder
+from stackbert.core.staging import REQUEST as REQUEST
+from stackbert.core.staging import SCRATCH as SCRATCH
+from stackbert.core.staging import differences as differences
+from stackbert.core.staging import (
+    full_disk_explained,
+    locked,
+    prepare,
+    refusals_marked,
+    refuse_other,
+)
+from stackbert.core.staging import write_json as write_json
 
 MANIFEST = "manifest.json"
-REQUEST = "request.json"
-SCRATCH = "scratch"
-"""Folder in a staging folder for files that are deleted on success, such as the saved state of a training run."""
 RECORDED_VERSIONS = (
     "stackbert",
     "numpy",
@@ -36,10 +41,6 @@ RECORDED_VERSIONS = (
     "tensorflow-cpu",
     "tensorflow-tpu",
 )
-
-
-class ArtifactError(StackbertError):
-    """An output folder is damaged, has another configuration or inputs, or is being written by another process."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,16 +79,19 @@ def build_artifact(
     counts that the manifest records. With `resumable`, `work` gets the staging folder as an interrupted run of the same
     request left it; otherwise the folder is emptied.
 
-    Raises ArtifactError if `out` holds something else, or another process is writing it.
+    Raises ArtifactError if `out` cannot be such a folder or holds something else, or another process is writing it.
     """
+    require_folder_place(out, *(path for path in inputs.values() if isinstance(path, Path)))
     request = _request(stage, config, inputs)
+    if out.exists():
+        return _load_requested(out, request)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(out):
-        if out.exists():
+    with locked(out):
+        if out.exists():  # another process has made it meanwhile
             return _load_requested(out, request)
-        staging = out.with_name(out.name + ".partial")
-        _prepare(staging, request, resumable)
-        with _full_disk_explained(staging):
+        staging = staging_folder(out)
+        prepare(staging, request, resumable)
+        with full_disk_explained(staging), refusals_marked(staging, resumable):
             manifest = _work_and_describe(work, staging, out, request)
         staging.rename(out)
         for leftover in (out / REQUEST, out / SCRATCH):
@@ -127,7 +131,7 @@ def finished_artifact(out: Path, stage: str, config: Any, inputs: Mapping[str, P
 def _load_requested(out: Path, request: dict[str, Any]) -> Manifest:
     """The manifest of `out`; raises ArtifactError if it has another stage, configuration or inputs."""
     found = load_manifest(out)
-    _refuse_other(found_request(found), request, out, "was made")
+    refuse_other(found_request(found), request, out, "was made")
     return found
 
 
@@ -176,93 +180,15 @@ def identify(path: Path) -> str:
     return manifest.identity
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write indented UTF-8 JSON, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
-    os.replace(partial, path)
-
-
 def found_request(manifest: Manifest) -> dict[str, Any]:
     """The fields of a manifest that a rerun must match."""
     return {"stage": manifest.stage, "config": manifest.config, "inputs": manifest.inputs}
-
-
-def differences(existing: Any, requested: Any, where: str = "") -> list[str]:
-    """Dotted paths at which two JSON values differ, with both values."""
-    if isinstance(existing, dict) and isinstance(requested, dict):
-        names = list(existing) + [name for name in requested if name not in existing]
-        return [
-            line
-            for name in names
-            for line in differences(existing.get(name), requested.get(name), f"{where}.{name}" if where else name)
-        ]
-    return [] if existing == requested else [f"{where}: {existing!r} -> {requested!r}"]
 
 
 def _request(stage: str, config: Any, inputs: Mapping[str, Path | str]) -> dict[str, Any]:
     """Stage, configuration and inputs as the manifest records them; files and folders by their sha256."""
     identities = {name: identify(value) if isinstance(value, Path) else value for name, value in inputs.items()}
     return {"stage": stage, "config": _plain(config), "inputs": identities}
-
-
-def _prepare(staging: Path, request: dict[str, Any], resumable: bool) -> None:
-    """Empty `staging` except for the request; with `resumable`, keep what an interrupted run of the same request wrote.
-
-    A staging folder with no file but the request is replaced: its work failed before writing anything.
-    """
-    has_work = sum(path.is_file() for path in staging.rglob("*")) > 1
-    if staging.exists() and not (resumable and (staging / REQUEST).exists() and has_work):
-        shutil.rmtree(staging)
-    if (staging / REQUEST).exists():
-        found = json.loads((staging / REQUEST).read_text("utf-8"))
-        _refuse_other(found, request, staging, "was started")
-    staging.mkdir(exist_ok=True)
-    write_json(staging / REQUEST, request)
-
-
-def _refuse_other(existing: dict[str, Any], requested: dict[str, Any], folder: Path, verb: str) -> None:
-    lines = differences(existing, requested)
-    if lines:
-        raise ArtifactError(
-            f"{folder}: {verb} with another configuration or other inputs (existing -> requested):\n  "
-            + "\n  ".join(lines)
-            + f"\nUse another output folder, or remove this one to make it again: rm -r {folder}"
-        )
-
-
-@contextmanager
-def _full_disk_explained(staging: Path) -> Iterator[None]:
-    """Turn the error of a full disk into an ArtifactError with folder, bytes written and bytes free."""
-    try:
-        yield
-    except Exception as error:  # libraries wrap the system's error in errors of their own
-        if getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT) and "No space left" not in str(error):
-            raise
-        written = sum(path.stat().st_size for path in staging.rglob("*") if path.is_file())
-        free = shutil.disk_usage(staging).free
-        raise ArtifactError(
-            f"{staging}: the disk is full: {written:,} bytes were written, {free:,} are free ({error}). Make room, or "
-            "name a folder on another disk; then run the same command again: it continues with what is finished"
-        ) from None
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Lock `out` for this process; the kernel releases the lock when the process ends, even if it is killed."""
-    path = out.with_name(f".{out.name}.lock")
-    with path.open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise ArtifactError(
-                f"{out}: is being written by {lock.read().strip() or 'another process'}; wait for it"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {platform.node()}")
-        lock.flush()
-        yield
 
 
 def _plain(value: Any) -> Any:

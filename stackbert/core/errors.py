@@ -8,6 +8,11 @@ class StackbertError(ValueError):
     """Wrong input. The text says what is wrong, where, and what to do; the command line prints nothing else."""
 
 
+class ArtifactError(StackbertError):
+    """An output folder is damaged, has another configuration or inputs, cannot be made, or is being written by another
+    process."""
+
+
 def require(condition: bool, message: str) -> None:
     """Raise StackbertError with `message` unless `condition` holds."""
     if not condition:

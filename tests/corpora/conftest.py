@@ -17,7 +17,7 @@ class SharedPool:
     def submit(self, function: Any, item: Any) -> Future[Any]:
         return self.pool.submit(function, item)
 
-    def shutdown(self, cancel_futures: bool) -> None:
+    def shutdown(self, cancel_futures: bool = False) -> None:
         pass
 
 
@@ -31,4 +31,4 @@ def shared_pool() -> Iterator[SharedPool]:
 @pytest.fixture
 def worker_pool(shared_pool: SharedPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let map_in_order use one pool throughout: starting processes takes seconds each time."""
-    monkeypatch.setattr("stackbert.core.workers.ProcessPoolExecutor", lambda processes, context: shared_pool)
+    monkeypatch.setattr("stackbert.core.workers.ProcessPoolExecutor", lambda processes, context, *watching: shared_pool)

@@ -57,7 +57,7 @@ def kill_at_instants(stage: str, made: Path, folder: Path, instants: int) -> Non
     for instant in range(instants):
         seconds = first + (end - first) * instant / instants
         command = start(stage, made, folder / "killed")
-        command.wait(lambda: False, command.started + seconds - time.monotonic())  # noqa: B023 - called at once
+        command.wait(lambda: False, command.started + seconds - time.monotonic())
         workers.append(command.workers())
         command.process.kill()
         assert command.wait(lambda: not command.alive(), GONE_SECONDS), command.alive()  # noqa: B023
