@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from stackbert.core.errors import StackbertError
+from stackbert.core.home import PathText
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class CorpusConfig:
     """'packages': docstrings of the installed Python packages. 'dump': a Stack Exchange Posts.xml, or the .7z that
     holds it. 'table': CSV, JSON lines, Parquet or a Hugging Face data set. 'folder': text, Markdown or HTML files, each
     a document."""
-    path: str = ""
+    path: PathText = ""
     """File of the dump or table, or the folder. A table can also be a folder of Parquet files, a data set saved by
     Hugging Face datasets, or 'hub:owner/name[@revision][:split]'. Not used for packages."""
     id_column: str | None = None
@@ -40,12 +41,12 @@ class CorpusConfig:
     """Drop posts with a lower score; posts without a score are kept."""
     drop_closed: bool = False
     """Drop closed questions of a dump."""
-    tag_synonyms: str = ""
+    tag_synonyms: PathText = ""
     """CSV (or TagSynonyms.xml) of source and target tags; each source tag is replaced by its target."""
-    tags_path: str = ""
+    tags_path: PathText = ""
     """Second table with one row per post and tag, such as Tags.csv of StackSample, joined by id. Its columns are
     id_column and tags_column."""
-    post_links: str = ""
+    post_links: PathText = ""
     """PostLinks.xml of the dump; records which questions were closed as duplicates of which."""
     code: Literal["keep", "mark", "drop"] = "keep"
     """Code in HTML bodies: 'keep' its lines as text, 'mark' it with backticks as in Markdown, or 'drop' code blocks;
@@ -55,7 +56,7 @@ class CorpusConfig:
     millisecond per post."""
     near_duplicates: bool = False
     """Drop posts that share most of their text with an earlier one (MinHash); takes several times as long."""
-    decontaminate_against: str = ""
+    decontaminate_against: PathText = ""
     """Labelled set (from 'corpora label', or test.parquet and dev.parquet made by hand). Drop its test and dev posts
     and whatever contaminates them. Meant for a set from elsewhere: 'corpora label' does this for its own set."""
     keep_dropped: bool = False

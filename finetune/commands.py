@@ -7,10 +7,11 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from finetune.config import CompareConfig, PredictConfig
 from stackbert.core.errors import require
+from stackbert.core.home import PathText
 
 
 def compare(
-    labels: Positional[Path], checkpoints: list[tuple[str, str]], config: OmitArgPrefixes[CompareConfig], out: Path
+    labels: Positional[Path], checkpoints: list[tuple[str, PathText]], config: OmitArgPrefixes[CompareConfig], out: Path
 ) -> None:
     """Fine-tune checkpoints with the same recipe, data and seeds, and write a comparison with a report.
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pretrain.config import Precision
 from stackbert.core.errors import require
+from stackbert.core.home import PathText
 
 NOT_RECORDED = ("reuse",)
 """Settings of CompareConfig that do not change the result and are left out of the manifest."""
@@ -124,7 +125,7 @@ class CompareConfig:
     """Number of bootstrap resamples of the test texts."""
     title: str = ""
     """Title of the report."""
-    reuse: tuple[str, ...] = ()
+    reuse: tuple[PathText, ...] = ()
     """Output folders of earlier comparisons, finished or interrupted. Trials with the same checkpoint, recipe, data,
     number of training texts and seed are copied from them."""
 
@@ -151,7 +152,7 @@ class CompareConfig:
 class PredictConfig:
     """Input file and output format of 'finetune predict'."""
 
-    file: str = ""
+    file: PathText = ""
     """Input file with one text per line, instead of TEXT. Files named .jsonl, .ndjson or .json have a JSON object
     with a 'text' per line. '-' reads standard input, in either format, and answers each line as it arrives."""
     top: int = 5

@@ -7,9 +7,12 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 from stackbert.core.checkpoints import resolve_base
+from stackbert.core.home import PathText
 
 
-def run(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig], out: Path) -> None:
+def run(
+    rows: Positional[Path], tokenizer: Positional[PathText], config: OmitArgPrefixes[PretrainConfig], out: Path
+) -> None:
     """Continue masked-language-model pretraining of a base checkpoint on packed rows.
 
     Writes a Hugging Face checkpoint with validation losses (history.json) and TensorBoard logs. A stopped run resumes
@@ -25,7 +28,9 @@ def run(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefi
     run_pretraining(rows, resolve_base(tokenizer), out, config)
 
 
-def compare_starts(rows: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[PretrainConfig]) -> None:
+def compare_starts(
+    rows: Positional[Path], tokenizer: Positional[PathText], config: OmitArgPrefixes[PretrainConfig]
+) -> None:
     """Compare the initialisations of a new vocabulary by their validation loss before training.
 
     Prints loss, accuracy and bits per byte at step 0 for each value of --transfer.
@@ -51,7 +56,9 @@ def curves(runs: dict[str, Path], out: Path) -> None:
     print(draw_runs(runs, out))
 
 
-def merge(base: Positional[str], adapted: Positional[Path], config: OmitArgPrefixes[MergeConfig], out: Path) -> None:
+def merge(
+    base: Positional[PathText], adapted: Positional[Path], config: OmitArgPrefixes[MergeConfig], out: Path
+) -> None:
     """Interpolate the weights of a base and its adapted checkpoint, to retain more of the base's abilities (WiSE-FT).
 
     Args:
@@ -64,7 +71,7 @@ def merge(base: Positional[str], adapted: Positional[Path], config: OmitArgPrefi
     merge_checkpoints(resolve_base(base), adapted, out, config)
 
 
-def convert(base: Positional[str], out: Path) -> None:
+def convert(base: Positional[PathText], out: Path) -> None:
     """Convert a checkpoint that has only pytorch_model.bin, such as SciBERT, to safetensors.
 
     Args:
@@ -89,7 +96,7 @@ def bench(config: OmitArgPrefixes[BenchConfig], rows: Path | None = None) -> Non
 
 def plan(
     rows: Positional[Path],
-    tokenizer: Positional[str],
+    tokenizer: Positional[PathText],
     config: OmitArgPrefixes[PretrainConfig],
     plan: OmitArgPrefixes[PretrainPlanConfig],
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from stackbert.core.checkpoints import is_random
 from stackbert.core.errors import require
+from stackbert.core.home import PathText
 
 Transfer = Literal["mean", "random", "similar"]
 Schedule = Literal["linear", "cosine", "wsd"]
@@ -23,7 +24,7 @@ class PretrainConfig:
     The length of training is one of tokens, steps, epochs or minutes.
     """
 
-    base: str = "minilm"
+    base: PathText = "minilm"
     """Checkpoint to initialise from: 'minilm', a local folder or a Hugging Face hub id. 'random-tiny', 'random-mini',
     'random-small' and 'random-medium' are BERTs with random weights."""
     transfer: Transfer = "mean"
@@ -86,7 +87,7 @@ class PretrainConfig:
     steps_per_execution: int = 0
     """Steps in one call of the compiled training function. A run is not logged, saved or stopped within a call. 0: 1 on
     a CPU, 50 on accelerators."""
-    state_folder: str = ""
+    state_folder: PathText = ""
     """Where to save training states: any path TensorFlow can write to, such as gs://bucket/run. Empty: next to the
     output."""
     save_seconds: float = 60.0
@@ -154,7 +155,7 @@ class MergeConfig:
 class ModelConfig:
     """A model and its training batches, to measure without a run."""
 
-    model: str = "6x384"
+    model: PathText = "6x384"
     """LAYERSxWIDTH, a local folder, a Hugging Face hub id, 'minilm' or 'random-small'."""
     vocab_size: int = 30_522
     """Vocabulary size of a LAYERSxWIDTH or random model."""
@@ -204,7 +205,7 @@ class PreflightConfig(ModelConfig):
     vocabulary. The host's tokenization for the teacher is not measured. 0: no distillation."""
     find_batch: bool = False
     """Also search for the largest batch that fits; compiles the step several times."""
-    compiler_python: str = ""
+    compiler_python: PathText = ""
     """Python interpreter that has jax and libtpu, such as /path/to/venv/bin/python. Empty: this one."""
 
     def __post_init__(self) -> None:
@@ -232,7 +233,7 @@ class PretrainPlanConfig:
     """Expected fraction of the roofline that a TPU reaches; well-utilised ones reach a third to a half."""
     seconds: float = 60.0
     """Duration of the measurement on this machine."""
-    compiler_python: str = ""
+    compiler_python: PathText = ""
     """Python interpreter that has jax and libtpu. Empty: this one."""
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from stackbert.core.artifact import (
 )
 from stackbert.core.checkpoints import is_random, resolve_base
 from stackbert.core.errors import StackbertError
+from stackbert.core.place import require_folder_place
 from tokenizer.encoding.packed_rows import identify_tokenizer, tokenizer_of_rows
 
 STAGE = "pretrain run"
@@ -31,8 +32,10 @@ def run_pretraining(rows: Path, tokenizer: Path, out: Path, config: PretrainConf
     """
     check_tokenizer(rows, tokenizer)
     inputs: dict[str, Path | str] = {"rows": rows, "tokenizer": identify_tokenizer(tokenizer)}
-    if not is_random(config.base):
-        inputs["base"] = identify(resolve_base(config.base))
+    base = None if is_random(config.base) else resolve_base(config.base)
+    require_folder_place(out, rows, *([base] if base else []))
+    if base:
+        inputs["base"] = identify(base)
     replicas = find_replicas(config.device)
     if replicas.workers > 1:
         finished = finished_artifact(out, STAGE, config.recorded, inputs)

@@ -18,6 +18,7 @@ from finetune.commands import COMMANDS as FINETUNE_COMMANDS
 from pretrain.commands import COMMANDS as PRETRAIN_COMMANDS
 from stackbert import __version__
 from stackbert.core.errors import StackbertError, nearest_hint
+from stackbert.core.home import expand_home
 from stackbert.core.process import keep_freed_memory
 from stackbert.guard import DEBUG, answer, import_tensorflow
 from stackbert.help import document_attributes, with_help
@@ -149,11 +150,11 @@ def _summary(command: Callable[..., None]) -> str:
 
 def _run(arguments: list[str]) -> None:
     named = bool(arguments) and not arguments[0].startswith("-")
-    path = Path(arguments[0]) if named else _shipped_study("demo.toml")
+    path = expand_home(Path(arguments[0]), Path) if named else _shipped_study("demo.toml")
     document_attributes(Study)
     study = tyro.cli(Study, prog="stackbert run [STUDY.toml]", default=load_study(path), args=arguments[int(named) :])
     prepare_tensorflow()
-    run_study(study)
+    run_study(expand_home(study, Study))
 
 
 def _shipped_study(name: str) -> Path:

@@ -11,6 +11,8 @@ import tyro
 from typing_extensions import Doc
 from tyro.conf import Positional
 
+from stackbert.core.home import expand_home
+
 _POSITIONAL = get_args(Positional[str])[1]
 
 
@@ -31,7 +33,7 @@ def attribute_docstrings(config: type) -> dict[str, str]:
 def with_help(command: Callable[..., None], prepare: Callable[[], None]) -> Callable[..., None]:
     """The command as tyro is to see it: attributes documented, positional arguments shown by their names.
 
-    `prepare` is called once the arguments are parsed, just before the command.
+    `prepare` is called once the arguments are parsed, just before the command. '~' in them is the home folder.
     """
     hints = get_type_hints(command, include_extras=True)
     for name, hint in hints.items():
@@ -40,11 +42,14 @@ def with_help(command: Callable[..., None], prepare: Callable[[], None]) -> Call
         if _POSITIONAL in marks:
             hints[name] = Annotated[hint, tyro.conf.arg(metavar=name.upper())]
 
-    def start(*arguments: Any, **options: Any) -> None:
-        prepare()
-        command(*arguments, **options)
-
     signature = inspect.signature(command)
+
+    def start(*arguments: Any, **options: Any) -> None:
+        given = signature.bind(*arguments, **options)
+        given.arguments.update({name: expand_home(value, hints[name]) for name, value in given.arguments.items()})
+        prepare()
+        command(*given.args, **given.kwargs)
+
     parameters = [each.replace(annotation=hints[each.name]) for each in signature.parameters.values()]
     start.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     start.__annotations__, start.__doc__ = hints, command.__doc__
@@ -59,7 +64,7 @@ def document_attributes(config: Any) -> None:
         return
     kind = cast(type, config)
     texts = attribute_docstrings(kind)
-    for name, hint in get_type_hints(kind).items():
+    for name, hint in get_type_hints(kind, include_extras=True).items():
         document_attributes(hint)
-        if name in texts:
+        if name in texts and Doc(texts[name]) not in getattr(hint, "__metadata__", ()):
             kind.__annotations__[name] = Annotated[hint, Doc(texts[name])]

@@ -8,11 +8,13 @@ from pathlib import Path
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from corpora.config import CorpusConfig, LabelConfig
+from corpora.sources.lines import refuse_other_encodings
 from finetune.config import CompareConfig, FinetuneConfig
 from pretrain.config import MergeConfig, PretrainConfig
 from stackbert.core.artifact import Manifest
 from stackbert.core.checkpoints import is_random, resolve_base
 from stackbert.core.errors import StackbertError, nearest_hint, require
+from stackbert.core.home import PathText, expand_home
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 GENERIC, OWN = "generic-vocabulary", "code-aware-vocabulary"
@@ -24,9 +26,9 @@ class Study:
     """Compares a base checkpoint with two adaptations of it: pretraining continued on the corpora with the base's own
     vocabulary, and with a new code-aware vocabulary."""
 
-    out: str = "runs/study"
+    out: PathText = "runs/study"
     """Output folder of all stages; finished stages are skipped."""
-    data: str = "."
+    data: PathText = "."
     """Folder to which relative paths of the corpora refer."""
     corpora: dict[str, CorpusConfig] = field(default_factory=lambda: {"packages": CorpusConfig()})
     """Corpora by name; the labelled set is made from those with tags."""
@@ -37,7 +39,7 @@ class Study:
     merged: float = 0.0
     """Add each adapted checkpoint merged with the base, at this share of the way from the base; 0 adds none."""
     compare: CompareConfig = field(default_factory=CompareConfig)
-    checkpoints: dict[str, str] = field(default_factory=dict)
+    checkpoints: dict[str, PathText] = field(default_factory=dict)
     """Further checkpoints to compare without pretraining: name and folder or hub id."""
 
     def __post_init__(self) -> None:
@@ -49,10 +51,15 @@ class Study:
 
 
 def load_study(path: Path | str) -> Study:
-    """Read a study file (TOML); raises StackbertError naming each unknown or invalid setting."""
+    """Read a study file (TOML); raises StackbertError naming each unknown or invalid setting.
+
+    '~' at the start of a path in it is the home folder.
+    """
     path = Path(path)
     try:
-        return _adapter().validate_python(tomllib.loads(path.read_text("utf-8")))
+        content = path.read_bytes()
+        refuse_other_encodings(path, content[:8])
+        study = _adapter().validate_python(tomllib.loads(content.decode("utf-8-sig")))
     except FileNotFoundError:
         raise StackbertError(f"{path}: no such file") from None
     except OSError as error:
@@ -62,6 +69,8 @@ def load_study(path: Path | str) -> Study:
     except ValidationError as error:
         lines = [_error_line(tuple(each["loc"]), each["type"], each["msg"]) for each in error.errors()]
         raise StackbertError(f"{path}:\n  " + "\n  ".join(lines)) from None
+    expanded: Study = expand_home(study, Study)
+    return expanded
 
 
 def run_study(study: Study) -> Manifest:

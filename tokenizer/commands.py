@@ -6,6 +6,7 @@ from pathlib import Path
 from tyro.conf import OmitArgPrefixes, Positional
 
 from stackbert.core.checkpoints import resolve_base
+from stackbert.core.home import PathText
 from tokenizer.config import EncodeBenchConfig, EncodeConfig, ReportConfig, TokenizerConfig
 
 
@@ -22,7 +23,7 @@ def train(posts: Positional[Path], config: OmitArgPrefixes[TokenizerConfig], out
 
 
 def encode(
-    posts: Positional[Path], tokenizer: Positional[str], config: OmitArgPrefixes[EncodeConfig], out: Path
+    posts: Positional[Path], tokenizer: Positional[PathText], config: OmitArgPrefixes[EncodeConfig], out: Path
 ) -> None:
     """Encode posts into packed rows of token ids.
 
@@ -38,9 +39,9 @@ def encode(
 
 def bench(
     posts: Positional[Path],
-    tokenizer: Positional[str],
+    tokenizer: Positional[PathText],
     config: OmitArgPrefixes[EncodeBenchConfig],
-    base: str = "minilm",
+    base: PathText = "minilm",
 ) -> None:
     """Measure encoding speed, paired with transformers' BertTokenizerFast on the same text.
 
@@ -55,7 +56,7 @@ def bench(
 
 
 def report(
-    posts: Positional[Path], tokenizers: dict[str, str], config: OmitArgPrefixes[ReportConfig], out: Path
+    posts: Positional[Path], tokenizers: dict[str, PathText], config: OmitArgPrefixes[ReportConfig], out: Path
 ) -> None:
     """Compare tokenizers on the same text; writes a page, Markdown and JSON, and prints a table.
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stackbert.core.errors import require
+from stackbert.core.home import PathText
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class TokenizerConfig:
     SentencePiece's trainers without pruning."""
     lowercase: bool = True
     """Fold case and strip accents, like uncased BERT; must equal the base checkpoint's setting."""
-    extend: str = ""
+    extend: PathText = ""
     """Base whose vocabulary is extended, instead of training a new one: 'minilm', a folder or a hub id."""
     extend_by: int = 8_000
     """Number of tokens to add to the base's vocabulary; they fill its unused rows first."""
@@ -27,7 +28,7 @@ class TokenizerConfig:
     """Number of most frequent tags that get one token each."""
     lexicon: tuple[str, ...] = ()
     """Further terms that get one token each, besides tags and well-known terms such as c++ and node.js."""
-    lexicon_path: str = ""
+    lexicon_path: PathText = ""
     """File of further terms: the site's Tags.xml, or a text file with one term per line."""
     min_count: int = 2
     """Least occurrences of a word or lexicon term; rarer ones are split into pieces. A tag's uses count too."""

@@ -16,6 +16,7 @@ from corpora.post_columns import PostColumns, read_columns, site_of
 from corpora.text_keys import exact_key
 from stackbert.core.artifact import write_json
 from stackbert.core.errors import StackbertError
+from stackbert.core.place import require_file_place
 from stackbert.core.printing import fit, printable
 from stackbert.core.workers import map_in_order, processes_for
 
@@ -85,6 +86,8 @@ def audit(posts: Path, labels: Path, out: Path | None = None, processes: int = 0
     a set made by hand match on any site, and duplicates are known only from `posts`. Memory holds the keys of the
     evaluation texts. Raises StackbertError if either folder holds nothing to read.
     """
+    if out:
+        require_file_place(out, posts, labels)
     folder = posts / PRETRAINING if (posts / PRETRAINING).is_dir() else posts
     paths = shards(folder)
     splits = _splits(labels)

@@ -16,6 +16,7 @@ from corpora.post import shards
 from corpora.post_columns import site_of
 from stackbert.core.artifact import require_artifact
 from stackbert.core.errors import StackbertError
+from stackbert.core.place import require_file_place
 from stackbert.core.printing import escape_markdown, markdown_lines, printable
 
 MAX_TITLE = 200  # characters; a table may hold long texts in its title column
@@ -92,8 +93,8 @@ def write_attribution(corpus: Path, out: Path) -> Summary:
     writer = writers.get(out.suffix.lower())
     if writer is None:
         raise StackbertError(f"{out}: the attribution file must end in .md or .csv, not in '{out.suffix}'")
+    require_file_place(out, corpus)
     summary = _summarise(corpus)
-    out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     with partial.open("w", encoding="utf-8", newline="") as file:
         writer(file, corpus, summary)

@@ -18,7 +18,6 @@ from corpora.datasheet.code_share import CodeRule, code_rule
 from corpora.datasheet.figures import LONGEST, SHARES, CorpusFigures, corpus_figures
 from stackbert.core.artifact import Manifest, build_artifact, require_artifact
 from stackbert.core.drawing import COLOURS, Plot, compact, draw_plot
-from stackbert.core.errors import StackbertError
 from stackbert.core.printing import escape_markdown, fit, markdown_lines, plain, printable
 
 STAGE = "corpora datasheet"
@@ -54,9 +53,8 @@ def write_datasheet(corpus: Path, out: Path | None = None, processes: int = 0) -
     `corpus` is the output of 'corpora build'. The same corpus gives the same bytes; memory does not depend on its size.
     """
     made = require_artifact(corpus, "corpora build")
-    out = out or corpus.with_name(corpus.name + "-datasheet")
-    if corpus.resolve() in (out.resolve(), *out.resolve().parents):
-        raise StackbertError(f"{out}: is the corpus or inside it, which would change the corpus; name another folder")
+    named = corpus if corpus.name else corpus.resolve()  # '.' has no name
+    out = out or named.with_name(named.name + "-datasheet")
 
     def work(folder: Path) -> dict[str, Any]:
         rule = code_rule(made.config)

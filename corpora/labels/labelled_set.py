@@ -80,7 +80,7 @@ def label_names(folder: Path) -> tuple[str, ...]:
     """The labels, in the order of the columns of the targets."""
     path = folder / LABELS_FILE
     try:
-        return check_names([entry["name"] for entry in json.loads(path.read_text("utf-8"))], str(path))
+        return check_names([entry["name"] for entry in json.loads(path.read_text("utf-8-sig"))], str(path))
     except FileNotFoundError:
         raise StackbertError(f"{path}: no such file; make it with 'stackbert corpora label'") from None
     except (ValueError, KeyError, TypeError) as error:

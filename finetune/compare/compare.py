@@ -20,6 +20,7 @@ from pretrain.train.device import choose_dtype
 from stackbert.core.artifact import MANIFEST, Manifest, build_artifact, identify, require_artifact, versions, write_json
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import require
+from stackbert.core.place import require_folder_place
 
 PRECISION_FILE = "precision.json"
 NOT_SETTINGS = ("recipe", "seeds", "title", *NOT_RECORDED)
@@ -38,8 +39,9 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
     config = replace(config, baseline=config.baseline or next(iter(checkpoints)))
     check_systems(checkpoints, config)
     task = load_task(labels, config)
-    inputs = {"labels": identify(labels)}
-    inputs |= {f"system {name}": identify(resolve_base(checkpoint)) for name, checkpoint in checkpoints.items()}
+    folders = {f"system {name}": resolve_base(checkpoint) for name, checkpoint in checkpoints.items()}
+    require_folder_place(out, labels, *folders.values())
+    inputs = {name: identify(folder) for name, folder in {"labels": labels, **folders}.items()}
     manifest = build_artifact(
         out,
         "finetune compare",

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from stackbert.core.artifact import require_artifact
 from stackbert.core.drawing import COLOURS, MARKERS, Plot, compact, draw_plot
+from stackbert.core.place import require_file_place
 from stackbert.core.printing import escape_markdown, markdown_lines
 
 MARKERS_PER_LINE = 8
@@ -55,8 +56,8 @@ def curves_plot(
 
 def draw_runs(runs: Mapping[str, Path], out: Path) -> str:
     """Write the plot to `out` (SVG); returns a table of the runs' first and last results."""
+    require_file_place(out, *runs.values())
     curves = {name: read_curve(run) for name, run in runs.items()}
-    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(curves_plot(curves).svg, "utf-8")
     header = ("run", "bits per byte at step 0", "at the end", "accuracy", "tokens")
     lines = []

@@ -33,13 +33,19 @@ def require_folder_place(out: Path, *inputs: Path) -> None:
         _require_apart(out, entries, path)
 
 
-def require_file_place(path: Path) -> None:
-    """Raise ArtifactError unless a file can be written at `path`; one that is there is replaced."""
+def require_file_place(path: Path, *inputs: Path) -> None:
+    """Raise ArtifactError unless a file can be written at `path`, outside of the inputs; one that is there is replaced.
+
+    The folder that it will be in is made.
+    """
     _require_name(path, "file")
     _require_entry(path)
     if path.is_dir():
         raise ArtifactError(f"{path}: is a folder; name a file in it")
     _require_writable(path)
+    for each in inputs:
+        _require_apart(path, [path], each)
+    path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def _require_name(path: Path, kind: str) -> None:

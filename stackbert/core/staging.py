@@ -35,7 +35,7 @@ def prepare(staging: Path, request: dict[str, Any], resumable: bool) -> None:
     if (staging / REQUEST).exists():
         found = json.loads((staging / REQUEST).read_text("utf-8"))
         if found != request and (staging / REFUSED).exists() and _seconds(staging) < WORTH_SECONDS:
-            print(f"{staging}: is of a command that was refused, and is replaced", file=sys.stderr)
+            print(f"{staging}: was left by a command that was refused; it is made anew", file=sys.stderr)
             shutil.rmtree(staging)
         else:
             refuse_other(found, request, staging, "was started")

@@ -43,7 +43,7 @@ def load(folder: Path, text: str) -> Study:
 
 def other_value(field: dataclasses.Field) -> tuple[str, Any]:
     """A value other than the default, in TOML and in Python."""
-    kind = field.type
+    kind = typing.get_args(field.type)[0] if hasattr(field.type, "__metadata__") else field.type
     if typing.get_origin(kind) is UnionType:
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
     if typing.get_origin(kind) is Literal:
