@@ -36,7 +36,8 @@ class CorpusConfig:
     min_characters: int = 20
     """Drop posts with fewer characters in title and body; 20 are some 4 words, too few to predict a masked one."""
     max_rejected_share: float = 0.001
-    """Stop if a larger share of rows cannot be read; published dumps have none, so more means a damaged file."""
+    """Stop if a larger share of rows cannot be read: the file is damaged. The control characters of published dumps are
+    removed, and do not count."""
     min_score: int | None = None
     """Drop posts with a lower score; posts without a score are kept."""
     drop_closed: bool = False

@@ -25,5 +25,7 @@ class RawPost:
     duplicate_of: tuple[str, ...] = ()
     closed: bool = False
     """Whether the question was closed on its site."""
+    removed: int = 0
+    """Characters that XML forbids and the row held; they are not in the texts."""
     prose: str | None = None
     """The body without its code, to identify the language; None where that is not needed."""

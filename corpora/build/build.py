@@ -107,7 +107,7 @@ class _Build:
         print(balance)
         if not balance.kept:
             raise StackbertError(f"{self.name}: no post was kept ({balance})")
-        return balance.counts() | {"characters": characters}
+        return balance.counts() | {"characters": characters} | self._removed_characters(parts)
 
     def _run(self, title: str, steps: Sequence[Any], tasks: int) -> None:
         self.engine.run(title, steps, tasks, self.scratch / "tasks" / title.replace(" ", "-"))
@@ -161,6 +161,15 @@ class _Build:
         for reason, count in dropped.items():
             balance.drop(reason, count)
         return characters
+
+    def _removed_characters(self, parts: int) -> dict[str, int]:
+        """The count of characters that XML forbids and the rows held; empty if there were none."""
+        counts = (self._counts(part_folder(self.job.folder, part) / COUNTS) for part in range(parts))
+        removed = sum(each.get("removed_characters", 0) for each in counts)
+        if not removed:
+            return {}
+        print(f"{self.name}: {removed:,} characters that XML forbids were removed; their rows are kept")
+        return {"removed_characters": removed}
 
     def _concatenate_lists(self, parts: int) -> None:
         """Write rejected.jsonl and dropped.jsonl, unless empty."""

@@ -49,6 +49,7 @@ class PartWriter:
         self._staging.mkdir(parents=True)
         self.dropped: Counter[str] = Counter()
         self.kept = 0
+        self.removed_characters = 0
         self._keep_dropped = keep_dropped
         self._files: dict[str, IO[str]] = {}
         self._writer: pq.ParquetWriter | None = None
@@ -107,6 +108,8 @@ class PartWriter:
         buckets_A, *columns = zip(*self._answers, strict=True) if self._answers else ((), (), ())
         _write_sorted(self._staging / ANSWERS, buckets_A, ANSWER_SCHEMA, columns)
         counts = {"kept": self.kept, "dropped": dict(sorted(self.dropped.items()))}
+        if self.removed_characters:
+            counts["removed_characters"] = self.removed_characters
         (self._staging / COUNTS).write_text(json.dumps(counts))
         shutil.rmtree(self.folder, ignore_errors=True)  # left by a run that stopped before the task was marked finished
         self._staging.rename(self.folder)

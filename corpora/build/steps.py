@@ -55,6 +55,7 @@ def _read(rows: Iterable[Any], source: Source, writer: PartWriter) -> Iterator[R
         if isinstance(outcome, Dropped):
             writer.drop(outcome)
         else:
+            writer.removed_characters += outcome.removed
             yield outcome
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from corpora.config import CorpusConfig
 from corpora.raw_post import RawPost
-from corpora.sources.dump_row import RowError, parse_row
+from corpora.sources.dump_row import RowError, parse_counted
 from corpora.sources.lines import Line, archive_kind, cut_parts, range_lines, require_file, split_lines
 from corpora.sources.source import Dropped, Outcome, Parts, Source, Stream, bad_row, post_url
 from corpora.sources.tags import parse_tags
@@ -100,7 +100,7 @@ def _parse_line(offset: int, line: bytes, config: CorpusConfig) -> Outcome:
     if not _ROW.match(line):
         return bad_row(where, "not a row; each line should hold one <row .../>", line)
     try:
-        row = parse_row(line)
+        row, removed = parse_counted(line)
     except RowError as error:
         return bad_row(where, str(error), line)
     kind = KINDS.get(row.get("PostTypeId", ""))
@@ -108,7 +108,9 @@ def _parse_line(offset: int, line: bytes, config: CorpusConfig) -> Outcome:
         return Dropped("other_type", where)
     if not row.get("Id"):
         return bad_row(where, "no Id", line)
-    return _raw_post(row, kind, config)
+    post = _raw_post(row, kind, config)
+    post.removed = removed
+    return post
 
 
 def _raw_post(row: dict[str, str], kind: str, config: CorpusConfig) -> RawPost:

@@ -1,16 +1,20 @@
 """Posts.xml: as published, damaged, and hostile."""
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from corpora.build.build import build_corpus
 from corpora.config import CorpusConfig
 from corpora.post import Post
+from corpora.raw_post import RawPost
 from corpora.sources.dump import dump_lines, dump_source, parse_lines
 from corpora.sources.source import Dropped
 from stackbert.core.errors import StackbertError
 from tests.corpora.outcomes import Made, made
+from tests.paths import SHARED
 
 QUESTION = (
     '<row Id="4" PostTypeId="1" CreationDate="2008-07-31T21:42:52.667" Score="-3" '
@@ -95,7 +99,7 @@ def test_real_variations_are_read(tmp_path: Path, content: str) -> None:
     ("row", "detail"),
     [
         (QUESTION.encode().replace(b"false", b"f\xff\xfelse"), "not well-formed"),
-        (QUESTION.encode().replace(b"false", b"&#x0;"), "invalid character number"),
+        (QUESTION.encode().replace(b"false", b"&#x110000;"), "invalid character number"),
         (QUESTION.encode().replace(b"false", b"&user;"), "undefined entity"),
         (QUESTION.encode()[:90], "unclosed token"),
         (QUESTION.encode() + ANSWER.encode(), "junk after"),
@@ -114,6 +118,54 @@ def test_a_bad_row_is_set_aside_with_its_offset(tmp_path: Path, row: bytes, deta
     assert bad.where == f"byte {len(before)}"
     assert detail in bad.detail
     assert bad.excerpt.startswith(row[:20].decode())
+
+
+@pytest.mark.parametrize(
+    ("written", "removed"),
+    [
+        ("&#x8;", 1),
+        ("&#x0;&#0;&#x0000;", 3),
+        ("\x1b[1m\x00", 2),
+        ("&#xFFFE;\uffff", 2),
+        ("&#xD800;", 1),
+        ("&#x9;", 0),
+        ("\x7f", 0),
+    ],
+)
+def test_characters_that_xml_forbids_are_removed_and_counted_and_their_row_is_kept(
+    tmp_path: Path, written: str, removed: int
+) -> None:
+    row = QUESTION.replace("false", f"fal{written}se").replace("Compare", f"Com{written}pare")
+    (tmp_path / "Posts.xml").write_text(dump(row, ANSWER))
+    question, answer = parse_lines(dump_lines(tmp_path / "Posts.xml"), CONFIG)
+    assert isinstance(question, RawPost) and isinstance(answer, RawPost)
+    assert (question.removed, answer.removed) == (2 * removed, 0)
+    assert question.id == "4" and question.tags == ("c#", "linq")
+    if removed and "[" not in written:
+        assert "false" in question.text and question.title == 'Compare "a" and b'
+
+
+def test_a_cut_row_with_such_a_character_is_still_a_bad_row(tmp_path: Path) -> None:
+    bad, answer = outcomes(tmp_path, f"{QUESTION.replace('false', '&#x8;')[:-20]}\n{ANSWER}\n")
+    assert isinstance(bad, Dropped) and isinstance(answer, Post)
+
+
+def test_the_manifest_counts_removed_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [QUESTION.replace('Id="4"', f'Id="{n}"').replace("false", f"f{'&#x1F;' * (n % 3)} {n}") for n in range(30)]
+    (tmp_path / "Posts.xml").write_text(dump(*rows))
+    made = build_corpus(
+        tmp_path / "out", replace(CONFIG, path="Posts.xml", processes=1, part_megabytes=0.002), tmp_path
+    )
+    assert made.counts["read"] == made.counts["kept"] == 30
+    assert made.counts["removed_characters"] == 30
+    assert "30 characters that XML forbids were removed" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not (SHARED / "field").is_dir(), reason="no field cases beside the project")
+def test_a_published_dump_with_control_characters_is_read_whole(tmp_path: Path) -> None:
+    source = SHARED / "field" / "dump_control_characters" / "Posts.xml"
+    made = build_corpus(tmp_path / "out", replace(CONFIG, path=str(source), processes=1), tmp_path)
+    assert (made.counts["read"], made.counts["kept"]) == (120, 120)
 
 
 @pytest.mark.parametrize(

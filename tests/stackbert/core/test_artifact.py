@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from stackbert.core.artifact import (
     MANIFEST,
+    REQUEST,
     SCRATCH,
     ArtifactError,
     Manifest,
@@ -176,3 +178,55 @@ def test_scratch_is_deleted_on_success_and_not_in_the_output(tmp_path):
     manifest = build_artifact(tmp_path / "out", "test make", {}, {}, work, resumable=True)
     assert list(manifest.files) == ["result"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "result"]
+
+
+def refused_after(seconds: float, out: Path) -> None:
+    """A resumable run that finished a file and was refused, with `seconds` of work."""
+
+    def refuse(folder: Path) -> dict[str, Any]:
+        (folder / "part").write_text("1")
+        begun = (folder / REQUEST).stat().st_mtime
+        os.utime(folder / "part", (begun + seconds, begun + seconds))
+        raise StackbertError("row 7: is not a row; repair the file")
+
+    with pytest.raises(StackbertError, match="row 7"):
+        build_artifact(out, "test make", Config(1), {"file": "bad"}, refuse, resumable=True)
+
+
+def test_a_refused_command_does_not_block_its_mended_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for mended in (Config(2), Config(1)):  # another setting; the same setting with the file repaired
+        refused_after(5, tmp_path / "out")
+        made = build_artifact(tmp_path / "out", "test make", mended, {"file": "good"}, write_text, resumable=True)
+        assert list(made.files) == ["inner/text.txt"]
+        assert "was left by a command that was refused; it is made anew" in capsys.readouterr().err
+        shutil.rmtree(tmp_path / "out")
+
+
+def test_hours_of_work_of_a_refused_command_are_kept_and_the_difference_is_named(tmp_path: Path) -> None:
+    refused_after(7_200, tmp_path / "out")
+    with pytest.raises(ArtifactError, match=r"inputs.file: 'bad' -> 'good'(.|\n)*rm -r .*out.partial"):
+        build_artifact(tmp_path / "out", "test make", Config(1), {"file": "good"}, never, resumable=True)
+
+    def continued(folder: Path) -> dict[str, Any]:
+        return {"found": (folder / "part").read_text()}
+
+    made = build_artifact(tmp_path / "out", "test make", Config(1), {"file": "bad"}, continued, resumable=True)
+    assert made.counts == {"found": "1"} and list(made.files) == ["part"]
+
+
+def test_a_refused_stage_that_cannot_be_continued_leaves_nothing(tmp_path: Path) -> None:
+    def refuse(folder: Path) -> dict[str, Any]:
+        (folder / "half").write_text("1")
+        raise StackbertError("refused")
+
+    with pytest.raises(StackbertError, match="refused"):
+        make(tmp_path / "out", work=refuse)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock"]
+
+
+def test_a_finished_folder_on_a_read_only_disk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make(tmp_path / "out")
+    (tmp_path / ".out.lock").unlink()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert make(tmp_path / "out", work=never) == made
+    assert not (tmp_path / ".out.lock").exists()
