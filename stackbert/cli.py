@@ -65,6 +65,12 @@ def main() -> None:
 
 def _command(arguments: list[str]) -> None:
     """Do what the arguments name: help, the version, 'run', 'doctor' or a room's verb."""
+    for argument in arguments:
+        if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
+            raise StackbertError(
+                f"{argument!r}: is not text in the encoding of this system's locale, {sys.getfilesystemencoding()}; "
+                "set another (LC_ALL=C.UTF-8), or rename the file"
+            )
     words = [word for word in arguments if word not in ("-h", "--help", "help")]
     if arguments == ["--version"]:
         print(f"stackbert {__version__}")

@@ -52,12 +52,13 @@ def answer(command: Callable[[], None], debug: bool) -> int:
 
     With `debug`, errors are raised instead. Worker processes have ended when this returns.
     """
+    _open_closed_streams()
     _print_any_character()
     try:
         with _termination_raised():
             return _flushed(command)
     except (StackbertError, OSError) as error:
-        if _drop_unread():
+        if isinstance(error, BrokenPipeError) and _drop_unread():
             return UNREAD
         if debug:
             raise
@@ -80,14 +81,12 @@ def _flushed(command: Callable[[], None]) -> int:
         code = stop.code
     if isinstance(code, str):
         raise StackbertError(code)
-    if sys.stdout is not None:  # where standard output is closed, there is none
-        sys.stdout.flush()
-    return UNREAD if _drop_unread() else code or 0
+    sys.stdout.flush()
+    return code or 0
 
 
 def _say(text: str) -> None:
-    if sys.stderr is not None:
-        print(f"stackbert: {text}", file=sys.stderr, flush=True)
+    print(f"stackbert: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -114,7 +113,7 @@ def _drop_unread() -> bool:
     for stream in (sys.stdout, sys.stderr):
         try:
             number = stream.fileno()
-        except (AttributeError, OSError):  # closed, or replaced by something that is no file
+        except OSError:  # replaced by something that is no file
             continue
         poll = select.poll()
         poll.register(number, 0)
@@ -122,6 +121,17 @@ def _drop_unread() -> bool:
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
             unread = True
     return unread
+
+
+def _open_closed_streams() -> None:
+    """Discard what goes to a standard stream that is closed; else a file opened next would get its number, and it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _print_any_character() -> None:

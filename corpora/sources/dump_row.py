@@ -49,7 +49,7 @@ def parse_counted(line: bytes) -> tuple[dict[str, str], int]:
 
 
 def _is_allowed(reference: re.Match[bytes]) -> bool:
-    """Whether XML allows the character of a reference such as &#x41; or &#65;; for a number of none, the parser says."""
+    """Whether XML allows the character of a reference such as &#x41; or &#65;; the parser refuses other numbers."""
     code = int(reference[1], 16) if reference[1] else int(reference[2])
     if code < 0x20:
         return code in (0x9, 0xA, 0xD)

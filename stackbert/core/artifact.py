@@ -25,6 +25,7 @@ from stackbert.core.staging import (
     prepare,
     refusals_marked,
     refuse_other,
+    unread_output_ignored,
 )
 from stackbert.core.staging import write_json as write_json
 
@@ -91,7 +92,7 @@ def build_artifact(
             return _load_requested(out, request)
         staging = staging_folder(out)
         prepare(staging, request, resumable)
-        with full_disk_explained(staging), refusals_marked(staging, resumable):
+        with unread_output_ignored(), full_disk_explained(staging), refusals_marked(staging, resumable):
             manifest = _work_and_describe(work, staging, out, request)
         staging.rename(out)
         for leftover in (out / REQUEST, out / SCRATCH):

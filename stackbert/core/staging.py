@@ -8,7 +8,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,44 @@ def full_disk_explained(staging: Path) -> Iterator[None]:
             f"{staging}: the disk is full: {written:,} bytes were written, {free:,} are free ({error}). Make room, or "
             "name a folder on another disk; then run the same command again: it continues with what is finished"
         ) from None
+
+
+class _Output:
+    """Standard output that a reader such as head may stop to read; what is printed after that is discarded."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._discarded():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._discarded():
+            self._stream.flush()
+
+    @contextmanager
+    def _discarded(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+
+@contextmanager
+def unread_output_ignored() -> Iterator[None]:
+    """A context in which work goes on although nobody reads what it prints: the folder that it makes is the result."""
+    if sys.stdout is None:
+        yield
+        return
+    output = _Output(sys.stdout)
+    with redirect_stdout(output):
+        yield
+    output.flush()
 
 
 @contextmanager
