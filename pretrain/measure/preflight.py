@@ -1,6 +1,7 @@
 """Compiles the training step for a TPU slice without the TPU: memory, and a roofline of its speed."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -208,10 +209,11 @@ def check_compiler(compiler_python: str) -> None:
     """Raise StackbertError where that Python, by default this one, has no TPU compiler."""
     python = compiler_python or sys.executable
     try:
-        done = subprocess.run([python, "-c", "import jax, libtpu"], capture_output=True, check=False)  # noqa: S603
+        command = [python, "-c", "import jax, libtpu; print(jax.__name__)"]
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
     except OSError as error:
         raise StackbertError(f"compiler_python {python}: cannot be started: {error.strerror}") from None
-    if done.returncode:
+    if done.returncode or done.stdout.strip() != b"jax":  # another program may ignore the arguments
         raise StackbertError(
             f"{python} has no TPU compiler: create an environment with one (python3.11 -m venv tpu; tpu/bin/pip "
             "install jax libtpu) and pass its Python with --compiler-python"
@@ -245,9 +247,14 @@ def _compile(program: str, config: PreflightConfig) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "step.mlir"
         path.write_text(program, "utf-8")
-        command = [python, tpu_compiler.__file__, str(path), config.topology]
-        # a process of its own, since the compiler never releases the TPU library
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        command = [python, tpu_compiler.__file__, str(path), config.topology, tpu_compiler.WATCHING]
+        reading, writing = os.pipe()  # closed by the system if this process is killed
+        try:
+            # a process of its own, since the compiler never releases the TPU library
+            done = subprocess.run(command, stdin=reading, capture_output=True, text=True, check=False)  # noqa: S603
+        finally:
+            os.close(reading)
+            os.close(writing)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise StackbertError(f"{config.topology}: the TPU compiler failed: {last[:500]}")

@@ -1,18 +1,20 @@
 """Stand-alone program that compiles a StableHLO program for a TPU slice without the TPU.
 
-    python tpu_compiler.py STEP.mlir v5e:2x4
+    python tpu_compiler.py STEP.mlir v5e:2x4 [--watch]
 
 It needs only jax and libtpu, so that it can run in an environment of its own. Prints one JSON object: the number of
-chips, and the executable's memory and operations or the compiler's error.
+chips, and the executable's memory and operations or the compiler's error. With --watch, it ends when standard input does: with the process that started it.
 """
 
 import json
 import os
 import re
 import sys
+import threading
 import time
 from pathlib import Path
 
+WATCHING = "--watch"
 ACCELERATORS = {"v4": "v4-8", "v5e": "v5litepod-4", "v5p": "v5p-8", "v6e": "v6e-4"}
 # ops of an older dialect in TensorFlow's StableHLO, which the compiler's parser does not know
 MHLO_COPY = re.compile(r"mhlo\.copy (%\w+) : (tensor<[^>]*>)")
@@ -63,7 +65,9 @@ def compiled(text: str, topology: str) -> dict[str, object]:
 
 def main() -> None:
     """Compile the program named on the command line and print the result as JSON."""
-    path, topology = sys.argv[1:]
+    path, topology, *options = sys.argv[1:]
+    if WATCHING in options:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     os.environ.update(
         TPU_SKIP_MDS_QUERY="1",
         JAX_PLATFORMS="cpu",
@@ -71,6 +75,11 @@ def main() -> None:
         TPU_WORKER_HOSTNAMES="localhost",
     )
     print(json.dumps(compiled(Path(path).read_text(), topology)))
+
+
+def _end_with_input() -> None:
+    os.read(0, 1)
+    os._exit(1)
 
 
 def _unpacked(match: re.Match[str]) -> str:

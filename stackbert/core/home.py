@@ -24,7 +24,7 @@ def expand_home(value: Any, hint: Any) -> Any:
     if isinstance(value, Path):
         return Path(os.path.expanduser(value))  # noqa: PTH111 - expanduser of Path raises for an unknown user
     if isinstance(value, str):
-        return os.path.expanduser(value) if _is_path(hint) else value  # noqa: PTH111
+        return os.path.expanduser(value) if is_path(hint) else value  # noqa: PTH111
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints = get_type_hints(type(value), include_extras=True)
         found = {field.name: getattr(value, field.name) for field in dataclasses.fields(value) if field.init}
@@ -39,11 +39,9 @@ def expand_home(value: Any, hint: Any) -> Any:
     return value
 
 
-def _is_path(hint: Any) -> bool:
-    """Whether a text of this type, or of one of its alternatives, names a file or folder."""
-    return _MARK in getattr(hint, "__metadata__", ()) or any(
-        _is_path(each) for each in get_args(hint) if each is not hint
-    )
+def is_path(hint: Any) -> bool:
+    """Whether values of this type, or of one inside it, name a file or folder."""
+    return hint is Path or _MARK in getattr(hint, "__metadata__", ()) or any(map(is_path, get_args(hint)))
 
 
 def _plain(hint: Any) -> Any:

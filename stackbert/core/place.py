@@ -89,8 +89,8 @@ def _require_writable(path: Path) -> None:
 
 def _require_apart(out: Path, written: Iterable[Path], path: Path) -> None:
     """No entry that is written is the input, inside it, or around it."""
-    source = path.resolve()
-    for entry in (each.resolve() for each in written):
+    source = Path(os.path.realpath(path))  # resolve() raises for links that form a circle
+    for entry in map(Path, map(os.path.realpath, written)):
         if source == entry:
             raise ArtifactError(f"{out}: is the input {path} itself, or its place in the making; name another")
         if source in entry.parents and source.is_dir():

@@ -1,12 +1,15 @@
 """Compiling the training step for TPUs that are not here."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import tensorflow as tf
 
 from pretrain.config import PreflightConfig
+from pretrain.measure import tpu_compiler
 from pretrain.measure.bench_models import named_model
 from pretrain.measure.preflight import GIB, Preflight, largest_batch, preflight, stablehlo, step_program
 from pretrain.measure.tpu_compiler import readable
@@ -89,6 +92,26 @@ def test_missing_compiler_says_how_to_get_one(tmp_path):
     bare.chmod(0o755)
     with pytest.raises(StackbertError, match="pip install jax libtpu"):
         preflight(replace(SMALL, compiler_python=str(bare)))
+
+
+def test_a_program_that_is_no_python_is_no_compiler():
+    with pytest.raises(StackbertError, match="has no TPU compiler"):
+        preflight(replace(SMALL, compiler_python="true"))
+
+
+def test_the_compiler_ends_with_the_process_that_started_it(tmp_path):
+    code = "import time; time.sleep(60)"
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax" / "__init__.py").write_text(code)
+    (tmp_path / "numpy.py").write_text(code)
+    (tmp_path / "step.mlir").write_text("")
+    command = [sys.executable, tpu_compiler.__file__, str(tmp_path / "step.mlir"), "v5e:2x2", tpu_compiler.WATCHING]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.5)
+        process.stdin.close()
+        assert process.wait(2) == 1
 
 
 @pytest.mark.parametrize("topology", [pytest.param(name, marks=needs_compiler) for name in ("v5e:2x2", "v6e:2x2")])
