@@ -102,11 +102,13 @@ def refuse_other_encodings(path: Path, head: bytes) -> None:
 
 
 def require_file(path: Path, what: str) -> None:
-    """Raise StackbertError if `path` is a folder or missing; `what` says which file it should be."""
+    """Raise StackbertError if `path` is a folder, missing or empty; `what` says which file it should be."""
     if path.is_dir():
         raise StackbertError(f"{path}: is a folder; name the file in it: {what}")
     if not path.is_file():
         raise StackbertError(f"{path}: no such file; it should be {what}")
+    if not path.stat().st_size:
+        raise StackbertError(f"{path}: is empty, as after a download that failed; it should be {what}")
 
 
 def archive_kind(path: Path) -> str | None:

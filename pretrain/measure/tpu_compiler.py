@@ -3,7 +3,9 @@
     python tpu_compiler.py STEP.mlir v5e:2x4 [--watch]
 
 It needs only jax and libtpu, so that it can run in an environment of its own. Prints one JSON object: the number of
-chips, and the executable's memory and operations or the compiler's error. With --watch, it ends when standard input does: with the process that started it.
+chips, and the executable's memory and operations or the compiler's error.
+
+With --watch, it ends when standard input does: with the process that started it.
 """
 
 import json
