@@ -179,9 +179,11 @@ def describe_field(config: dict[str, Any], name: str) -> str:
 
 
 def _size(config: dict[str, Any], name: str, where: str) -> int:
-    value = field_value(config, name)
+    value, own = field_value(config, name), own_name(config, name)
+    if own != name and config.get(name) not in (None, value):
+        raise StackbertError(f"{where}: {own} {value!r} and {name} {config[name]!r} contradict each other; remove one")
     if type(value) is not int or value < 1:
-        raise StackbertError(f"{where}: {own_name(config, name)} is {value!r}; it must be a whole number from 1 on")
+        raise StackbertError(f"{where}: {own} is {value!r}; it must be a whole number from 1 on")
     return value
 
 

@@ -23,10 +23,10 @@ from pretrain.model.stored_tensors import (
     CheckpointError,
     StoredTensors,
     open_tensors,
-    read_json_object,
 )
 from pretrain.model.tensor_names import family_of, find_root, plain_name
 from pretrain.model.weights import Weights, read_weights
+from stackbert.core.checkpoints import read_config
 from tokenizer.encoding.reader import TOKENIZER_FILES
 
 CLASS_NAMES = {
@@ -60,8 +60,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     wrongly shaped tensors, or names the unsafe file that is there instead; StackbertError for another family.
     """
     stored, config_path = open_tensors(folder), folder / "config.json"
-    config = {name: value for name, value in read_json_object(config_path).items() if value is not None}
-    notes = []
+    config, notes = read_config(folder), []
     if stored.path.name == WEIGHTS_FILE and (folder / INDEX_FILE).is_file():
         notes.append(f"{WEIGHTS_FILE} was read, not the shards of {INDEX_FILE} beside it")
     if "model_type" not in config:

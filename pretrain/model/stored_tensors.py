@@ -1,16 +1,15 @@
 """The tensors of a checkpoint folder, in one safetensors file or in shards: what is there, and their values by name."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ml_dtypes  # noqa: F401 - registers bfloat16 with numpy, and so with safetensors
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
+from stackbert.core.checkpoints import read_json_object
 from stackbert.core.errors import StackbertError
 
 WEIGHTS_FILE = "model.safetensors"
@@ -83,19 +82,6 @@ def open_tensors(folder: Path) -> StoredTensors:
     if index.is_file():
         return StoredTensors(index, _shards(index))
     raise CheckpointError(f"{folder}: no {WEIGHTS_FILE}{_hint(folder)}")
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file, which may begin with a byte order mark; raises CheckpointError where it has none."""
-    try:
-        content = json.loads(path.read_text("utf-8-sig"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path.parent}: no {path.name}{_subfolder_hint(path)}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not an object")
-    return content
 
 
 def shard_files(index: Path) -> dict[str, list[str]]:
@@ -177,9 +163,5 @@ def _hint(folder: Path) -> str:
     others = [name for name in names if name.endswith(".safetensors")]
     if others:
         return f" and no {INDEX_FILE}, but {listed(others)}: name a whole file {WEIGHTS_FILE}; shards need their index"
-    return _subfolder_hint(folder / WEIGHTS_FILE)
-
-
-def _subfolder_hint(path: Path) -> str:
-    inner = sorted(each.parent.name for each in path.parent.glob(f"*/{path.name}"))
+    inner = sorted(path.parent.name for path in folder.glob(f"*/{WEIGHTS_FILE}"))
     return f"; {listed(inner)} has one: name that folder" if inner else ""

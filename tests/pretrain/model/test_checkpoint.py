@@ -15,6 +15,7 @@ from pretrain.config import PretrainConfig
 from pretrain.init.initial_checkpoint import build_initial_checkpoint
 from pretrain.model.checkpoint import load_checkpoint, save_checkpoint
 from pretrain.model.stored_tensors import CheckpointError
+from stackbert.core.errors import StackbertError
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.encoding.packed_rows import PackedRows
 from tokenizer.encoding.reader import load_reader
@@ -144,7 +145,7 @@ def test_hostile_safetensors_are_refused(content, bert):
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", "null"])
 def test_broken_configuration_is_refused(content, bert):
     (bert / "config.json").write_text(content)
-    with pytest.raises(CheckpointError, match=r"cannot be read|not an object"):
+    with pytest.raises(StackbertError, match=r"cannot be read|not an object"):
         load_checkpoint(bert)
 
 

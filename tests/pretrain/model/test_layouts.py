@@ -1,0 +1,137 @@
+"""Published forms of checkpoints: each is loaded, trained for two steps, exported, and read by transformers."""
+
+# B texts, T tokens, H hidden
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pretrain.model.checkpoint import Checkpoint, load_checkpoint
+from pretrain.model.encoder import Encoder
+from pretrain.run import run_pretraining
+from tests.pretrain.model.layouts import LAYOUTS, Layout
+from tests.pretrain.runs import config
+from tests.pretrain.tiny import padded_batch
+
+TOLERANCE = 1e-4  # of hidden states and logits against PyTorch
+STEPS = 2
+
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
+by_layout = pytest.mark.parametrize("name", LAYOUTS)
+
+
+@pytest.fixture(scope="module")
+def published(small_rows, tmp_path_factory):
+    """name -> folder of the published checkpoint, written when it is first asked for."""
+    folders: dict[str, Path] = {}
+
+    def write(name: str) -> Path:
+        if name not in folders:
+            folders[name] = tmp_path_factory.mktemp("published") / "base"
+            LAYOUTS[name].write(small_rows / "tokenizer", folders[name])
+        return folders[name]
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def trained(small_rows, published, tmp_path_factory):
+    """name -> folder of the checkpoint after a run of two steps from the published one."""
+    folders: dict[str, Path] = {}
+
+    def train(name: str) -> Path:
+        if name not in folders:
+            folders[name] = tmp_path_factory.mktemp("trained") / "out"
+            settings = config(base=str(published(name)), tokens=STEPS * 4 * 32, validation_rows=4, evaluations=0)
+            run_pretraining(small_rows / "rows", small_rows / "tokenizer", folders[name], settings)
+        return folders[name]
+
+    return train
+
+
+def our_outputs(checkpoint: Checkpoint, family: str) -> tuple[np.ndarray, np.ndarray]:
+    """Hidden states and logits at the real tokens of a padded batch."""
+    batch = padded_batch(family)
+    encoder = Encoder(checkpoint.architecture, checkpoint.weights)
+    hidden_BTH = encoder.hidden(tf.constant(batch["ids"]), tf.constant(batch["mask"]))
+    real = batch["mask"] == 1
+    hidden_NH = tf.constant(hidden_BTH.numpy()[real])
+    return hidden_NH.numpy(), (encoder.mlm_logits(hidden_NH) + encoder.weights["mlm/bias"]).numpy()
+
+
+def assert_weights_are_those_published(layout: Layout, loaded: Checkpoint) -> None:
+    for name, expected in layout.original().weights.items():
+        if layout.has_head or not name.startswith("mlm/"):
+            np.testing.assert_allclose(loaded.weights[name], expected, rtol=layout.tolerance, atol=1e-7, err_msg=name)
+
+
+@by_layout
+def test_published_form_is_read_and_what_is_passed_over_is_said(name, published):
+    layout = LAYOUTS[name]
+    loaded = load_checkpoint(published(name))
+    assert_weights_are_those_published(layout, loaded)
+    assert loaded.has_mlm_head == layout.has_head
+    said = "\n".join(loaded.notes)
+    assert all(expected in said for expected in layout.says), said
+    assert bool(loaded.notes) == bool(layout.says)
+
+
+@by_layout
+def test_published_form_is_trained_and_exported(name, published, trained):
+    layout, start = LAYOUTS[name], load_checkpoint(published(name))
+    end = load_checkpoint(trained(name))
+    assert end.has_mlm_head
+    assert end.notes == ()
+    assert end.architecture == start.architecture
+    moved = {key: float(np.abs(end.weights[key] - start.weights[key]).max()) for key in end.weights}
+    assert 0 < max(moved.values()) < 0.1 or not layout.has_head  # two steps change weights a little, not their places
+    notes = json.loads((trained(name) / "manifest.json").read_text())["counts"]["notes"]
+    assert all(any(expected in note for note in notes) for expected in layout.says)
+
+
+@pytest.mark.torch
+@needs_torch
+@by_layout
+def test_transformers_reads_the_export_with_the_same_outputs(name, trained):
+    import torch
+    from transformers import AutoModelForMaskedLM
+
+    layout, folder = LAYOUTS[name], trained(name)
+    model, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")), info
+    batch = padded_batch(layout.family)
+    ids, mask = (torch.tensor(batch[each]).long() for each in ("ids", "mask"))
+    with torch.no_grad():
+        output = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+    real = batch["mask"] == 1
+    hidden_NH, logits_NV = our_outputs(load_checkpoint(folder), layout.family)
+    np.testing.assert_allclose(hidden_NH, output.hidden_states[-1].numpy()[real], atol=TOLERANCE, rtol=0)
+    np.testing.assert_allclose(logits_NV, output.logits.numpy()[real], atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@pytest.mark.torch
+@needs_torch
+@pytest.mark.parametrize(
+    "name", [name for name, layout in LAYOUTS.items() if not layout.without and "null" not in name and layout.has_head]
+)
+def test_transformers_reads_the_published_form_with_the_same_outputs(name, published):
+    """Where transformers can read the published file itself, its outputs are ours, too."""
+    import torch
+    from transformers import AutoModelForMaskedLM
+
+    layout, folder = LAYOUTS[name], published(name)
+    model, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
+    if info["missing_keys"]:
+        pytest.skip(f"transformers does not read it: missing {sorted(info['missing_keys'])[:2]}")
+    batch = padded_batch(layout.family)
+    ids, mask = (torch.tensor(batch[each]).long() for each in ("ids", "mask"))
+    with torch.no_grad():
+        output = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+    real = batch["mask"] == 1
+    hidden_NH, logits_NV = our_outputs(load_checkpoint(folder), layout.family)
+    np.testing.assert_allclose(hidden_NH, output.hidden_states[-1].numpy()[real], atol=TOLERANCE, rtol=0)
+    np.testing.assert_allclose(logits_NV, output.logits.numpy()[real], atol=TOLERANCE, rtol=TOLERANCE)
