@@ -92,7 +92,7 @@ def shard_files(index: Path) -> dict[str, list[str]]:
     shards: dict[str, list[str]] = {}
     for name, file in names.items():
         shards.setdefault(file, []).append(name)
-    outside = [file for file in shards if Path(file).name != file]
+    outside = [file for file in shards if not file or Path(file).name != file]
     if outside:
         raise CheckpointError(f"{index}: names {outside[0]!r}, which is not a file of its own folder")
     missing = [file for file in sorted(shards) if not (index.parent / file).is_file()]

@@ -98,9 +98,9 @@ def _refuse_other_tensors(
         cure = "merge the adapters into the weights first (merge_and_unload of peft)"
     elif strange and not missing:
         cure = (
-            "what stands in the encoder's own place changes what it computes, so it is not passed over; remove it if "
+            "what belongs to an encoder, or cannot be told from it, is not passed over; remove from the file what is "
+            "another task's"
         )
-        cure += "it is another task's head"
     else:
         cure = f"use the config.json and the weights of one {architecture.family} checkpoint"
     raise CheckpointError(f"{stored.path}: does not match its config.json: {'; '.join(faults)}; {cure}")

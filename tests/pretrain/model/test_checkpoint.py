@@ -76,8 +76,14 @@ def test_tensors_of_one_layer_that_cannot_be_joined_are_an_error(bert):
 
 
 def test_long_lists_are_cut(bert):
-    rewrite(bert, lambda tensors: tensors | {f"bert.more.{n}": np.zeros(1, "f4") for n in range(30)})
-    with pytest.raises(CheckpointError, match="and 10 more"):
+    rewrite(bert, lambda tensors: tensors | {f"bert.more{n}": np.zeros(1, "f4") for n in range(30)})
+    with pytest.raises(CheckpointError, match=r"unexpected bert\.more0, .* and 25 more; "):
+        load_checkpoint(bert)
+
+
+def test_names_that_differ_in_a_number_are_listed_as_one(bert):
+    rewrite(bert, lambda tensors: tensors | {f"bert.more.{n}.weight": np.zeros(1, "f4") for n in range(30)})
+    with pytest.raises(CheckpointError, match=r"unexpected bert\.more\.N\.weight \(30 tensors\); "):
         load_checkpoint(bert)
 
 
