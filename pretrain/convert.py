@@ -1,8 +1,9 @@
 """Conversion of PyTorch's .bin checkpoints to safetensors."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,12 @@ from pretrain.model.stored_tensors import (
     WEIGHTS_FILE,
     CheckpointError,
     check_shard,
+    listed,
     shard_files,
 )
 from stackbert.core.artifact import Manifest, build_artifact
 from stackbert.core.checkpoints import from_hub
+from stackbert.core.printing import printable
 from tokenizer.encoding.reader import TOKENIZER_FILES
 
 SHARDS = "pytorch_model-*-of-*.bin"
@@ -82,8 +85,29 @@ def _read(source: Path) -> Tensors:
     except Exception as error:  # corrupt and malicious files raise many kinds
         first = str(error).strip().partition("\n")[0]
         raise CheckpointError(f"{source}: PyTorch cannot read it as plain tensors: {first}") from None
-    if not isinstance(stored, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in stored.values()):
-        raise CheckpointError(f"{source}: does not hold named tensors only")
-    plain = {name: tensor.float() if tensor.dtype == torch.bfloat16 else tensor for name, tensor in stored.items()}
-    # copies, because safetensors refuses tensors that share memory
-    return {name: tensor.detach().contiguous().numpy().copy() for name, tensor in plain.items()}
+    others = [f"{name!r}, a {type(each).__name__}" for name, each in _items(stored) if not torch.is_tensor(each)]
+    if others:
+        raise CheckpointError(
+            f"{source}: does not hold named tensors only, but also {listed(printable(others), 3)}; save the model's "
+            "state_dict alone"
+        )
+    # copies, because safetensors refuses tensors that share memory; numpy has no bfloat16
+    return {
+        name: _array(source, name, tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
+        for name, tensor in stored.items()
+    }
+
+
+def _items(stored: Any) -> Iterable[tuple[Any, Any]]:
+    return stored.items() if isinstance(stored, Mapping) else [("the file itself", stored)]
+
+
+def _array(source: Path, name: str, tensor: Any) -> npt.NDArray[np.generic]:
+    try:
+        array: npt.NDArray[np.generic] = tensor.detach().contiguous().numpy().copy()
+    except (TypeError, RuntimeError) as error:  # quantised, sparse, or of a type that numpy lacks
+        raise CheckpointError(
+            f"{source}: {name} is a {tensor.dtype} tensor that cannot be converted; use the checkpoint before its "
+            "quantisation"
+        ) from error
+    return array

@@ -164,4 +164,8 @@ def _hint(folder: Path) -> str:
     if others:
         return f" and no {INDEX_FILE}, but {listed(others)}: name a whole file {WEIGHTS_FILE}; shards need their index"
     inner = sorted(path.parent.name for path in folder.glob(f"*/{WEIGHTS_FILE}"))
+    if not inner and (folder / "config.json").is_file():
+        return (
+            f"; a checkpoint that is published as {PYTORCH_FILE} only is made readable by 'stackbert pretrain convert'"
+        )
     return f"; {listed(inner)} has one: name that folder" if inner else ""

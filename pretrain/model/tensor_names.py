@@ -170,7 +170,7 @@ def _is_beside(name: str, root: str) -> bool:
     """Whether a tensor outside the encoder's parts belongs to what reads the encoder's output."""
     outer = next(outer for outer in _outer(root) if name.startswith(outer))
     module = name[len(outer) :].partition(".")[0]
-    is_head = bool(HEAD_WORDS.search(module)) and "embed" not in module
+    is_head = bool(HEAD_WORDS.search(module)) and not re.search("embed|input", module)
     if outer == root:  # in the encoder's own namespace, or a bare encoder's file: only what is known to be a head
         return is_head and not CHANGES_ENCODER.search(name)
     return is_head or not CHANGES_ENCODER.search(name)

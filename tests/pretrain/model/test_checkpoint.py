@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import ml_dtypes
@@ -211,6 +212,32 @@ def test_new_head_is_noted_and_starts_from_the_frequencies_of_tokens(small_rows,
     shares = np.exp(start.weights["mlm/bias"])
     assert shares.sum() == pytest.approx(1, abs=1e-5)
     assert shares[9] == pytest.approx(1_001 / 1_120, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bert.embeddings.LayerNorm.bias", "bert.encoder.layer.1.output.dense.weight"])
+def test_export_that_is_not_what_was_to_be_written_is_refused(name, tmp_path, monkeypatch):
+    def damage(tensors, path, **others):
+        changed = tensors[name].copy()
+        changed.flat[0] += 1
+        save_file(tensors | {name: changed}, path, **others)
+
+    monkeypatch.setattr("pretrain.model.checkpoint.save_file", damage)
+    with pytest.raises(CheckpointError, match=r"differs from what was to be written in .*; check the disk"):
+        save_checkpoint(tiny_checkpoint("bert"), tmp_path, tmp_path)
+
+
+def test_configuration_that_contradicts_the_export_is_refused(tmp_path):
+    checkpoint = tiny_checkpoint("bert")
+    other = replace(checkpoint, config=checkpoint.config | {"layer_norm_eps": 1e-7})
+    with pytest.raises(CheckpointError, match=r"to be written in config\.json"):
+        save_checkpoint(other, tmp_path, tmp_path)
+
+
+def test_weights_that_are_not_finite_are_not_exported(tmp_path):
+    checkpoint = tiny_checkpoint("bert")
+    checkpoint.weights["layer_0/attention/output/bias"][0] = np.nan
+    with pytest.raises(CheckpointError, match=r"layer\.0\.attention\.output\.dense\.bias has 1 values .* not finite"):
+        save_checkpoint(checkpoint, tmp_path, tmp_path)
 
 
 def test_missing_folder_and_missing_weights_are_told_apart(tmp_path):

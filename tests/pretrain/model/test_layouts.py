@@ -10,15 +10,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from corpora.post import Post
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint
 from pretrain.model.encoder import Encoder
 from pretrain.run import run_pretraining
+from tests.paths import SHARED
 from tests.pretrain.model.layouts import LAYOUTS, Layout
 from tests.pretrain.runs import config
 from tests.pretrain.tiny import padded_batch
+from tests.tokenizer.made_corpus import write_corpus
+from tokenizer.config import EncodeConfig
+from tokenizer.encoding.encode import encode_rows
+from tokenizer.encoding.reader import load_reader
 
 TOLERANCE = 1e-4  # of hidden states and logits against PyTorch
 STEPS = 2
+FIELD = SHARED / "field"
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 by_layout = pytest.mark.parametrize("name", LAYOUTS)
@@ -136,3 +143,24 @@ def test_transformers_reads_the_published_form_with_the_same_outputs(name, publi
     hidden_NH, logits_NV = our_outputs(load_checkpoint(folder), layout.family)
     np.testing.assert_allclose(hidden_NH, output.hidden_states[-1].numpy()[real], atol=TOLERANCE, rtol=0)
     np.testing.assert_allclose(logits_NV, output.logits.numpy()[real], atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@pytest.mark.skipif(not FIELD.is_dir(), reason=f"no folder {FIELD} with checkpoints of others")
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("module_prefix", "all tensor names begin with 'module.', which was removed"),
+        ("question_answering_head", "passed over, as not of the encoder or its MLM head: qa_outputs (66 weights)"),
+        ("sharded_safetensors", "221 tokens keep the base's vector"),
+    ],
+)
+def test_checkpoints_of_others_are_trained_and_exported(case, said, tmp_path, capsys):
+    base = FIELD / case / "base"
+    words = [token for token in load_reader(base).tokens() if token.isalpha()]
+    texts = [" ".join(words[(7 * n + k * k) % len(words)] for k in range(20)) for n in range(60)]
+    write_corpus(tmp_path / "corpus", [Post(str(n), "question", text, "", ()) for n, text in enumerate(texts)])
+    encode_rows(tmp_path / "corpus", base, tmp_path / "rows", EncodeConfig(row_length=32, validation_share=0.1))
+    settings = config(base=str(base), tokens=STEPS * 4 * 32, validation_rows=4, evaluations=0)
+    run_pretraining(tmp_path / "rows", base, tmp_path / "out", settings)
+    assert said in capsys.readouterr().out
+    assert load_checkpoint(tmp_path / "out").notes == ()
