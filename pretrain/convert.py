@@ -1,7 +1,7 @@
 """Conversion of PyTorch's .bin checkpoints to safetensors."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +85,15 @@ def _read(source: Path) -> Tensors:
     except Exception as error:  # corrupt and malicious files raise many kinds
         first = str(error).strip().partition("\n")[0]
         raise CheckpointError(f"{source}: PyTorch cannot read it as plain tensors: {first}") from None
-    others = [f"{name!r}, a {type(each).__name__}" for name, each in _items(stored) if not torch.is_tensor(each)]
+    items = stored.items() if isinstance(stored, Mapping) else [(None, stored)]
+    others = [
+        f"{name!r}, a {type(each).__name__}"
+        for name, each in items
+        if not (isinstance(name, str) and torch.is_tensor(each))
+    ]
     if others:
         raise CheckpointError(
-            f"{source}: does not hold named tensors only, but also {listed(printable(others), 3)}; save the model's "
+            f"{source}: does not hold named tensors only, but {listed(printable(others), 3)}; save the model's "
             "state_dict alone"
         )
     # copies, because safetensors refuses tensors that share memory; numpy has no bfloat16
@@ -96,10 +101,6 @@ def _read(source: Path) -> Tensors:
         name: _array(source, name, tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
         for name, tensor in stored.items()
     }
-
-
-def _items(stored: Any) -> Iterable[tuple[Any, Any]]:
-    return stored.items() if isinstance(stored, Mapping) else [("the file itself", stored)]
 
 
 def _array(source: Path, name: str, tensor: Any) -> npt.NDArray[np.generic]:

@@ -66,9 +66,10 @@ def test_file_that_would_run_code_is_refused_and_does_not(scibert, tmp_path):
 @pytest.mark.torch
 def test_other_content_and_missing_tensors_are_named(scibert, tmp_path):
     torch = pytest.importorskip("torch")
-    for content, named in (({"step": 3}, "'step', a int"), ([1], "'the file itself', a list")):
+    contents = {"'step', a int": {"step": 3}, "None, a list": [1], "None, a Tensor": torch.ones(2)}
+    for named, content in (contents | {"7, a Tensor": {7: torch.ones(2)}}).items():
         torch.save(content, scibert / PYTORCH_FILE)
-        with pytest.raises(CheckpointError, match=f"does not hold named tensors only, but also {named}; save the"):
+        with pytest.raises(CheckpointError, match=f"does not hold named tensors only, but {named}; save the"):
             convert_checkpoint(str(scibert), tmp_path / "out")
     torch.save({"bert.embeddings.word_embeddings.weight": torch.zeros(120, 24)}, scibert / PYTORCH_FILE)
     with pytest.raises(CheckpointError, match=r"missing bert\.embeddings\.LayerNorm"):
