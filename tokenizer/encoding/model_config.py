@@ -7,15 +7,18 @@ from stackbert.core.checkpoints import read_config
 
 
 def model_config(folder: Path) -> Any:
-    """What `config.json` in `folder` says, for `AutoTokenizer`; None where there is none or its family is unknown.
+    """What `config.json` in `folder` says of the tokenizer, for `AutoTokenizer`; None where it says nothing.
 
-    transformers itself refuses a byte order mark and nulls, and cannot tell the tokenizer of an older checkpoint whose
-    config.json has no model_type. `vocab.txt` is BERT's form of a vocabulary.
+    transformers itself refuses a byte order mark, nulls, and wrong values that are not about the tokenizer. And it
+    cannot tell the tokenizer of an older checkpoint whose config.json has no model_type: `vocab.txt` is BERT's form.
     """
     from transformers import CONFIG_MAPPING, AutoConfig  # slow to import
 
     if not (folder / "config.json").is_file():
         return None
     fields = read_config(folder)
-    family = fields.pop("model_type", "bert" if (folder / "vocab.txt").is_file() else None)
-    return AutoConfig.for_model(family, **fields) if isinstance(family, str) and family in CONFIG_MAPPING else None
+    family = fields.get("model_type", "bert" if (folder / "vocab.txt").is_file() else None)
+    if not isinstance(family, str) or family not in CONFIG_MAPPING:
+        return None
+    tokenizer_class = fields.get("tokenizer_class")
+    return AutoConfig.for_model(family, **({"tokenizer_class": tokenizer_class} if tokenizer_class else {}))
