@@ -31,6 +31,7 @@ def read_weights(
     Raises CheckpointError where the tensors are not those of `config`, and where copies of a tensor differ.
     """
     found = sort_names(stored.by_name, architecture, stored.path)
+    _refuse_other_layers(stored, found, architecture, config)
     places = dict(found.places)
     decoder = f"{DECODERS[architecture.prefix]}.weight"
     word = f"{architecture.prefix}.embeddings.word_embeddings.weight"
@@ -45,7 +46,7 @@ def read_weights(
     if has_head and config.get("tie_word_embeddings") is False and decoder not in places:
         missing.add(decoder)
     unexpected = {place for place in places if place not in {*expected, *COPIED_BIASES, decoder}}
-    _refuse_other_tensors(stored, found, missing, unexpected, architecture, config)
+    _refuse_other_tensors(stored, missing, [*found.strange, *(found.places[place] for place in unexpected)])
     _refuse_other_shapes(stored, places, architecture, config)
     _compare_copies(stored, places, {decoder: word} | COPIED_BIASES)
     made = {} if has_head else new_head(architecture)
@@ -70,40 +71,41 @@ def new_head(architecture: Architecture) -> Weights:
     }
 
 
-def _refuse_other_tensors(
-    stored: StoredTensors,
-    found: SortedNames,
-    missing: set[str],
-    unexpected: set[str],
-    architecture: Architecture,
-    config: dict[str, Any],
+def _refuse_other_layers(
+    stored: StoredTensors, found: SortedNames, architecture: Architecture, config: dict[str, Any]
 ) -> None:
-    """Raise CheckpointError where the encoder of the file has other parts than that of `config.json`."""
-    layer_of = re.compile(rf"{architecture.prefix}\.(?:encoder|transformer)\.layer\.(\d+)\.")
-    numbers = {int(match[1]) for place in found.places if (match := layer_of.match(place))}
-    faults = []
-    if numbers != set(range(architecture.num_layers)):
-        layers = listed([str(number) for number in sorted(numbers)], 30) or "none"
-        faults.append(f"{describe_field(config, 'num_hidden_layers')}, but its layers are {layers}")
-        stray = numbers ^ set(range(architecture.num_layers))
-        missing, unexpected = (
-            {name for name in names if not ((match := layer_of.match(name)) and int(match[1]) in stray)}
-            for names in (missing, unexpected)
-        )
-    strange = sorted([*found.strange, *(found.places[place] for place in unexpected)])
-    faults += [f"{kind} {_patterns(names)}" for kind, names in (("missing", missing), ("unexpected", strange)) if names]
-    if not faults:
+    """Raise CheckpointError where the file has more or fewer layers than `config.json` says."""
+    layer = re.compile(rf"{architecture.prefix}\.(?:encoder|transformer)\.layer\.(\d{{1,6}})\.")
+    numbers = sorted({int(match[1]) for place in found.places if (match := layer.match(place))})
+    if (len(numbers), numbers[-1:]) == (architecture.num_layers, [architecture.num_layers - 1]):
+        return
+    if numbers:
+        layers = listed([str(number) for number in numbers], 30)
+    else:
+        others = [name for name in stored.by_name if "embeddings." not in name]
+        layers = f"named otherwise: beside embeddings, it has {_patterns(others) or 'nothing'}"
+    raise CheckpointError(
+        f"{stored.path}: does not match its config.json: {describe_field(config, 'num_hidden_layers')}, but its layers "
+        f"are {layers}; use the config.json and the weights of one {architecture.family} checkpoint"
+    )
+
+
+def _refuse_other_tensors(stored: StoredTensors, missing: set[str], strange: list[str]) -> None:
+    """Raise CheckpointError where the encoder of the file lacks tensors, or has other ones."""
+    if not missing and not strange:
         return
     if any(ADAPTERS.search(name) for name in strange):
         cure = "merge the adapters into the weights first (merge_and_unload of peft)"
-    elif strange and not missing:
+    elif not missing:
         cure = (
             "what belongs to an encoder, or cannot be told from it, is not passed over; remove from the file what is "
             "another task's"
         )
     else:
-        cure = f"use the config.json and the weights of one {architecture.family} checkpoint"
-    raise CheckpointError(f"{stored.path}: does not match its config.json: {'; '.join(faults)}; {cure}")
+        cure = "use the config.json and the weights of one checkpoint"
+    kinds = (("missing", missing), ("unexpected", strange))
+    faults = "; ".join(f"{kind} {_patterns(names)}" for kind, names in kinds if names)
+    raise CheckpointError(f"{stored.path}: does not match its config.json: {faults}; {cure}")
 
 
 def _patterns(names: Iterable[str], most: int = 5) -> str:

@@ -26,6 +26,15 @@ from tokenizer.encoding.reader import load_reader
 TOLERANCE = 1e-4  # of hidden states and logits against PyTorch
 STEPS = 2
 FIELD = SHARED / "field"
+ALIKE_ONCE_LOADED = (  # no weight, entry of config.json or note differs from another's in kind
+    "bert, saved again",
+    "bert-base-NER",
+    "torch.compile",
+    "sentence-transformers with Dense",
+    "safetensors of tied tensors",
+    "float64",
+    "tie_word_embeddings false, equal tables",
+)
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 by_layout = pytest.mark.parametrize("name", LAYOUTS)
@@ -87,7 +96,9 @@ def test_published_form_is_read_and_what_is_passed_over_is_said(name, published)
     assert bool(loaded.notes) == bool(layout.says)
 
 
-@by_layout
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in ALIKE_ONCE_LOADED else name for name in LAYOUTS]
+)
 def test_published_form_is_trained_and_exported(name, published, trained):
     layout, start = LAYOUTS[name], load_checkpoint(published(name))
     end = load_checkpoint(trained(name))
@@ -100,49 +111,49 @@ def test_published_form_is_trained_and_exported(name, published, trained):
     assert all(any(expected in note for note in notes) for expected in layout.says)
 
 
-@pytest.mark.torch
-@needs_torch
-@by_layout
-def test_transformers_reads_the_export_with_the_same_outputs(name, trained):
+def assert_outputs_are_those_of_transformers(model, folder: Path, family: str) -> None:
+    """Hidden states, and logits where `model` has an MLM head, at the real tokens of a padded batch."""
     import torch
-    from transformers import AutoModelForMaskedLM
 
-    layout, folder = LAYOUTS[name], trained(name)
-    model, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
-    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")), info
-    batch = padded_batch(layout.family)
+    batch = padded_batch(family)
     ids, mask = (torch.tensor(batch[each]).long() for each in ("ids", "mask"))
     with torch.no_grad():
         output = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
     real = batch["mask"] == 1
-    hidden_NH, logits_NV = our_outputs(load_checkpoint(folder), layout.family)
+    hidden_NH, logits_NV = our_outputs(load_checkpoint(folder), family)
     np.testing.assert_allclose(hidden_NH, output.hidden_states[-1].numpy()[real], atol=TOLERANCE, rtol=0)
-    np.testing.assert_allclose(logits_NV, output.logits.numpy()[real], atol=TOLERANCE, rtol=TOLERANCE)
+    if "logits" in output:
+        np.testing.assert_allclose(logits_NV, output.logits.numpy()[real], atol=TOLERANCE, rtol=TOLERANCE)
+
+
+@pytest.mark.torch
+@needs_torch
+@by_layout
+def test_transformers_reads_the_export_with_the_same_outputs(name, trained):
+    from transformers import AutoModelForMaskedLM
+
+    model, info = AutoModelForMaskedLM.from_pretrained(trained(name), output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")), info
+    assert_outputs_are_those_of_transformers(model, trained(name), LAYOUTS[name].family)
 
 
 @pytest.mark.torch
 @needs_torch
 @pytest.mark.parametrize(
-    "name",
-    [name for name, layout in LAYOUTS.items() if not layout.without and "config.json" not in name and layout.has_head],
+    "name", [name for name, layout in LAYOUTS.items() if not layout.without and "config.json" not in name]
 )
 def test_transformers_reads_the_published_form_with_the_same_outputs(name, published):
     """Where transformers can read the published file itself, its outputs are ours, too."""
     import torch
-    from transformers import AutoModelForMaskedLM
+    from transformers import AutoModel, AutoModelForMaskedLM
 
     layout, folder = LAYOUTS[name], published(name)
-    model, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
-    if info["missing_keys"]:
-        pytest.skip(f"transformers does not read it: missing {sorted(info['missing_keys'])[:2]}")
-    batch = padded_batch(layout.family)
-    ids, mask = (torch.tensor(batch[each]).long() for each in ("ids", "mask"))
-    with torch.no_grad():
-        output = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-    real = batch["mask"] == 1
-    hidden_NH, logits_NV = our_outputs(load_checkpoint(folder), layout.family)
-    np.testing.assert_allclose(hidden_NH, output.hidden_states[-1].numpy()[real], atol=TOLERANCE, rtol=0)
-    np.testing.assert_allclose(logits_NV, output.logits.numpy()[real], atol=TOLERANCE, rtol=TOLERANCE)
+    family = AutoModelForMaskedLM if layout.has_head else AutoModel
+    model, info = family.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
+    missing = sorted(key for key in info["missing_keys"] if "pooler" not in key)
+    if missing:
+        pytest.skip(f"transformers does not read it: missing {missing[0]} and {len(missing) - 1} more")
+    assert_outputs_are_those_of_transformers(model, folder, layout.family)
 
 
 @pytest.mark.skipif(not FIELD.is_dir(), reason=f"no folder {FIELD} with checkpoints of others")

@@ -230,7 +230,7 @@ def test_adapters_of_peft_are_refused_with_the_cure(bert):
         load_checkpoint(bert)
 
 
-@pytest.mark.parametrize(("stated", "number"), [(1, "0, 1"), (3, "0, 1"), (12, "0, 1")])
+@pytest.mark.parametrize(("stated", "number"), [(1, "0, 1"), (3, "0, 1"), (12, "0, 1"), (10**12, "0, 1")])
 def test_layers_are_those_of_the_file(stated, number, any_family):
     field = "n_layers" if load_checkpoint(any_family).architecture.family == "distilbert" else "num_hidden_layers"
     rewrite(any_family, dict, **{field: stated})
@@ -250,6 +250,14 @@ def test_missing_tensor_of_one_layer_is_named(any_family):
     rewrite(any_family, lambda tensors: {n: t for n, t in tensors.items() if n != name})
     with pytest.raises(CheckpointError, match=f"missing {name}; use the config.json and the weights of one"):
         load_checkpoint(any_family)
+
+
+def test_layers_of_another_structure_are_shown(bert):
+    rewrite(bert, lambda tensors: {n.replace("encoder.layer.", "encoder.layers."): t for n, t in tensors.items()})
+    with pytest.raises(
+        CheckpointError, match=r"its layers are named otherwise: beside embeddings, .*bert\.encoder\.layers\.N\."
+    ):
+        load_checkpoint(bert)
 
 
 @pytest.mark.parametrize(
