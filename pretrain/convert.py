@@ -19,7 +19,7 @@ from pretrain.model.stored_tensors import (
     listed,
     shard_files,
 )
-from stackbert.core.artifact import Manifest, build_artifact
+from stackbert.core.artifact import Manifest, build_artifact, write_json
 from stackbert.core.checkpoints import from_hub
 from stackbert.core.printing import printable
 from tokenizer.encoding.reader import TOKENIZER_FILES
@@ -57,8 +57,12 @@ def _convert(folder: Path, names: list[str], staging: Path) -> dict[str, int]:
     save_file(tensors, staging / WEIGHTS_FILE, metadata={"format": "pt"})
     for name in names:
         shutil.copyfile(folder / name, staging / name)
-    for note in load_checkpoint(staging).notes:  # raises where tensors are missing or unexpected
+    checkpoint = load_checkpoint(staging)  # raises where tensors are missing or unexpected
+    for note in checkpoint.notes:
         print(note)
+    write_json(
+        staging / "config.json", checkpoint.config
+    )  # with model_type and without nulls, as transformers reads it
     written = load_file(staging / WEIGHTS_FILE)
     if written.keys() != tensors.keys() or any(written[name].tobytes() != tensors[name].tobytes() for name in tensors):
         raise CheckpointError(f"{staging / WEIGHTS_FILE}: what was written differs from {source}; check the disk")

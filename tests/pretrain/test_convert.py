@@ -49,6 +49,17 @@ def test_layout_of_scibert_is_converted_and_its_tokenizer_read(scibert, tmp_path
 
 
 @pytest.mark.torch
+def test_older_configuration_is_written_as_transformers_reads_it(scibert, tmp_path):
+    from transformers import AutoModelForMaskedLM
+
+    fields = json.loads((scibert / "config.json").read_text())
+    older = {name: value for name, value in fields.items() if name not in ("model_type", "architectures")}
+    (scibert / "config.json").write_text(json.dumps(older | {"hidden_act": None}), "utf-8-sig")
+    convert_checkpoint(str(scibert), tmp_path / "out")
+    assert AutoModelForMaskedLM.from_pretrained(tmp_path / "out").config.model_type == "bert"
+
+
+@pytest.mark.torch
 def test_file_that_would_run_code_is_refused_and_does_not(scibert, tmp_path):
     torch = pytest.importorskip("torch")
 
