@@ -21,6 +21,7 @@ from pretrain.model.stored_tensors import (
 )
 from stackbert.core.artifact import Manifest, build_artifact, write_json
 from stackbert.core.checkpoints import from_hub
+from stackbert.core.errors import StackbertError
 from stackbert.core.printing import printable
 from tokenizer.encoding.reader import TOKENIZER_FILES
 
@@ -57,12 +58,14 @@ def _convert(folder: Path, names: list[str], staging: Path) -> dict[str, int]:
     save_file(tensors, staging / WEIGHTS_FILE, metadata={"format": "pt"})
     for name in names:
         shutil.copyfile(folder / name, staging / name)
-    checkpoint = load_checkpoint(staging)  # raises where tensors are missing or unexpected
+    try:
+        checkpoint = load_checkpoint(staging)  # raises where tensors are missing or unexpected
+    except StackbertError as error:
+        said = str(error).replace(str(staging / WEIGHTS_FILE), str(source)).replace(str(staging), str(folder))
+        raise CheckpointError(said) from error
     for note in checkpoint.notes:
         print(note)
-    write_json(
-        staging / "config.json", checkpoint.config
-    )  # with model_type and without nulls, as transformers reads it
+    write_json(staging / "config.json", checkpoint.config)  # with model_type and no null, as transformers reads it
     written = load_file(staging / WEIGHTS_FILE)
     if written.keys() != tensors.keys() or any(written[name].tobytes() != tensors[name].tobytes() for name in tensors):
         raise CheckpointError(f"{staging / WEIGHTS_FILE}: what was written differs from {source}; check the disk")

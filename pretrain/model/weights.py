@@ -80,13 +80,13 @@ def _refuse_other_layers(
     if (len(numbers), numbers[-1:]) == (architecture.num_layers, [architecture.num_layers - 1]):
         return
     if numbers:
-        layers = listed([str(number) for number in numbers], 30)
+        layers = f"its layers are {listed([str(number) for number in numbers], 30)}"
     else:
         others = [name for name in stored.by_name if "embeddings." not in name]
-        layers = f"named otherwise: beside embeddings, it has {_patterns(others) or 'nothing'}"
+        layers = f"it has no layers of that family beside its embeddings, but {_patterns(others) or 'nothing'}"
     raise CheckpointError(
-        f"{stored.path}: does not match its config.json: {describe_field(config, 'num_hidden_layers')}, but its layers "
-        f"are {layers}; use the config.json and the weights of one {architecture.family} checkpoint"
+        f"{stored.path}: does not match its config.json: {describe_field(config, 'num_hidden_layers')}, but {layers}; "
+        f"use the config.json and the weights of one {architecture.family} checkpoint"
     )
 
 

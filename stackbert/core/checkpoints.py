@@ -42,12 +42,16 @@ def read_config(folder: Path) -> dict[str, Any]:
 def read_json_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file, which may begin with a byte order mark; raises BaseError where it holds none."""
     try:
-        content = json.loads(path.read_text("utf-8-sig"))
+        content = json.loads(path.read_text("utf-8-sig"), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise BaseError(f"{path}: cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise BaseError(f"{path}: holds a {type(content).__name__}, not an object")
     return content
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def resolve_base(name: str) -> Path:

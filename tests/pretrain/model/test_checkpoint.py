@@ -149,7 +149,7 @@ def test_hostile_safetensors_are_refused(content, bert):
         load_checkpoint(bert)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", "null"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "null", '{"layer_norm_eps": NaN}', "[" * 100_000])
 def test_broken_configuration_is_refused(content, bert):
     (bert / "config.json").write_text(content)
     with pytest.raises(StackbertError, match=r"cannot be read|not an object"):

@@ -254,9 +254,7 @@ def test_missing_tensor_of_one_layer_is_named(any_family):
 
 def test_layers_of_another_structure_are_shown(bert):
     rewrite(bert, lambda tensors: {n.replace("encoder.layer.", "encoder.layers."): t for n, t in tensors.items()})
-    with pytest.raises(
-        CheckpointError, match=r"its layers are named otherwise: beside embeddings, .*bert\.encoder\.layers\.N\."
-    ):
+    with pytest.raises(CheckpointError, match=r"no layers of that family beside its embeddings, but bert"):
         load_checkpoint(bert)
 
 
