@@ -22,7 +22,6 @@ from pretrain.model.stored_tensors import (
 from stackbert.core.artifact import Manifest, build_artifact, write_json
 from stackbert.core.checkpoints import from_hub
 from stackbert.core.errors import StackbertError
-from stackbert.core.printing import printable
 from tokenizer.encoding.reader import TOKENIZER_FILES
 
 SHARDS = "pytorch_model-*-of-*.bin"
@@ -100,8 +99,7 @@ def _read(source: Path) -> Tensors:
     ]
     if others:
         raise CheckpointError(
-            f"{source}: does not hold named tensors only, but {listed(printable(others), 3)}; save the model's "
-            "state_dict alone"
+            f"{source}: does not hold named tensors only, but {listed(others, 3)}; save the model's state_dict alone"
         )
     # copies, because safetensors refuses tensors that share memory; numpy has no bfloat16
     return {

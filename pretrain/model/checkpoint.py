@@ -119,7 +119,8 @@ def _compare_written(checkpoint: Checkpoint, task_tensors: Weights, folder: Path
     differing = [
         name
         for name, array in checkpoint.weights.items()
-        if not (task_tensors and name.startswith("mlm/")) and not np.array_equal(written.weights[name], array)
+        if not (task_tensors and name.startswith("mlm/"))
+        and not np.array_equal(written.weights[name], array.astype(np.float32, copy=False))
     ]
     differing += [name for name, array in task_tensors.items() if not np.array_equal(stored.read(name), array)]
     if written.architecture != checkpoint.architecture:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from stackbert.core.checkpoints import read_json_object
 from stackbert.core.errors import StackbertError
+from stackbert.core.printing import printable
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
@@ -23,7 +24,10 @@ LFS_POINTER = b"version https://git-lfs"
 
 
 class CheckpointError(StackbertError):
-    """A checkpoint that is unreadable, of an unsupported family, or incomplete."""
+    """A checkpoint that is unreadable, of an unsupported family, or incomplete; its text has printable characters only."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 @dataclass(frozen=True)

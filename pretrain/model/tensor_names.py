@@ -104,11 +104,11 @@ def find_root(names: Iterable[str], where: Path) -> str:
     roots = sorted({match[1] for match in map(ANCHOR.fullmatch, names) if match})
     if len(roots) > 1:
         raise CheckpointError(
-            f"{where}: holds {len(roots)} encoders, under {listed([repr(printable(root)) for root in roots])}; save "
+            f"{where}: holds {len(roots)} encoders, under {listed([repr(root) for root in roots])}; save "
             "the one you want alone"
         )
     if not roots:
-        examples = f"its names are such as {listed(printable(sorted(names)), 3)}" if names else "it is empty"
+        examples = f"its names are such as {listed(sorted(names), 3)}" if names else "it is empty"
         raise CheckpointError(
             f"{where}: holds no encoder of the families {', '.join(PREFIXES)}: no name ends with "
             f"'embeddings.word_embeddings.weight'; {examples}"
@@ -170,7 +170,7 @@ def _is_beside(name: str, root: str) -> bool:
     """Whether a tensor outside the encoder's parts belongs to what reads the encoder's output."""
     outer = next(outer for outer in _outer(root) if name.startswith(outer))
     module = name[len(outer) :].partition(".")[0]
-    is_head = bool(HEAD_WORDS.search(module)) and not re.search("embed|input", module)
+    is_head = bool(HEAD_WORDS.search(module)) and not re.search("embed|input|cls_?token", module)
     if outer == root:  # in the encoder's own namespace, or a bare encoder's file: only what is known to be a head
         return is_head and not CHANGES_ENCODER.search(name)
     return is_head or not CHANGES_ENCODER.search(name)

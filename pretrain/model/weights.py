@@ -16,7 +16,6 @@ from pretrain.model.architecture import (
 )
 from pretrain.model.stored_tensors import CheckpointError, StoredTensors, listed
 from pretrain.model.tensor_names import COPIED_BIASES, DECODERS, SortedNames, names_notes, sort_names
-from stackbert.core.printing import printable
 
 Weights = dict[str, npt.NDArray[np.float32]]
 """Arrays by name."""
@@ -118,7 +117,7 @@ def _patterns(names: Iterable[str], most: int = 5) -> str:
     for name in sorted(names):
         groups.setdefault(re.sub(r"(?<=\.)\d+(?=\.|$)", "N", name), []).append(name)
     shown = [group[0] if len(group) == 1 else f"{pattern} ({len(group)} tensors)" for pattern, group in groups.items()]
-    return str(printable(listed(shown, most)))
+    return listed(shown, most)
 
 
 def _refuse_other_shapes(
@@ -153,7 +152,7 @@ def _refuse_other_shapes(
         contradicted
     )
     raise CheckpointError(
-        f"{stored.path}: does not match its config.json: {printable(listed(faults, 3))}{says}; correct config.json, or "
+        f"{stored.path}: does not match its config.json: {listed(faults, 3)}{says}; correct config.json, or "
         "use the weights that belong to it"
     )
 
