@@ -24,7 +24,7 @@ LFS_POINTER = b"version https://git-lfs"
 
 
 class CheckpointError(StackbertError):
-    """A checkpoint that is unreadable, of an unsupported family, or incomplete; its text has printable characters only."""
+    """A checkpoint that is unreadable, of an unsupported family, or incomplete; its text is printable."""
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
