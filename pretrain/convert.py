@@ -3,41 +3,85 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from safetensors.numpy import save_file
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file, save_file
 
-from pretrain.model.checkpoint import PYTORCH_FILE, WEIGHTS_FILE, CheckpointError, Weights, load_checkpoint
-from stackbert.core.artifact import Manifest, build_artifact
+from pretrain.model.checkpoint import load_checkpoint
+from pretrain.model.stored_tensors import (
+    PYTORCH_FILE,
+    PYTORCH_INDEX_FILE,
+    WEIGHTS_FILE,
+    CheckpointError,
+    check_shard,
+    listed,
+    shard_files,
+)
+from stackbert.core.artifact import Manifest, build_artifact, write_json
 from stackbert.core.checkpoints import from_hub
+from stackbert.core.errors import StackbertError
 from tokenizer.encoding.reader import TOKENIZER_FILES
+
+SHARDS = "pytorch_model-*-of-*.bin"
+Tensors = dict[str, npt.NDArray[np.generic]]
 
 
 def convert_checkpoint(base: str, out: Path) -> Manifest:
-    """Convert the checkpoint `base`, a folder or a hub id with PYTORCH_FILE, to safetensors in the folder `out`.
+    """Convert the checkpoint `base` to safetensors in the folder `out`; its shards, if it has them, become one file.
 
-    PyTorch reads the file with `weights_only`, which refuses anything but tensors. Raises CheckpointError where it
-    does, where PyTorch is not installed, or where the tensors are not those of a supported family.
+    `base` is a folder or a hub id with PYTORCH_FILE or PYTORCH_INDEX_FILE. PyTorch reads the files with `weights_only`,
+    which refuses anything but tensors. Raises CheckpointError where it does, where PyTorch is not installed, or where
+    the tensors are not those of a supported family.
     """
-    folder = Path(base) if Path(base).is_dir() else from_hub(base, (PYTORCH_FILE,))
-    source = folder / PYTORCH_FILE
-    if not source.is_file():
-        raise CheckpointError(f"{folder}: no {PYTORCH_FILE} to convert")
+    folder = Path(base) if Path(base).is_dir() else from_hub(base, (PYTORCH_FILE, PYTORCH_INDEX_FILE, SHARDS))
+    weights = _weights_files(folder)
     needed = [name for name in ("config.json", *TOKENIZER_FILES) if (folder / name).is_file()]
-    inputs = {name: folder / name for name in (PYTORCH_FILE, *needed)}
-    return build_artifact(out, "pretrain convert", {}, inputs, lambda staging: _convert(source, needed, staging))
+    inputs = {name: folder / name for name in (*weights, *needed)}
+    return build_artifact(out, "pretrain convert", {}, inputs, lambda staging: _convert(folder, needed, staging))
 
 
-def _convert(source: Path, names: list[str], staging: Path) -> dict[str, int]:
-    tensors = _read(source)
+def _weights_files(folder: Path) -> list[str]:
+    if (folder / PYTORCH_FILE).is_file():
+        return [PYTORCH_FILE]
+    index = folder / PYTORCH_INDEX_FILE
+    if index.is_file():
+        return [PYTORCH_INDEX_FILE, *sorted(shard_files(index))]
+    raise CheckpointError(f"{folder}: no {PYTORCH_FILE} to convert, and no {PYTORCH_INDEX_FILE}")
+
+
+def _convert(folder: Path, names: list[str], staging: Path) -> dict[str, int]:
+    source, *shards = (folder / name for name in _weights_files(folder))
+    tensors = _read_shards(source) if shards else _read(source)
     save_file(tensors, staging / WEIGHTS_FILE, metadata={"format": "pt"})
     for name in names:
-        shutil.copyfile(source.parent / name, staging / name)
-    load_checkpoint(staging)  # raises where tensors are missing or unexpected
+        shutil.copyfile(folder / name, staging / name)
+    try:
+        checkpoint = load_checkpoint(staging)  # raises where tensors are missing or unexpected
+    except StackbertError as error:
+        said = str(error).replace(str(staging / WEIGHTS_FILE), str(source)).replace(str(staging), str(folder))
+        raise CheckpointError(said) from error
+    for note in checkpoint.notes:
+        print(note)
+    write_json(staging / "config.json", checkpoint.config)  # with model_type and no null, as transformers reads it
+    written = load_file(staging / WEIGHTS_FILE)
+    if written.keys() != tensors.keys() or any(written[name].tobytes() != tensors[name].tobytes() for name in tensors):
+        raise CheckpointError(f"{staging / WEIGHTS_FILE}: what was written differs from {source}; check the disk")
     print(f"converted {len(tensors)} tensors of {source} to {WEIGHTS_FILE}")
     return {"tensors": len(tensors), "weights": sum(tensor.size for tensor in tensors.values())}
 
 
-def _read(source: Path) -> Weights:
+def _read_shards(index: Path) -> Tensors:
+    tensors: Tensors = {}
+    for file, promised in sorted(shard_files(index).items()):
+        found = _read(index.parent / file)
+        check_shard(index, file, promised, found)
+        tensors |= found
+    return tensors
+
+
+def _read(source: Path) -> Tensors:
     try:
         import torch
     except ImportError:
@@ -47,8 +91,29 @@ def _read(source: Path) -> Weights:
     except Exception as error:  # corrupt and malicious files raise many kinds
         first = str(error).strip().partition("\n")[0]
         raise CheckpointError(f"{source}: PyTorch cannot read it as plain tensors: {first}") from None
-    if not isinstance(stored, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in stored.values()):
-        raise CheckpointError(f"{source}: does not hold named tensors only")
-    plain = {name: tensor.float() if tensor.dtype == torch.bfloat16 else tensor for name, tensor in stored.items()}
-    # copies, because safetensors refuses tensors that share memory
-    return {name: tensor.detach().contiguous().numpy().copy() for name, tensor in plain.items()}
+    items = stored.items() if isinstance(stored, Mapping) else [(None, stored)]
+    others = [
+        f"{name!r}, a {type(each).__name__}"
+        for name, each in items
+        if not (isinstance(name, str) and torch.is_tensor(each))
+    ]
+    if others:
+        raise CheckpointError(
+            f"{source}: does not hold named tensors only, but {listed(others, 3)}; save the model's state_dict alone"
+        )
+    # copies, because safetensors refuses tensors that share memory; numpy has no bfloat16
+    return {
+        name: _array(source, name, tensor.float() if tensor.dtype == torch.bfloat16 else tensor)
+        for name, tensor in stored.items()
+    }
+
+
+def _array(source: Path, name: str, tensor: Any) -> npt.NDArray[np.generic]:
+    try:
+        array: npt.NDArray[np.generic] = tensor.detach().contiguous().numpy().copy()
+    except (TypeError, RuntimeError) as error:  # quantised, sparse, or of a type that numpy lacks
+        raise CheckpointError(
+            f"{source}: {name} is a {tensor.dtype} tensor that cannot be converted; use the checkpoint before its "
+            "quantisation"
+        ) from error
+    return array

@@ -6,7 +6,8 @@ from pathlib import Path
 from pretrain.config import MergeConfig
 from pretrain.init.transfer import transfer_vocabulary
 from pretrain.model.card import write_merged_card
-from pretrain.model.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint, with_positions
+from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, with_positions
+from pretrain.model.stored_tensors import CheckpointError
 from pretrain.run import STAGE as RUN_STAGE
 from stackbert.core.artifact import MANIFEST, Manifest, build_artifact, identify, load_manifest, require_artifact
 from stackbert.core.errors import StackbertError
@@ -52,6 +53,8 @@ def _merge(base: Path, adapted: Path, folder: Path, share: float) -> dict[str, i
     }
     save_checkpoint(replace(end, weights=weights), adapted, folder)
     write_merged_card(folder, base, adapted, share)
+    for note in start.notes:
+        print(f"{base}: {note}")
     print(f"merged {1 - share:g} x {base} + {share:g} x {adapted}")
     return {"weights": sum(array.size for array in weights.values())} | _tokens(adapted)
 

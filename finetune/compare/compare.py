@@ -1,6 +1,7 @@
 """Compares checkpoints: the same recipe, data and seeds for all, one table and report."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +65,8 @@ def check_systems(
     """
     systems_of({**checkpoints, **dict.fromkeys(planned, "")}, config)
     for checkpoint in checkpoints.values():
-        load_for(checkpoint, config.recipe)
+        for note in load_for(checkpoint, config.recipe)[0].notes:
+            print(f"{checkpoint}: {note}", file=sys.stderr)
     has_exports = planned_exports > 0 or any(exported_checkpoints(checkpoint) for checkpoint in checkpoints.values())
     require(
         not config.include_exports or has_exports,

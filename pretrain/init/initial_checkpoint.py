@@ -33,7 +33,7 @@ def build_initial_checkpoint(
         checkpoint, note = _random_checkpoint(config, reader)
     else:
         checkpoint, note = _transferred_checkpoint(config, reader, rows)
-    notes = [note]
+    notes = [*(f"base: {each}" for each in checkpoint.notes), note]
     check_vocabulary(checkpoint, reader)
     row_length, max_length = rows.ids.shape[1], checkpoint.architecture.max_length
     if row_length > max_length:

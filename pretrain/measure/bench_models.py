@@ -8,7 +8,8 @@ import numpy as np
 
 from pretrain.config import ModelConfig
 from pretrain.model.architecture import Architecture, random_config, read_architecture
-from pretrain.model.checkpoint import Weights, load_checkpoint, random_weights
+from pretrain.model.checkpoint import load_checkpoint, random_weights
+from pretrain.model.weights import Weights
 from stackbert.core.checkpoints import RANDOM_PREFIX, is_random, resolve_base
 from stackbert.core.errors import require
 from tokenizer.encoding.packed_rows import PackedRows

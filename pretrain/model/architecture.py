@@ -11,6 +11,54 @@ Family = Literal["bert", "distilbert", "roberta", "camembert"]
 PREFIXES = {"bert": "bert", "distilbert": "distilbert", "roberta": "roberta", "camembert": "roberta"}
 """Prefix of a family's encoder tensors; CamemBERT is a RoBERTa."""
 
+_BERT_DEFAULTS: dict[str, Any] = {
+    "vocab_size": 30_522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3_072,
+    "hidden_act": "gelu",
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+    "pad_token_id": 0,
+}
+_NOT_IN_DISTILBERT = ("type_vocab_size", "layer_norm_eps")
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "bert": _BERT_DEFAULTS,
+    "distilbert": {name: value for name, value in _BERT_DEFAULTS.items() if name not in _NOT_IN_DISTILBERT}
+    | {"num_hidden_layers": 6},
+    "roberta": _BERT_DEFAULTS | {"vocab_size": 50_265, "pad_token_id": 1},
+    "camembert": _BERT_DEFAULTS | {"pad_token_id": 1},
+}
+"""Values of transformers' configuration classes, by BERT's names, for fields that `config.json` does not give."""
+DISTILBERT_NAMES = {
+    "hidden_size": "dim",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "hidden_dim",
+    "hidden_act": "activation",
+}
+SIZE_FIELDS = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+)
+VARIANTS: dict[str, tuple[Any, ...]] = {  # values that the encoder implements, or that change nothing that it reads
+    "hidden_act": ("gelu",),
+    "position_embedding_type": ("absolute",),
+    "sinusoidal_pos_embds": (False, True),  # how the table was initialised
+    "tie_word_embeddings": (True, False),  # what the tensors say decides
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "pruned_heads": ({},),
+    "quantization_config": ({},),
+}
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -68,43 +116,93 @@ def random_config(size: str, vocab_size: int) -> dict[str, Any]:
 def read_architecture(config: dict[str, Any], where: str) -> Architecture:
     """The architecture that a `config.json` describes; errors name it as `where`.
 
-    Raises StackbertError for a family or variant that the encoder does not implement.
+    What it lacks, or gives as null, has the family's default. Raises StackbertError for a family or variant that the
+    encoder does not implement, and for values that are not possible.
     """
     family = config.get("model_type")
     if str(family) not in PREFIXES:
         raise StackbertError(f"{where}: model_type is {family!r}; supported are {', '.join(PREFIXES)}")
-    names = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act")
-    if family == "distilbert":
-        names = ("dim", "n_layers", "n_heads", "hidden_dim", "activation")
-    needed = (*names[:4], "vocab_size", "max_position_embeddings")
-    missing = [name for name in needed if name not in config]
-    if missing:
-        raise StackbertError(f"{where}: config.json lacks {', '.join(missing)}")
-    variants = {
-        names[4]: ("gelu",),
-        "position_embedding_type": ("absolute",),
-        "sinusoidal_pos_embds": (False, True),  # how the table was initialised
-        "tie_word_embeddings": (True,),
-        "is_decoder": (False,),
-    }
-    for name, supported in variants.items():
-        if name in config and config[name] not in supported:
-            raise StackbertError(f"{where}: {name} is {config[name]!r}; the encoder supports {supported[0]!r} only")
-    hidden_dim, num_layers, num_heads, intermediate_dim = (config[name] for name in names[:4])
+    for name, supported in VARIANTS.items():
+        value = field_value(config, name)
+        if value is not None and value not in supported:
+            raise StackbertError(
+                f"{where}: {own_name(config, name)} is {value!r}; the encoder supports {supported[0]!r} only"
+            )
+    sizes = {name: _size(config, name, where) for name in SIZE_FIELDS if name in DEFAULTS[str(family)]}
+    hidden_dim, num_heads = sizes["hidden_size"], sizes["num_attention_heads"]
     if hidden_dim % num_heads:
-        raise StackbertError(f"{where}: {names[0]} {hidden_dim} is not a multiple of {names[2]} {num_heads}")
-    return Architecture(
+        fields = (describe_field(config, name) for name in ("hidden_size", "num_attention_heads"))
+        raise StackbertError(f"{where}: {' is not a multiple of '.join(fields)}")
+    padding = _padding(config, sizes["vocab_size"], where)
+    architecture = Architecture(
         family=cast(Family, family),
-        vocab_size=config["vocab_size"],
+        vocab_size=sizes["vocab_size"],
         hidden_dim=hidden_dim,
-        num_layers=num_layers,
+        num_layers=sizes["num_hidden_layers"],
         num_heads=num_heads,
-        intermediate_dim=intermediate_dim,
-        max_positions=config["max_position_embeddings"],
-        first_position=config.get("pad_token_id", 1) + 1 if PREFIXES[str(family)] == "roberta" else 0,
-        num_types=0 if family == "distilbert" else config.get("type_vocab_size", 2),
-        norm_epsilon=1e-12 if family == "distilbert" else config.get("layer_norm_eps", 1e-12),
+        intermediate_dim=sizes["intermediate_size"],
+        max_positions=sizes["max_position_embeddings"],
+        first_position=padding + 1 if PREFIXES[str(family)] == "roberta" else 0,
+        num_types=sizes.get("type_vocab_size", 0),
+        norm_epsilon=_epsilon(config, where),
     )
+    if architecture.max_length < 1:
+        raise StackbertError(
+            f"{where}: max_position_embeddings {architecture.max_positions} leaves no position for text, as "
+            f"pad_token_id {padding} reserves the first {architecture.first_position}"
+        )
+    return architecture
+
+
+def own_name(config: dict[str, Any], name: str) -> str:
+    """The family's name of a field of BERT's `config.json`."""
+    return DISTILBERT_NAMES.get(name, name) if config["model_type"] == "distilbert" else name
+
+
+def field_value(config: dict[str, Any], name: str) -> Any:
+    """The value of a field, by BERT's name for it; the family's default where `config.json` has none or null."""
+    given = [value for each in (own_name(config, name), name) if (value := config.get(each)) is not None]
+    return given[0] if given else DEFAULTS[config["model_type"]].get(name)
+
+
+def describe_field(config: dict[str, Any], name: str) -> str:
+    """A field and its value, for an error; says where it is the family's default.
+
+    >>> describe_field({"model_type": "bert", "vocab_size": 100}, "vocab_size")
+    'vocab_size 100'
+    >>> describe_field({"model_type": "distilbert"}, "hidden_size")
+    'dim 768 (the default, as config.json gives none)'
+    """
+    own = own_name(config, name)
+    is_given = any(config.get(each) is not None for each in (own, name))
+    return f"{own} {field_value(config, name)}" + ("" if is_given else " (the default, as config.json gives none)")
+
+
+def _size(config: dict[str, Any], name: str, where: str) -> int:
+    value, own = field_value(config, name), own_name(config, name)
+    if own != name and config.get(name) not in (None, value):
+        raise StackbertError(f"{where}: {own} {value!r} and {name} {config[name]!r} contradict each other; remove one")
+    if type(value) is not int or value < 1:
+        raise StackbertError(f"{where}: {own} is {value!r}; it must be a whole number from 1 on")
+    return value
+
+
+def _padding(config: dict[str, Any], vocab_size: int, where: str) -> int:
+    value = field_value(config, "pad_token_id")
+    if type(value) is not int or not 0 <= value < vocab_size:
+        raise StackbertError(f"{where}: pad_token_id is {value!r}; it must be an id below vocab_size {vocab_size}")
+    return value
+
+
+def _epsilon(config: dict[str, Any], where: str) -> float:
+    if config["model_type"] == "distilbert":
+        return 1e-12  # whatever config.json says, as in transformers
+    value = field_value(config, "layer_norm_eps")
+    if type(value) not in (int, float) or not 0 < value < 1:
+        raise StackbertError(
+            f"{where}: layer_norm_eps is {value!r}; it must be a number between 0 and 1, such as 1e-12"
+        )
+    return float(value)
 
 
 def weight_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:

@@ -6,46 +6,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes  # noqa: F401 - registers bfloat16 with numpy, and so with safetensors
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from pretrain.model.architecture import Architecture, hugging_face_names, read_architecture, weight_shapes
-from stackbert.core.errors import StackbertError
+from pretrain.model.architecture import (
+    PREFIXES,
+    Architecture,
+    hugging_face_names,
+    read_architecture,
+    weight_shapes,
+)
+from pretrain.model.stored_tensors import (
+    INDEX_FILE,
+    WEIGHTS_FILE,
+    CheckpointError,
+    StoredTensors,
+    open_tensors,
+)
+from pretrain.model.tensor_names import family_of, find_root, plain_name
+from pretrain.model.weights import Weights, read_weights
+from stackbert.core.checkpoints import read_config
 from tokenizer.encoding.reader import TOKENIZER_FILES
 
-WEIGHTS_FILE = "model.safetensors"
-PYTORCH_FILE = "pytorch_model.bin"
-UNSAFE_SUFFIXES = (".bin", ".h5", ".pt", ".pth", ".ckpt", ".msgpack", ".pkl", ".keras")
-# ignored tensors: heads of other tasks, and copies of other tensors
-IGNORED = (
-    *(
-        "pooler.",
-        "cls.seq_relationship.",
-        "classifier.",
-        "pre_classifier.",
-        "cls.predictions.decoder.",
-        "lm_head.decoder.",
-    ),
-    *("vocab_projector.weight", "position_ids"),
-)
 CLASS_NAMES = {
     "bert": "BertForMaskedLM",
     "distilbert": "DistilBertForMaskedLM",
     "roberta": "RobertaForMaskedLM",
     "camembert": "CamembertForMaskedLM",
 }
-COPIED_BIASES = {"cls.predictions.decoder.bias": "cls.predictions.bias", "lm_head.decoder.bias": "lm_head.bias"}
-OLD_NORM_NAMES = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-
-Weights = dict[str, npt.NDArray[np.float32]]
-"""Arrays by name."""
-
-
-class CheckpointError(StackbertError):
-    """A checkpoint that is unreadable, of an unsupported family, or incomplete."""
+NOT_EXPORTED = ("torch_dtype", "_name_or_path", "auto_map", "tie_word_embeddings")
+"""Entries of `config.json` that need not hold for what is written: the family's own class, with tied tables."""
 
 
 @dataclass(frozen=True)
@@ -54,41 +45,37 @@ class Checkpoint:
 
     architecture: Architecture
     config: dict[str, Any]
-    """The content of `config.json`."""
+    """The content of `config.json`, without nulls: they stand for defaults."""
     weights: Weights
     has_mlm_head: bool
     """False where the head was missing and `new_head` initialised it."""
+    notes: tuple[str, ...] = ()
+    """How its files differ from such a checkpoint: names that were read otherwise, tensors that were passed over."""
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read `config.json` and `model.safetensors` from `folder`.
+    """Read `config.json` and `model.safetensors`, or its shards, from `folder`.
 
-    Raises CheckpointError that lists missing, unexpected or wrongly shaped tensors, or names the unsafe file that is
-    there instead.
+    Heads of other tasks are passed over, and the notes say so. Raises CheckpointError that lists missing, unexpected or
+    wrongly shaped tensors, or names the unsafe file that is there instead; StackbertError for another family.
     """
-    config_path, weights_path = folder / "config.json", folder / WEIGHTS_FILE
-    if not folder.is_dir():
-        raise CheckpointError(f"{folder}: no such folder")
-    if not weights_path.is_file():
-        unsafe = sorted(path.name for path in folder.iterdir() if path.suffix in UNSAFE_SUFFIXES)
-        remedy = (
-            f"convert it with 'stackbert pretrain convert {folder} --out OUT' (pip install 'stackbert[convert]')"
-            if PYTORCH_FILE in unsafe
-            else f"use a version of the checkpoint that has {WEIGHTS_FILE}"
-        )
-        hint = f"; {', '.join(unsafe)} can run code when loaded, so it is refused: {remedy}" if unsafe else ""
-        raise CheckpointError(f"{folder}: no {WEIGHTS_FILE}{hint}")
-    try:
-        config = json.loads(config_path.read_text("utf-8"))
-        stored = load_file(weights_path)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{config_path}: holds a {type(config).__name__}, not an object")
+    stored, config_path = open_tensors(folder), folder / "config.json"
+    config, notes = read_config(folder), []
+    if stored.path.name == WEIGHTS_FILE and (folder / INDEX_FILE).is_file():
+        notes.append(f"{WEIGHTS_FILE} was read, not the shards of {INDEX_FILE} beside it")
+    if "model_type" not in config:
+        config["model_type"] = _family(config, stored, config_path)
+        notes.append(f"config.json has no model_type; the checkpoint is read as {config['model_type']}")
     architecture = read_architecture(config, str(config_path))
-    tensors = _canonical(stored, architecture)
-    weights, has_head = _ours(tensors, architecture, folder)
-    return Checkpoint(architecture, config, weights, has_head)
+    weights, has_head, tensor_notes = read_weights(stored, architecture, config)
+    return Checkpoint(architecture, config, weights, has_head, (*notes, *tensor_notes))
+
+
+def _family(config: dict[str, Any], stored: StoredTensors, config_path: Path) -> str:
+    family = family_of(config, find_root(map(plain_name, stored.by_name), stored.path))
+    if family is None:
+        raise CheckpointError(f"{config_path}: has no model_type; add it, one of {', '.join(PREFIXES)}")
+    return family
 
 
 @dataclass(frozen=True)
@@ -104,7 +91,10 @@ class TaskHead:
 
 
 def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task: TaskHead | None = None) -> None:
-    """Write `config.json`, `model.safetensors` (float32, with the MLM head or the task's) and the tokenizer's files."""
+    """Write `config.json`, `model.safetensors` (float32, with the MLM head or the task's) and the tokenizer's files.
+
+    What was written is loaded and compared; raises CheckpointError where it differs or where values are not finite.
+    """
     config = {
         **checkpoint.config,
         **(task.config if task else {}),
@@ -113,14 +103,33 @@ def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task:
         "architectures": [task.class_name if task else CLASS_NAMES[checkpoint.architecture.family]],
         "dtype": "float32",
     }
-    config.pop("torch_dtype", None)
-    config.pop("_name_or_path", None)
+    config = {name: value for name, value in config.items() if name not in NOT_EXPORTED}
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
     tensors = hugging_face_tensors(checkpoint, with_mlm_head=task is None) | (task.tensors if task else {})
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     for name in TOKENIZER_FILES:
         if (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, folder / name)
+    _compare_written(checkpoint, task.tensors if task else {}, folder)
+
+
+def _compare_written(checkpoint: Checkpoint, task_tensors: Weights, folder: Path) -> None:
+    """Raise CheckpointError where the checkpoint in `folder` is not the one that was to be written."""
+    written, stored = load_checkpoint(folder), open_tensors(folder)
+    differing = [
+        name
+        for name, array in checkpoint.weights.items()
+        if not (task_tensors and name.startswith("mlm/"))
+        and not np.array_equal(written.weights[name], array.astype(np.float32, copy=False))
+    ]
+    differing += [name for name, array in task_tensors.items() if not np.array_equal(stored.read(name), array)]
+    if written.architecture != checkpoint.architecture:
+        differing.append("config.json")
+    if differing:
+        raise CheckpointError(
+            f"{folder}: what was written differs from what was to be written in {differing[0]}; check the disk, and "
+            "run the command again"
+        )
 
 
 def hugging_face_tensors(checkpoint: Checkpoint, with_mlm_head: bool = True) -> Weights:
@@ -193,74 +202,3 @@ def random_weights(architecture: Architecture, seed: int) -> Weights:
         else:
             weights[name] = generator.normal(0, 0.02, shape).astype(np.float32)
     return weights
-
-
-def new_head(architecture: Architecture) -> Weights:
-    """An MLM head for a checkpoint without one: identity kernel, LayerNorm of scale 1, biases 0.
-
-    Logits are then the products of the hidden state with each word vector, which is better than random ones.
-    """
-    return {
-        "mlm/dense/kernel": np.eye(architecture.hidden_dim, dtype=np.float32),
-        "mlm/dense/bias": np.zeros(architecture.hidden_dim, np.float32),
-        "mlm/norm/gamma": np.ones(architecture.hidden_dim, np.float32),
-        "mlm/norm/beta": np.zeros(architecture.hidden_dim, np.float32),
-        "mlm/bias": np.zeros(architecture.vocab_size, np.float32),
-    }
-
-
-def _canonical(stored: Weights, architecture: Architecture) -> Weights:
-    """Tensors under the names of a full model: current LayerNorm names, and the family's prefix."""
-    prefix = f"{architecture.prefix}."
-    heads = ("cls.", "lm_head.", "vocab_", "classifier.", "pre_classifier.")
-    tensors: Weights = {}
-    for name, tensor in stored.items():
-        for old, new in OLD_NORM_NAMES.items():
-            name = name.replace(old, new)
-        if not name.startswith((prefix, *heads)):
-            name = prefix + name
-        tensors[name] = tensor
-    for copy, read in COPIED_BIASES.items():
-        if copy in tensors:
-            tensors.setdefault(read, tensors[copy])
-    return tensors
-
-
-def _ours(tensors: Weights, architecture: Architecture, folder: Path) -> tuple[Weights, bool]:
-    names = hugging_face_names(architecture)
-    expected = {theirs for group in names.values() for theirs in group}
-    head = {theirs for ours, group in names.items() if ours.startswith("mlm/") for theirs in group}
-    missing = expected - tensors.keys()
-    has_head = bool(head & tensors.keys())
-    unexpected = [n for n in tensors.keys() - expected if not any(ignored in n for ignored in IGNORED)]
-    faults = [f"missing {name}" for name in sorted(missing - (set() if has_head else head))]
-    faults += [f"unexpected {name}" for name in sorted(unexpected)]
-    for name, shape in _stored_shapes(architecture).items():
-        if name in tensors and tensors[name].shape != shape:
-            faults.append(f"{name} has shape {tensors[name].shape}, not {shape}")
-    if not faults:
-        made = {} if has_head else new_head(architecture)
-        weights = {
-            ours: made[ours] if ours in made else _joined([tensors[name] for name in theirs], ours)
-            for ours, theirs in names.items()
-        }
-        return weights, has_head
-    listed = "\n  ".join(faults[:20]) + (f"\n  and {len(faults) - 20} more" if len(faults) > 20 else "")
-    raise CheckpointError(f"{folder / WEIGHTS_FILE}: does not match its config.json:\n  {listed}")
-
-
-def _stored_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Hugging Face name -> shape of each tensor that is read."""
-    shapes = weight_shapes(architecture)
-    stored: dict[str, tuple[int, ...]] = {}
-    for ours, theirs in hugging_face_names(architecture).items():
-        *inner, last = shapes[ours]
-        shape = (*inner, last // len(theirs))
-        stored |= dict.fromkeys(theirs, shape[::-1] if ours.endswith("/kernel") else shape)
-    return stored
-
-
-def _joined(tensors: list[npt.NDArray[np.float32]], ours: str) -> npt.NDArray[np.float32]:
-    if ours.endswith("/kernel"):
-        tensors = [tensor.T for tensor in tensors]
-    return np.ascontiguousarray(np.concatenate(tensors, axis=-1), np.float32)

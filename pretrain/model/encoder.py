@@ -6,8 +6,8 @@
 import tensorflow as tf
 
 from pretrain.model.architecture import Architecture, weight_shapes
-from pretrain.model.checkpoint import Weights
 from pretrain.model.fused_ops import add_norm, attention, attention_at, bias_gelu, norm, weighted_cross_entropy
+from pretrain.model.weights import Weights
 
 
 class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs

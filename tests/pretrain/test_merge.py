@@ -11,7 +11,8 @@ from safetensors.numpy import load_file, save_file
 from pretrain.config import MergeConfig, PretrainConfig
 from pretrain.init.transfer import transfer_vocabulary
 from pretrain.merge import merge_checkpoints
-from pretrain.model.checkpoint import WEIGHTS_FILE, load_checkpoint, save_checkpoint, with_positions
+from pretrain.model.checkpoint import load_checkpoint, save_checkpoint, with_positions
+from pretrain.model.stored_tensors import WEIGHTS_FILE
 from pretrain.run import run_pretraining
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError

@@ -40,9 +40,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
-def tiny_checkpoint(family: str, vocab_size: int = VOCAB_SIZE) -> Checkpoint:
+def tiny_checkpoint(family: str, vocab_size: int = VOCAB_SIZE, positions: int = POSITIONS) -> Checkpoint:
     """A checkpoint with weights far enough from 0 that a mistake shows in the outputs."""
-    config = CONFIGS[family] | {"vocab_size": vocab_size, "max_position_embeddings": POSITIONS}
+    config = CONFIGS[family] | {"vocab_size": vocab_size, "max_position_embeddings": positions}
     architecture = read_architecture(config, family)
     generator = np.random.RandomState(7)  # its stream is frozen, whatever the version of numpy
     weights = {

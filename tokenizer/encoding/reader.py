@@ -14,6 +14,7 @@ from tokenizers.models import WordPiece
 from stackbert.core.artifact import write_json
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.cached_tokenizer import CachedTokenizer
+from tokenizer.encoding.model_config import model_config
 from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, SENTENCEPIECE_SPACE
 
 TOKENIZER_FILES = (
@@ -108,7 +109,7 @@ def load_reader(folder: Path) -> TextReader:
     from transformers import AutoTokenizer  # slow to import, and not needed for the command line's help
 
     try:
-        loaded = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        loaded = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, config=model_config(folder))
         tokenizer = loaded.backend_tokenizer
     except Exception as error:  # broken files raise many types, among them plain Exception from the Rust library
         raise StackbertError(f"{folder}: its tokenizer cannot be loaded: {error}") from error

@@ -10,7 +10,8 @@ from safetensors.numpy import save_file
 
 from finetune.classifier.classifier import Classifier
 from finetune.deploy.bundle import load_bundle, save_bundle
-from pretrain.model.checkpoint import CheckpointError, load_checkpoint
+from pretrain.model.checkpoint import load_checkpoint
+from pretrain.model.stored_tensors import CheckpointError
 from stackbert.core.errors import StackbertError
 from tests.finetune.questions import LABELS
 from tokenizer.encoding.reader import load_reader

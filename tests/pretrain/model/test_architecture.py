@@ -1,10 +1,20 @@
 """Which configurations the encoder supports, and which it refuses."""
 
+import importlib.util
+import re
 from typing import Any
 
 import pytest
 
-from pretrain.model.architecture import SIZES, hugging_face_names, random_config, read_architecture, weight_shapes
+from pretrain.model.architecture import (
+    DEFAULTS,
+    DISTILBERT_NAMES,
+    SIZES,
+    hugging_face_names,
+    random_config,
+    read_architecture,
+    weight_shapes,
+)
 from stackbert.core.errors import StackbertError
 from tests.pretrain.tiny import CONFIGS
 
@@ -15,7 +25,7 @@ def config(family: str = "bert", **changes: Any) -> dict[str, Any]:
     return CONFIGS[family] | SIZED | changes
 
 
-@pytest.mark.parametrize("family", [None, "gpt2", "modernbert", "", ["bert"]])
+@pytest.mark.parametrize("family", [None, "gpt2", "modernbert", "xlm-roberta", "albert", "BERT", "", ["bert"]])
 def test_unsupported_family_is_named(family):
     with pytest.raises(
         StackbertError, match=r"here: model_type is .*; supported are bert, distilbert, roberta, camembert"
@@ -31,20 +41,74 @@ def test_unsupported_family_is_named(family):
         ("distilbert", "activation", "relu"),
         ("bert", "position_embedding_type", "relative_key"),
         ("bert", "is_decoder", True),
-        ("roberta", "tie_word_embeddings", False),
+        ("bert", "is_decoder", "false"),
+        ("roberta", "add_cross_attention", True),
+        ("bert", "pruned_heads", {"0": [1]}),
+        ("bert", "quantization_config", {"bits": 4}),
     ],
 )
 def test_unsupported_variants_are_refused(family, name, value):
-    with pytest.raises(StackbertError, match=f"{name} is {value!r}; the encoder supports"):
+    with pytest.raises(StackbertError, match=re.escape(f"{name} is {value!r}; the encoder supports")):
         read_architecture(config(family, **{name: value}), "here")
 
 
-@pytest.mark.parametrize("name", ["hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"])
-def test_missing_sizes_are_named(name):
-    fields = config()
-    del fields[name]
-    with pytest.raises(StackbertError, match=f"config.json lacks {name}"):
-        read_architecture(fields, "here")
+@pytest.mark.parametrize("family", CONFIGS)
+def test_missing_entries_and_nulls_take_the_defaults_of_the_family(family):
+    bare = read_architecture({"model_type": family}, "here")
+    assert bare == read_architecture(dict.fromkeys(CONFIGS[family]) | {"model_type": family}, "here")
+    assert (bare.hidden_dim, bare.num_heads, bare.intermediate_dim) == (768, 12, 3072)
+    assert bare.num_layers == (6 if family == "distilbert" else 12)
+    assert bare.vocab_size == (50_265 if family == "roberta" else 30_522)
+    assert bare.max_length == (510 if family in ("roberta", "camembert") else 512)
+
+
+@pytest.mark.torch
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
+@pytest.mark.parametrize("family", CONFIGS)
+def test_defaults_are_those_of_transformers(family):
+    from transformers import AutoConfig
+
+    theirs = AutoConfig.for_model(family)
+    names = DISTILBERT_NAMES if family == "distilbert" else {}
+    assert {name: getattr(theirs, names.get(name, name)) for name in DEFAULTS[family]} == DEFAULTS[family]
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "value"),
+    [
+        ("bert", "hidden_size", "24"),
+        ("bert", "hidden_size", 24.0),
+        ("bert", "num_hidden_layers", 0),
+        ("bert", "num_attention_heads", True),
+        ("distilbert", "n_layers", -2),
+        ("distilbert", "dim", [24]),
+        ("roberta", "type_vocab_size", 0),
+        ("bert", "vocab_size", {}),
+        ("roberta", "pad_token_id", -1),
+        ("bert", "pad_token_id", 48),
+        ("camembert", "pad_token_id", "1"),
+        ("bert", "layer_norm_eps", 0),
+        ("bert", "layer_norm_eps", "1e-12"),
+        ("roberta", "layer_norm_eps", float("nan")),
+        ("bert", "layer_norm_eps", True),
+    ],
+)
+def test_values_that_cannot_be_are_named(family, name, value):
+    with pytest.raises(StackbertError, match=re.escape(f"here: {name} is {value!r}; it must be")):
+        read_architecture(config(family, **{name: value}), "here")
+
+
+def test_distilbert_may_use_the_names_of_bert():
+    fields = config("distilbert")
+    fields |= {"hidden_size": fields.pop("dim"), "num_hidden_layers": fields.pop("n_layers")}
+    assert read_architecture(fields, "here") == read_architecture(config("distilbert"), "here")
+    with pytest.raises(StackbertError, match="dim 32 and hidden_size 24 contradict each other"):
+        read_architecture(fields | {"dim": 32}, "here")
+
+
+def test_positions_that_padding_takes_up_are_refused():
+    with pytest.raises(StackbertError, match="max_position_embeddings 20 leaves no position for text"):
+        read_architecture(config("roberta", pad_token_id=19), "here")
 
 
 def test_width_that_the_heads_do_not_divide_is_refused():

@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import ml_dtypes
@@ -13,7 +14,9 @@ from safetensors.numpy import load_file, save_file
 
 from pretrain.config import PretrainConfig
 from pretrain.init.initial_checkpoint import build_initial_checkpoint
-from pretrain.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from pretrain.model.checkpoint import load_checkpoint, save_checkpoint
+from pretrain.model.stored_tensors import CheckpointError
+from stackbert.core.errors import StackbertError
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.encoding.packed_rows import PackedRows
 from tokenizer.encoding.reader import load_reader
@@ -74,8 +77,14 @@ def test_tensors_of_one_layer_that_cannot_be_joined_are_an_error(bert):
 
 
 def test_long_lists_are_cut(bert):
-    rewrite(bert, lambda tensors: tensors | {f"bert.more.{n}": np.zeros(1, "f4") for n in range(30)})
-    with pytest.raises(CheckpointError, match="and 10 more"):
+    rewrite(bert, lambda tensors: tensors | {f"bert.more{n}": np.zeros(1, "f4") for n in range(30)})
+    with pytest.raises(CheckpointError, match=r"unexpected bert\.more0, .* and 25 more; "):
+        load_checkpoint(bert)
+
+
+def test_names_that_differ_in_a_number_are_listed_as_one(bert):
+    rewrite(bert, lambda tensors: tensors | {f"bert.more.{n}.weight": np.zeros(1, "f4") for n in range(30)})
+    with pytest.raises(CheckpointError, match=r"unexpected bert\.more\.N\.weight \(30 tensors\); "):
         load_checkpoint(bert)
 
 
@@ -140,10 +149,10 @@ def test_hostile_safetensors_are_refused(content, bert):
         load_checkpoint(bert)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", "null"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "3", "null", '{"layer_norm_eps": NaN}', "[" * 100_000])
 def test_broken_configuration_is_refused(content, bert):
     (bert / "config.json").write_text(content)
-    with pytest.raises(CheckpointError, match=r"cannot be read|not an object"):
+    with pytest.raises(StackbertError, match=r"cannot be read|not an object"):
         load_checkpoint(bert)
 
 
@@ -203,6 +212,32 @@ def test_new_head_is_noted_and_starts_from_the_frequencies_of_tokens(small_rows,
     shares = np.exp(start.weights["mlm/bias"])
     assert shares.sum() == pytest.approx(1, abs=1e-5)
     assert shares[9] == pytest.approx(1_001 / 1_120, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["bert.embeddings.LayerNorm.bias", "bert.encoder.layer.1.output.dense.weight"])
+def test_export_that_is_not_what_was_to_be_written_is_refused(name, tmp_path, monkeypatch):
+    def damage(tensors, path, **others):
+        changed = tensors[name].copy()
+        changed.flat[0] += 1
+        save_file(tensors | {name: changed}, path, **others)
+
+    monkeypatch.setattr("pretrain.model.checkpoint.save_file", damage)
+    with pytest.raises(CheckpointError, match=r"differs from what was to be written in .*; check the disk"):
+        save_checkpoint(tiny_checkpoint("bert"), tmp_path, tmp_path)
+
+
+def test_configuration_that_contradicts_the_export_is_refused(tmp_path):
+    checkpoint = tiny_checkpoint("bert")
+    other = replace(checkpoint, config=checkpoint.config | {"layer_norm_eps": 1e-7})
+    with pytest.raises(CheckpointError, match=r"to be written in config\.json"):
+        save_checkpoint(other, tmp_path, tmp_path)
+
+
+def test_weights_that_are_not_finite_are_not_exported(tmp_path):
+    checkpoint = tiny_checkpoint("bert")
+    checkpoint.weights["layer_0/attention/output/bias"][0] = np.nan
+    with pytest.raises(CheckpointError, match=r"layer\.0\.attention\.output\.dense\.bias has 1 values .* not finite"):
+        save_checkpoint(checkpoint, tmp_path, tmp_path)
 
 
 def test_missing_folder_and_missing_weights_are_told_apart(tmp_path):

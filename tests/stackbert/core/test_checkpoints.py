@@ -1,5 +1,7 @@
 """Where base checkpoints are found, and the errors if they are not."""
 
+from fnmatch import fnmatch
+
 import pytest
 
 from stackbert.core import checkpoints as bases
@@ -55,3 +57,20 @@ def test_the_error_for_an_unreachable_hub_has_advice(name, hint, monkeypatch):
     with pytest.raises(BaseError, match="cannot be downloaded from the hub") as error:
         resolve_base(name)
     assert hint in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "is_asked_for"),
+    [
+        ("model.safetensors", True),
+        ("model.safetensors.index.json", True),
+        ("model-00002-of-00003.safetensors", True),
+        ("config.json", True),
+        ("pytorch_model.bin", False),
+        ("pytorch_model-00001-of-00002.bin", False),
+        ("model.fp16.safetensors", False),
+        ("onnx/model.onnx", False),
+    ],
+)
+def test_the_hub_is_asked_for_weights_in_one_file_or_in_shards(file, is_asked_for):
+    assert any(fnmatch(file, pattern) for pattern in bases.HUB_FILES) == is_asked_for
