@@ -9,7 +9,8 @@ from safetensors.numpy import save_file
 from pretrain.model.checkpoint import PYTORCH_FILE, WEIGHTS_FILE, CheckpointError, Weights, load_checkpoint
 from stackbert.core.artifact import Manifest, build_artifact
 from stackbert.core.checkpoints import from_hub
-from tokenizer.encoding.reader import TOKENIZER_FILES
+from tokenizer.encoding.tokenizer_checks import check_files, found_files
+from tokenizer.encoding.tokenizer_files import write_tokenizer
 
 
 def convert_checkpoint(base: str, out: Path) -> Manifest:
@@ -22,8 +23,9 @@ def convert_checkpoint(base: str, out: Path) -> Manifest:
     source = folder / PYTORCH_FILE
     if not source.is_file():
         raise CheckpointError(f"{folder}: no {PYTORCH_FILE} to convert")
-    needed = [name for name in ("config.json", *TOKENIZER_FILES) if (folder / name).is_file()]
-    inputs = {name: folder / name for name in (PYTORCH_FILE, *needed)}
+    check_files(folder)
+    needed = [name for name in ("config.json",) if (folder / name).is_file()]
+    inputs = {name: folder / name for name in (PYTORCH_FILE, *needed, *found_files(folder))}
     return build_artifact(out, "pretrain convert", {}, inputs, lambda staging: _convert(source, needed, staging))
 
 
@@ -32,6 +34,7 @@ def _convert(source: Path, names: list[str], staging: Path) -> dict[str, int]:
     save_file(tensors, staging / WEIGHTS_FILE, metadata={"format": "pt"})
     for name in names:
         shutil.copyfile(source.parent / name, staging / name)
+    write_tokenizer(source.parent, staging)
     load_checkpoint(staging)  # raises where tensors are missing or unexpected
     print(f"converted {len(tensors)} tensors of {source} to {WEIGHTS_FILE}")
     return {"tensors": len(tensors), "weights": sum(tensor.size for tensor in tensors.values())}

@@ -1,7 +1,6 @@
 """Hugging Face checkpoints as named arrays: load, save, change; safetensors only, which cannot hold code."""
 
 import json
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from pretrain.model.architecture import Architecture, hugging_face_names, read_architecture, weight_shapes
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.reader import TOKENIZER_FILES
+from tokenizer.encoding.tokenizer_files import write_tokenizer
 
 WEIGHTS_FILE = "model.safetensors"
 PYTORCH_FILE = "pytorch_model.bin"
@@ -104,7 +103,7 @@ class TaskHead:
 
 
 def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task: TaskHead | None = None) -> None:
-    """Write `config.json`, `model.safetensors` (float32, with the MLM head or the task's) and the tokenizer's files."""
+    """Write `config.json`, `model.safetensors` (float32, with the MLM head or the task's) and the tokenizer."""
     config = {
         **checkpoint.config,
         **(task.config if task else {}),
@@ -118,9 +117,7 @@ def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task:
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
     tensors = hugging_face_tensors(checkpoint, with_mlm_head=task is None) | (task.tensors if task else {})
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    for name in TOKENIZER_FILES:
-        if (tokenizer / name).is_file():
-            shutil.copyfile(tokenizer / name, folder / name)
+    write_tokenizer(tokenizer, folder)
 
 
 def hugging_face_tensors(checkpoint: Checkpoint, with_mlm_head: bool = True) -> Weights:
