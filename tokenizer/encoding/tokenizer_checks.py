@@ -1,6 +1,7 @@
-"""Checks of a loaded tokenizer against its files: transformers makes one of special tokens alone where files are missing.
+"""Checks of a loaded tokenizer against its files.
 
-Each fault is refused with the file, where there is one the line, and what to do.
+Where files are missing, transformers makes a tokenizer of special tokens alone, without an error. Each fault is refused
+with the file, where there is one the line, and what to do.
 """
 
 # I ids of all texts
@@ -26,7 +27,8 @@ ORDINARY_TEXTS = (
     "The quick brown fox jumps over the lazy dog; it was 24 degrees.",
     "Why IS this Loop so SLOW: for (int i = 0; i < n; ++i) { sum += a[i]; }",
     "caf\u00e9 na\u00efve \u00c9T\u00c9 stra\u00dfe \u010desk\u00fd, don't",
-    "\u042d\u0442\u043e \u0442\u0435\u043a\u0441\u0442; \u03ba\u03b1\u03b9 \u03b1\u03c5\u03c4\u03cc; \u4e2d\u6587\u5206\u8bcd",
+    "\u042d\u0442\u043e \u0442\u0435\u043a\u0441\u0442; \u03ba\u03b1\u03b9 \u03b1\u03c5\u03c4\u03cc",
+    "\u4e2d\u6587\u5206\u8bcd",
 )
 """Texts that each reading of a vocabulary must split alike: case, accents, punctuation, digits and other scripts."""
 SAMPLED_WORDS = 200  # of the vocabulary's own
@@ -80,7 +82,7 @@ def check_tokenizer(loaded: Any, folder: Path) -> None:
     if not any(PLACEHOLDER.fullmatch(token) is None for token in ordinary):
         files = ", ".join(found_files(folder))
         raise StackbertError(
-            f"{folder}: its tokenizer has special tokens only ({', '.join(sorted(vocabulary)[:8])}), so that every text "
+            f"{folder}: its tokenizer has special tokens only ({', '.join(sorted(vocabulary)[:8])}), so every text "
             f"would be unknown; {files} did not arrive whole: copy them again"
         )
     _check_word_table(loaded, vocabulary, folder)
@@ -184,13 +186,13 @@ def _check_agreement(loaded: Any, folder: Path) -> None:
     for text in ORDINARY_TEXTS:
         ours, theirs = (each.encode(text, add_special_tokens=False) for each in (plain, backend))
         if ours.ids != theirs.ids:
-            position = next(n for n, _ in enumerate(ours.ids + [-1]) if ours.ids[n : n + 1] != theirs.ids[n : n + 1])
+            position = next(n for n, _ in enumerate([*ours.ids, -1]) if ours.ids[n : n + 1] != theirs.ids[n : n + 1])
             as_file, as_class = (each.tokens[position : position + 4] for each in (ours, theirs))
             raise StackbertError(
                 f"{folder}: transformers' {type(loaded).__name__} does not read text as tokenizer.json does: of "
-                f"{text!r} it makes {' '.join(as_class)!r} instead of {' '.join(as_file)!r}. If tokenizer.json is right, "
-                "set tokenizer_class in tokenizer_config.json to PreTrainedTokenizerFast; else remove tokenizer.json, "
-                "or mend do_lower_case and its like in tokenizer_config.json"
+                f"{text!r} it makes {' '.join(as_class)!r} instead of {' '.join(as_file)!r}. If tokenizer.json is "
+                "right, set tokenizer_class in tokenizer_config.json to PreTrainedTokenizerFast; else remove "
+                "tokenizer.json, or mend do_lower_case and its like in tokenizer_config.json"
             )
 
 
@@ -222,6 +224,7 @@ def _tell_moved_tokens(folder: Path, moved: tuple[str, ...]) -> None:
     if moved:
         more = f", and {len(moved) - 3} more" if len(moved) > 3 else ""
         print(
-            f"{folder}: transformers numbers added tokens in their order after the vocabulary: {'; '.join(moved[:3])}{more}",
+            f"{folder}: transformers numbers added tokens in their order, after the vocabulary: "
+            f"{'; '.join(moved[:3])}{more}",
             file=sys.stderr,
         )

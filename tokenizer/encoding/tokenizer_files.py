@@ -34,10 +34,10 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def write_tokenizer(source: Path, folder: Path) -> None:
-    """Write the tokenizer of `source` to `folder`, which may hold a checkpoint's config.json, and compare what is read.
+    """Write the tokenizer of `source` to `folder`, which may hold a checkpoint's config.json; read it and compare.
 
-    The files are copied. Where AutoTokenizer then reads another tokenizer (it chooses the class by config.json too), one
-    `tokenizer.json` and its settings are written instead. Raises StackbertError where that differs as well.
+    The files are copied. Where AutoTokenizer then reads another tokenizer (config.json has a say in it), one
+    `tokenizer.json` with its settings is written instead. Raises StackbertError where that differs as well.
     """
     expected = load_tokenizer(source)
     for name in found_files(source):
@@ -50,14 +50,10 @@ def write_tokenizer(source: Path, folder: Path) -> None:
     differing = _differences(expected, folder)
     if differing:
         raise StackbertError(
-            f"{source}: its tokenizer cannot be written so that transformers reads the same one: {', '.join(differing)} "
-            f"would differ; open it with AutoTokenizer, save it with save_pretrained and use that folder"
+            f"{source}: its tokenizer cannot be written so that transformers reads the same one: "
+            f"{', '.join(differing)} would differ; open it with AutoTokenizer, save it with save_pretrained, and use "
+            "that folder"
         )
-
-
-def has_same_tokenizer(source: Path, folder: Path) -> bool:
-    """Whether the tokenizers of two folders are the same in all that they read and write."""
-    return not _differences(load_tokenizer(source), folder)
 
 
 def _open(folder: Path) -> Any:

@@ -172,7 +172,7 @@ def test_roberta_keeps_each_position_whatever_the_id_of_padding(padding, tmp_pat
     specials.insert(padding, "[PAD]")
     letters = list("abcdeimnqrsty")
     old = roberta_reader(tmp_path / "old")
-    new = wordpiece_reader([*specials, *(f"##{letter}" for letter in letters)], tmp_path / "new")
+    new = wordpiece_reader([*specials, *(f"##{letter}" for letter in letters), "my"], tmp_path / "new")
     start = tiny_checkpoint("roberta")
     moved, _ = transfer_vocabulary(start, old, new, "mean", seed=0)
     old_ids = [old.tokenizer.token_to_id(letter) for letter in letters]
