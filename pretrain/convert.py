@@ -9,8 +9,8 @@ from safetensors.numpy import save_file
 from pretrain.model.checkpoint import PYTORCH_FILE, WEIGHTS_FILE, CheckpointError, Weights, load_checkpoint
 from stackbert.core.artifact import Manifest, build_artifact
 from stackbert.core.checkpoints import from_hub
-from tokenizer.encoding.tokenizer_checks import check_files, found_files
-from tokenizer.encoding.tokenizer_files import write_tokenizer
+from tokenizer.encoding.tokenizer_checks import found_files
+from tokenizer.encoding.tokenizer_files import load_tokenizer, write_tokenizer
 
 
 def convert_checkpoint(base: str, out: Path) -> Manifest:
@@ -23,7 +23,7 @@ def convert_checkpoint(base: str, out: Path) -> Manifest:
     source = folder / PYTORCH_FILE
     if not source.is_file():
         raise CheckpointError(f"{folder}: no {PYTORCH_FILE} to convert")
-    check_files(folder)
+    load_tokenizer(folder)  # raises before PyTorch reads gigabytes
     needed = [name for name in ("config.json",) if (folder / name).is_file()]
     inputs = {name: folder / name for name in (PYTORCH_FILE, *needed, *found_files(folder))}
     return build_artifact(out, "pretrain convert", {}, inputs, lambda staging: _convert(source, needed, staging))

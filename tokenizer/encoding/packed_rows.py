@@ -56,6 +56,16 @@ def tokenizer_of_rows(folder: Path) -> str:
     return load_manifest(folder).inputs["tokenizer"]
 
 
+def check_tokenizer(rows: Path, tokenizer: Path) -> None:
+    """Raise StackbertError where `rows` were encoded with another tokenizer than `tokenizer`."""
+    require_artifact(rows, STAGE)
+    if identify_tokenizer(tokenizer) != tokenizer_of_rows(rows):
+        raise StackbertError(
+            f"{rows}: encoded with another tokenizer than {tokenizer}; pass the tokenizer that encoded the rows, or "
+            "encode them again with this one"
+        )
+
+
 def identify_tokenizer(folder: Path) -> str:
     """sha256 over the bytes of all files of the tokenizer in `folder`."""
     check_files(folder)

@@ -65,7 +65,7 @@ def check_files(folder: Path) -> None:
         ) from None
 
 
-def check_tokenizer(loaded: Any, folder: Path) -> None:
+def check_loaded(loaded: Any, folder: Path) -> None:
     """Raise StackbertError where the loaded tokenizer is not the one that the files of `folder` describe."""
     names = [name for name in loaded.vocab_files_names.values() if name in VOCABULARY_FILES]
     if not any((folder / name).is_file() for name in names):
@@ -88,7 +88,7 @@ def check_tokenizer(loaded: Any, folder: Path) -> None:
     _check_word_table(loaded, vocabulary, folder)
     _check_agreement(loaded, folder)
     _check_reading(loaded, vocabulary, folder)
-    _tell_moved_tokens(folder.absolute(), tuple(_moved_tokens(vocabulary, folder)))
+    _tell_moved_tokens(folder.absolute(), tuple(moved_tokens(loaded, folder)))
 
 
 def _check_special_tokens(loaded: Any, components: dict[str, Any], folder: Path) -> None:
@@ -211,11 +211,23 @@ def _check_reading(loaded: Any, vocabulary: dict[str, int], folder: Path) -> Non
         )
 
 
-def _moved_tokens(vocabulary: dict[str, int], folder: Path) -> Iterator[str]:
-    """Added tokens that have another id than their file names."""
-    for token, number in dict(_declared_tokens(folder)).items():
-        if vocabulary.get(token, number) != number:
-            yield f"{token!r} has the id {vocabulary[token]:,}, not {number:,}"
+def moved_tokens(loaded: Any, folder: Path) -> list[str]:
+    """Added tokens that have another id than their file names, in words."""
+    vocabulary: dict[str, int] = loaded.backend_tokenizer.get_vocab()
+    return [
+        f"{token!r} has the id {vocabulary[token]:,}, not {number:,}"
+        for token, number in dict(_declared_tokens(folder)).items()
+        if vocabulary.get(token, number) != number
+    ]
+
+
+def check_known(unknown: int, tokens: int, what: str) -> None:
+    """Raise StackbertError where most of the `tokens` of a text are unknown to the tokenizer."""
+    if tokens and unknown > MOST_UNKNOWN * tokens:
+        raise StackbertError(
+            f"{what}: {unknown / tokens:.0%} of the text's tokens are unknown to the tokenizer, so most of the text "
+            "would not be read; use a tokenizer of the text's language, or train one with 'tokenizer train'"
+        )
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -11,7 +12,7 @@ from tokenizers import Tokenizer
 from stackbert.core.artifact import write_json
 from stackbert.core.checkpoints import TOKENIZER_FILES
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.tokenizer_checks import ROLES, check_files, check_tokenizer, found_files
+from tokenizer.encoding.tokenizer_checks import ROLES, check_files, check_loaded, found_files, moved_tokens
 
 GENERAL_CLASS = "PreTrainedTokenizerFast"
 """Reads tokenizer.json as it is; the classes of families build parts of it anew."""
@@ -29,20 +30,21 @@ def load_tokenizer(folder: Path) -> Any:
         loaded = _open(folder)
     except Exception as error:  # broken files raise many types, among them plain Exception from the Rust library
         raise StackbertError(f"{folder}: its tokenizer cannot be loaded: {_reason(folder, error)}") from error
-    check_tokenizer(loaded, folder)
+    check_loaded(loaded, folder)
     return loaded
 
 
 def write_tokenizer(source: Path, folder: Path) -> None:
     """Write the tokenizer of `source` to `folder`, which may hold a checkpoint's config.json; read it and compare.
 
-    The files are copied. Where AutoTokenizer then reads another tokenizer (config.json has a say in it), one
-    `tokenizer.json` with its settings is written instead. Raises StackbertError where that differs as well.
+    The files are copied. Where AutoTokenizer then reads another tokenizer (config.json has a say in it), or the files
+    name other ids than it reads, one `tokenizer.json` with its settings is written instead. Raises StackbertError where
+    that differs as well.
     """
     expected = load_tokenizer(source)
     for name in found_files(source):
         shutil.copyfile(source / name, folder / name)
-    if not _differences(expected, folder):
+    if not moved_tokens(expected, source) and not _differences(expected, folder):
         return
     for name in TOKENIZER_FILES:
         (folder / name).unlink(missing_ok=True)
@@ -54,6 +56,13 @@ def write_tokenizer(source: Path, folder: Path) -> None:
             f"{', '.join(differing)} would differ; open it with AutoTokenizer, save it with save_pretrained, and use "
             "that folder"
         )
+
+
+def check_writing(source: Path, config: dict[str, Any]) -> None:
+    """Raise StackbertError where the tokenizer cannot be written beside this config.json: before work, not after it."""
+    with TemporaryDirectory() as name:
+        write_json(Path(name) / "config.json", config)
+        write_tokenizer(source, Path(name))
 
 
 def _open(folder: Path) -> Any:
