@@ -49,7 +49,10 @@ class TextReader:
 
     def tokens(self) -> list[str]:
         """Token strings, position = id; empty where no token has the id."""
-        return [self.tokenizer.id_to_token(number) or "" for number in range(self.vocab_size)]
+        tokens = [""] * self.vocab_size
+        for token, number in self.tokenizer.get_vocab().items():
+            tokens[number] = token  # id_to_token would give an added token as the normalizer makes it
+        return tokens
 
     @cached_property
     def cached_tokenizer(self) -> CachedTokenizer:

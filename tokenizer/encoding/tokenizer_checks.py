@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from stackbert.core.checkpoints import TOKENIZER_FILES, VOCABULARY_FILES
 from stackbert.core.errors import StackbertError, require
+from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE
 
 ROLES = ("pad", "unk", "cls", "sep", "mask")  # in the order of SPECIALS
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -198,7 +199,8 @@ def _check_agreement(loaded: Any, folder: Path) -> None:
 
 def _check_reading(loaded: Any, vocabulary: dict[str, int], folder: Path) -> None:
     """The vocabulary's own words, or else English, are not mostly unknown to it."""
-    words = [token for token in sorted(vocabulary, key=vocabulary.__getitem__) if token.isalpha() and len(token) > 1]
+    plain = [token for token in vocabulary if len(token) > 1 and token.isalpha() and token[0] != BYTE_LEVEL_SPACE]
+    words = sorted(plain, key=vocabulary.__getitem__)
     texts = words[:: max(1, len(words) // SAMPLED_WORDS)] or list(ORDINARY_TEXTS[:3])
     encodings = loaded.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
     ids_I = [number for encoding in encodings for number in encoding.ids]

@@ -54,7 +54,8 @@ def read_base(folder: Path) -> BaseVocabulary:
             f"{folder}: only a WordPiece vocabulary such as BERT's can be extended, with {', '.join(SPECIALS)}; this "
             f"is {model['type']}. Train a new vocabulary instead: do not set extend"
         )
-    names = tuple(str(reader.tokenizer.id_to_token(number)) for number in reader.special_ids)
+    tokens = reader.tokens()
+    names = tuple(tokens[number] for number in reader.special_ids)
     require(
         names == SPECIALS,
         f"{folder}: its special tokens are {', '.join(names)}; only a base with {', '.join(SPECIALS)} can be extended",
@@ -63,7 +64,7 @@ def read_base(folder: Path) -> BaseVocabulary:
     normalizer = reader.tokenizer.normalizer
     max_length = load_tokenizer(folder).model_max_length
     return BaseVocabulary(
-        tokens=reader.tokens(),
+        tokens=tokens,
         lowercase=normalizer is not None and normalizer.normalize_str("A") == "a",
         max_length=max_length if max_length < UNLIMITED else 512,
         steps=steps,
