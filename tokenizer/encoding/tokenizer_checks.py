@@ -22,6 +22,7 @@ from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE
 
 ROLES = ("pad", "unk", "cls", "sep", "mask")  # in the order of SPECIALS
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LFS_POINTER = b"version https://git-lfs"
 PLACEHOLDER = re.compile(r"\[unused\d+\]|.*NOTUSED|\s*")
 ORDINARY_TEXTS = (
     "How do I sort the rows of a table by two columns?",
@@ -51,7 +52,18 @@ def check_files(folder: Path) -> None:
             f"{folder}: holds no tokenizer; looked for {', '.join(VOCABULARY_FILES)}: copy them from where the "
             "checkpoint was published, or from the folder of the tokenizer that it was trained with"
         )
-    path = folder / "vocab.txt"
+    for path in (folder / name for name in found_files(folder)):
+        with path.open("rb") as file:
+            start = file.read(len(LFS_POINTER))
+        require(bool(start), f"{path}: is empty; copy it again from where the checkpoint was published")
+        require(
+            start != LFS_POINTER,
+            f"{path}: is a pointer of Git LFS instead of the file; run 'git lfs pull' where it was cloned",
+        )
+    _check_vocab_txt(folder / "vocab.txt")
+
+
+def _check_vocab_txt(path: Path) -> None:
     content = path.read_bytes() if path.is_file() else b""
     require(
         not content.startswith(BYTE_ORDER_MARK),
