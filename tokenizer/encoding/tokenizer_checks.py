@@ -55,7 +55,10 @@ def check_files(folder: Path) -> None:
     for path in (folder / name for name in found_files(folder)):
         with path.open("rb") as file:
             start = file.read(len(LFS_POINTER))
-        require(bool(start), f"{path}: is empty; copy it again from where the checkpoint was published")
+        require(
+            bool(start) or path.name not in VOCABULARY_FILES,
+            f"{path}: is empty; copy it again from where the checkpoint was published",
+        )
         require(
             start != LFS_POINTER,
             f"{path}: is a pointer of Git LFS instead of the file; run 'git lfs pull' where it was cloned",

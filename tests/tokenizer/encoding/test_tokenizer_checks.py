@@ -72,7 +72,7 @@ def test_settings_without_a_vocabulary_are_refused(name, tmp_path):
         ("vocab.txt", "", r"vocab.txt: is empty"),
         (
             "tokenizer.json",
-            "version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
+            "version https://git-lfs.github.com/spec/v1\n",
             r"json: is a pointer of Git LFS",
         ),
         ("sentencepiece.bpe.model", b"version https://git-lfs.github.com/spec/v1\n", r"model: is a pointer of Git LFS"),
@@ -88,7 +88,7 @@ def test_settings_without_a_vocabulary_are_refused(name, tmp_path):
         ("vocab.txt", lines([*TOKENS, *(f"word{n}" for n in range(300))]), r"'word\d+' has the id 300, and 1\d+ more"),
         ("vocab.txt", lines(TOKENS[:30]), r"has 30 tokens, but config.json gives the word table 300 rows"),
         ("vocab.json", {"<s>": 0}, OTHER_FILE + "vocab.json"),
-        ("spiece.model", b"", OTHER_FILE + "spiece.model"),
+        ("spiece.model", b"\x00", OTHER_FILE + "spiece.model"),
         ("sentencepiece.bpe.model", b"\x00", OTHER_FILE + "sentencepiece.bpe.model"),
         ("tokenizer.json", "{", "its tokenizer cannot be loaded"),
         ("tokenizer.json", '{"version": "1.0"}', "its tokenizer cannot be loaded"),
