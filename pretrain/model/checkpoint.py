@@ -117,7 +117,8 @@ def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task:
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
     tensors = hugging_face_tensors(checkpoint, with_mlm_head=task is None) | (task.tensors if task else {})
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    write_tokenizer(tokenizer, folder)
+    if tokenizer != folder:
+        write_tokenizer(tokenizer, folder)
 
 
 def hugging_face_tensors(checkpoint: Checkpoint, with_mlm_head: bool = True) -> Weights:
