@@ -22,7 +22,8 @@ from pretrain.model.stored_tensors import (
 from stackbert.core.artifact import Manifest, build_artifact, write_json
 from stackbert.core.checkpoints import from_hub
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.reader import TOKENIZER_FILES
+from tokenizer.encoding.tokenizer_checks import found_files
+from tokenizer.encoding.tokenizer_files import load_tokenizer, write_tokenizer
 
 SHARDS = "pytorch_model-*-of-*.bin"
 Tensors = dict[str, npt.NDArray[np.generic]]
@@ -37,8 +38,9 @@ def convert_checkpoint(base: str, out: Path) -> Manifest:
     """
     folder = Path(base) if Path(base).is_dir() else from_hub(base, (PYTORCH_FILE, PYTORCH_INDEX_FILE, SHARDS))
     weights = _weights_files(folder)
-    needed = [name for name in ("config.json", *TOKENIZER_FILES) if (folder / name).is_file()]
-    inputs = {name: folder / name for name in (*weights, *needed)}
+    load_tokenizer(folder)  # raises before PyTorch reads gigabytes
+    needed = [name for name in ("config.json",) if (folder / name).is_file()]
+    inputs = {name: folder / name for name in (*weights, *needed, *found_files(folder))}
     return build_artifact(out, "pretrain convert", {}, inputs, lambda staging: _convert(folder, needed, staging))
 
 
@@ -65,6 +67,7 @@ def _convert(folder: Path, names: list[str], staging: Path) -> dict[str, int]:
     for note in checkpoint.notes:
         print(note)
     write_json(staging / "config.json", checkpoint.config)  # with model_type and no null, as transformers reads it
+    write_tokenizer(folder, staging)
     written = load_file(staging / WEIGHTS_FILE)
     if written.keys() != tensors.keys() or any(written[name].tobytes() != tensors[name].tobytes() for name in tensors):
         raise CheckpointError(f"{staging / WEIGHTS_FILE}: what was written differs from {source}; check the disk")

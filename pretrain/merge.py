@@ -62,7 +62,7 @@ def _merge(base: Path, adapted: Path, folder: Path, share: float) -> dict[str, i
 def _transferred(base: Path, adapted: Path) -> Checkpoint:
     """The base with the vocabulary of `adapted`, as at step 0 of its run."""
     checkpoint, old, new = load_checkpoint(base), load_reader(base), load_reader(adapted)
-    if old.tokens() == new.tokens():
+    if (old.tokens(), old.special_ids) == (new.tokens(), new.special_ids):
         return checkpoint
     run = require_artifact(adapted, RUN_STAGE)
     if run.inputs.get("base") != identify(base):

@@ -11,12 +11,10 @@ from stackbert.core.artifact import (
     finished_artifact,
     identify,
     load_manifest,
-    require_artifact,
 )
 from stackbert.core.checkpoints import is_random, resolve_base
-from stackbert.core.errors import StackbertError
 from stackbert.core.place import require_folder_place
-from tokenizer.encoding.packed_rows import identify_tokenizer, tokenizer_of_rows
+from tokenizer.encoding.packed_rows import check_tokenizer, identify_tokenizer
 
 STAGE = "pretrain run"
 
@@ -55,13 +53,3 @@ def run_pretraining(rows: Path, tokenizer: Path, out: Path, config: PretrainConf
     )
     replicas.wait()
     return manifest
-
-
-def check_tokenizer(rows: Path, tokenizer: Path) -> None:
-    """Raise StackbertError where `rows` were encoded with another tokenizer than `tokenizer`."""
-    require_artifact(rows, "tokenizer encode")
-    if identify_tokenizer(tokenizer) != tokenizer_of_rows(rows):
-        raise StackbertError(
-            f"{rows}: encoded with another tokenizer than {tokenizer}; pass the tokenizer that encoded the rows, or "
-            "encode them again with this one"
-        )

@@ -25,6 +25,8 @@ from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import StackbertError
 from stackbert.core.process import forget_peak, peak_bytes
 from tokenizer.encoding.reader import TextReader, load_reader
+from tokenizer.encoding.tokenizer_checks import check_known
+from tokenizer.encoding.tokenizer_files import check_writing
 
 
 class TrialRunner:
@@ -83,6 +85,7 @@ class FineTuner:
             name: encode_split(self._classifier, split) for name, split in task.splits.items()
         }
         self._feature_seconds = time.monotonic() - start
+        check_known(*self._count_unknown("train"), f"{checkpoint} on the training texts")
         splits = [self._splits[name] for name in SPLITS]
         self._head, self._whole = HeadTraining(self._classifier, *splits), WholeTraining(self._classifier, *splits)
 
@@ -101,6 +104,11 @@ class FineTuner:
             self._save_model(model_folder, trial)
         save_trial(spec.folder, trial)
         return trial
+
+    def _count_unknown(self, split: str) -> tuple[int, int]:
+        """Number of unknown tokens of the split's texts, and of all but the two special ones."""
+        ids_I = np.concatenate([sequence[1:-1] for sequence in self._splits[split].sequences])
+        return int(np.count_nonzero(ids_I == self._classifier.reader.unknown_id)), len(ids_I)
 
     def _save_model(self, folder: Path, trial: Trial) -> None:
         labels, thresholds_L = self._task.labels, trial.thresholds_L
@@ -163,6 +171,7 @@ def load_for(name: str, config: FinetuneConfig) -> tuple[Checkpoint, TextReader]
     source = resolve_base(name)
     checkpoint, reader = load_checkpoint(source), load_reader(source)
     check_vocabulary(checkpoint, reader)
+    check_writing(source, checkpoint.config)
     longest = checkpoint.architecture.max_length
     if config.max_length > longest:
         raise StackbertError(f"{name}: reads {longest} tokens at most; max_length is {config.max_length}")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from finetune.deploy.bundle import SETTINGS_FILE, Bundle, load_bundle
 from stackbert.core.artifact import Manifest, build_artifact
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.reader import TOKENIZER_FILES
+from tokenizer.encoding.tokenizer_files import write_tokenizer
 
 MODEL_FILE = "model.onnx"
 TOLERANCE = 1e-4
@@ -66,9 +66,8 @@ def _export(bundle: Bundle, model: Path, staging: Path) -> dict[str, Any]:
             f"{model}: the exported model's probabilities differ from TensorFlow's by {difference:.1e}, "
             f"more than {TOLERANCE:.0e}"
         )
-    for name in (SETTINGS_FILE, *TOKENIZER_FILES):
-        if (model / name).is_file():
-            shutil.copyfile(model / name, staging / name)
+    shutil.copyfile(model / SETTINGS_FILE, staging / SETTINGS_FILE)
+    write_tokenizer(model, staging)
     print(f"{MODEL_FILE}: probabilities differ from TensorFlow's by at most {difference:.1e} on {len(SAMPLE)} texts")
     return {"difference": difference, "labels": len(bundle.labels)}
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stackbert.core.errors import StackbertError
+from tokenizer.encoding.tokenizer_files import load_tokenizer
 
 CARD = "README.md"
 NOT_UPLOADED = ("checkpoints/*", "tensorboard/*")
@@ -22,6 +23,7 @@ def push(model: Path, repository: str, private: bool = False) -> str:
         raise StackbertError(
             f"{model}: no {', '.join(missing)}; push a classifier of a comparison's 'models', or a pretraining's output"
         )
+    load_tokenizer(model)  # raises where it is not one that whoever downloads the model can use
     api = HfApi(library_name="stackbert")
     try:
         api.create_repo(repository, private=private, exist_ok=True)

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from pretrain.init.similarity import sparsemax
 from pretrain.model.checkpoint import Checkpoint, with_vocabulary
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.reader import ROLES, TextReader
+from tokenizer.encoding.reader import TextReader
 from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SENTENCEPIECE_SPACE
+from tokenizer.encoding.tokenizer_checks import ROLES
 
 INITIAL_DEVIATION = 0.02  # BERT's
 MAX_SIMILAR = 64  # candidates of a weighted mean; sparsemax gives most of them no weight
@@ -42,7 +43,7 @@ def transfer_vocabulary(
     seed: int,
     vectors_VD: Floats | None = None,
 ) -> tuple[Checkpoint, TransferCounts]:
-    """`base` with a row in its word table, and an MLM bias, for each token of `new`.
+    """`base` with a row in its word table, and an MLM bias, for each id of `new`; noise where no token has the id.
 
     Tokens of both vocabularies keep their rows; special tokens are matched by role. `method` initialises new tokens:
 
@@ -52,8 +53,8 @@ def transfer_vocabulary(
       de Melo 2023, arXiv 2305.14481); as 'mean' for tokens without a vector.
     """
     check_vocabulary(base, old)
-    if old.tokens() == new.tokens():
-        return base, TransferCounts(new.vocab_size, 0, 0)
+    if (old.tokens(), old.special_ids) == (new.tokens(), new.special_ids):
+        return base, TransferCounts(new.vocab_size - len(new.absent_ids), 0, 0)
     pieces_of = old_pieces(old, new)
     word_VH, bias_V = _initial_rows(base, pieces_of, method, seed)
     if vectors_VD is not None:
@@ -61,8 +62,8 @@ def transfer_vocabulary(
         is_shared_V[list(new.special_ids)] = False
         _blend_similar(word_VH, bias_V, is_shared_V, vectors_VD)
     lengths = [len(pieces) for pieces in pieces_of]
-    shared, unknown = lengths.count(1), lengths.count(0)
-    counts = TransferCounts(shared, len(lengths) - shared - unknown, unknown)
+    shared, unspelled = lengths.count(1), lengths.count(0)
+    counts = TransferCounts(shared, len(lengths) - shared - unspelled, unspelled - len(new.absent_ids))
     return with_vocabulary(base, word_VH, bias_V, _special_ids(base, new)), counts
 
 
@@ -109,8 +110,8 @@ def check_vocabulary(checkpoint: Checkpoint, reader: TextReader) -> None:
     rows = checkpoint.architecture.vocab_size
     if reader.vocab_size > rows:
         raise StackbertError(
-            f"the vocabulary does not fit the checkpoint: {reader.vocab_size:,} tokens, but {rows:,} rows in the word "
-            "table; use the checkpoint's own tokenizer, or transfer the checkpoint to this one with 'pretrain run'"
+            f"the vocabulary does not fit the checkpoint: it has ids up to {reader.vocab_size - 1:,}, but the "
+            f"word table has {rows:,} rows; use the tokenizer that the checkpoint was trained with"
         )
 
 

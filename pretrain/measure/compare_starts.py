@@ -12,12 +12,11 @@ from pretrain.config import PretrainConfig, Transfer
 from pretrain.init.initial_checkpoint import build_initial_checkpoint
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.masked_lm import MaskedLM, build_masker
-from pretrain.run import check_tokenizer
 from pretrain.train.batches import validation_batches
 from pretrain.train.device import choose_dtype
 from pretrain.train.replicas import find_replicas
 from pretrain.train.step import compile_evaluation
-from tokenizer.encoding.packed_rows import load_rows
+from tokenizer.encoding.packed_rows import check_tokenizer, load_rows
 from tokenizer.encoding.reader import load_reader
 
 METHODS: tuple[Transfer, ...] = get_args(Transfer)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from pretrain.config import PreflightConfig, PretrainConfig, PretrainPlanConfig
 from pretrain.measure.preflight import Preflight, check_compiler, check_slice, preflight
-from pretrain.run import check_tokenizer
 from pretrain.train.phases import EMBEDDING_PREFIXES
 from pretrain.train.replicas import find_replicas
 from pretrain.train.trainer import Trainer
 from stackbert.core.errors import require
+from tokenizer.encoding.packed_rows import check_tokenizer
 
 GIB = 2**30
 STATES = 3  # saved at once: two are kept while the next is written

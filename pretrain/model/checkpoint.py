@@ -1,7 +1,6 @@
 """Hugging Face checkpoints as named arrays: load, save, change; safetensors only, which cannot hold code."""
 
 import json
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from pretrain.model.stored_tensors import (
 from pretrain.model.tensor_names import family_of, find_root, plain_name
 from pretrain.model.weights import Weights, read_weights
 from stackbert.core.checkpoints import read_config
-from tokenizer.encoding.reader import TOKENIZER_FILES
+from tokenizer.encoding.tokenizer_files import write_tokenizer
 
 CLASS_NAMES = {
     "bert": "BertForMaskedLM",
@@ -91,7 +90,7 @@ class TaskHead:
 
 
 def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task: TaskHead | None = None) -> None:
-    """Write `config.json`, `model.safetensors` (float32, with the MLM head or the task's) and the tokenizer's files.
+    """Write `config.json`, `model.safetensors` (float32, with the MLM head or the task's) and the tokenizer.
 
     What was written is loaded and compared; raises CheckpointError where it differs or where values are not finite.
     """
@@ -107,9 +106,8 @@ def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task:
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
     tensors = hugging_face_tensors(checkpoint, with_mlm_head=task is None) | (task.tensors if task else {})
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    for name in TOKENIZER_FILES:
-        if (tokenizer / name).is_file():
-            shutil.copyfile(tokenizer / name, folder / name)
+    if tokenizer != folder:
+        write_tokenizer(tokenizer, folder)
     _compare_written(checkpoint, task.tensors if task else {}, folder)
 
 

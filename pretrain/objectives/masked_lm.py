@@ -55,9 +55,10 @@ class Masker:
     """Dynamic masking: chooses `rate` of each row's ordinary tokens and replaces them 80/10/10, as BERT does.
 
     Special tokens and padding are never chosen. Random replacements are drawn from the whole vocabulary except its
-    special tokens. The number of slots P depends on row length and rate only, so that shapes are static. With
-    `word_roles_V` (CONTINUES, BEGINS or STANDS_ALONE for each token) whole words are masked. A word that exceeds the
-    row's number of masked tokens stays unmasked, so that slightly fewer than `rate` are masked.
+    special tokens and `absent_ids`, which no token has. The number of slots P depends on row length and rate only, so
+    that shapes are static. With `word_roles_V` (CONTINUES, BEGINS or STANDS_ALONE for each token) whole words are
+    masked. A word that exceeds the row's number of masked tokens stays unmasked, so that slightly fewer than `rate` are
+    masked.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Masker:
         mask_id: int,
         rate: float,
         *,
+        absent_ids: tuple[int, ...] = (),
         word_roles_V: npt.NDArray[np.int64] | None = None,
         mask_share: float = REPLACED_BY_MASK,
         random_share: float = REPLACED_BY_RANDOM,
@@ -74,7 +76,8 @@ class Masker:
         self._mask_id, self._rate = mask_id, rate
         self._mask_share, self._random_share = mask_share, random_share
         self._special_ids = tf.constant(special_ids, tf.int32)
-        self._ordinary_ids = tf.constant([i for i in range(vocab_size) if i not in set(special_ids)], tf.int32)
+        excluded = {*special_ids, *absent_ids}
+        self._ordinary_ids = tf.constant([i for i in range(vocab_size) if i not in excluded], tf.int32)
         self._word_roles_V = None if word_roles_V is None else tf.constant(word_roles_V, tf.int32)
 
     def num_slots(self, row_length: int) -> int:
@@ -153,6 +156,7 @@ def build_masker(reader: TextReader, config: PretrainConfig) -> Masker:
         reader.special_ids,
         reader.mask_id,
         config.mask_rate,
+        absent_ids=reader.absent_ids,
         word_roles_V=word_roles(reader) if config.whole_words else None,
         mask_share=config.mask_share,
         random_share=config.random_share,

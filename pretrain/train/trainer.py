@@ -32,8 +32,9 @@ from stackbert.core.artifact import REQUEST, SCRATCH, write_json
 from stackbert.core.checkpoints import CHECKPOINTS, export_folder
 from stackbert.core.errors import StackbertError
 from stackbert.core.progress import Progress
-from tokenizer.encoding.packed_rows import load_rows, tokenizer_of_rows
+from tokenizer.encoding.packed_rows import check_tokenizer, load_rows, tokenizer_of_rows
 from tokenizer.encoding.reader import load_reader
+from tokenizer.encoding.tokenizer_files import check_writing
 
 DTYPES = (tf.float32, tf.bfloat16)  # a training state holds an index
 MAX_LOSS = 50.0  # nats; beyond it training has diverged: ln of any vocabulary size is below 13
@@ -65,10 +66,10 @@ class Trainer:
         self._replicas = replicas
         replicas.check(config.batch_rows)
         num_micro_batches(config.batch_rows // replicas.count, config.micro_batch_rows)  # raises where there are none
-
         self.train_rows, self._validation_rows = load_rows(rows, "train"), load_rows(rows, "validation")
         self._reader = load_reader(tokenizer)
         self.initial, self._notes = build_initial_checkpoint(config, self._reader, self.train_rows)
+        check_writing(tokenizer, self.initial.config)  # before the run, not after it
         self.row_length = self.train_rows.ids.shape[1]
         self.batch_tokens = config.batch_rows * self.row_length
 
@@ -276,6 +277,7 @@ class Trainer:
             write_json(self._folder / "history.json", self._history)
 
     def _export(self, folder: Path) -> None:
+        check_tokenizer(self._rows, self._tokenizer)  # it may have been changed during the run
         adapted = replace(self.initial, weights=self._encoder.numpy_weights(), has_mlm_head=True)
         save_checkpoint(adapted, self._tokenizer, folder)
 

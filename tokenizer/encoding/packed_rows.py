@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stackbert.core.artifact import identify, load_manifest, require_artifact
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.reader import TOKENIZER_FILES
+from tokenizer.encoding.tokenizer_checks import check_files, found_files
 
 STAGE = "tokenizer encode"
 LAYOUT = "rows.json"
@@ -56,10 +56,18 @@ def tokenizer_of_rows(folder: Path) -> str:
     return load_manifest(folder).inputs["tokenizer"]
 
 
+def check_tokenizer(rows: Path, tokenizer: Path) -> None:
+    """Raise StackbertError where `rows` were encoded with another tokenizer than `tokenizer`."""
+    require_artifact(rows, STAGE)
+    if identify_tokenizer(tokenizer) != tokenizer_of_rows(rows):
+        raise StackbertError(
+            f"{rows}: encoded with another tokenizer than {tokenizer}; pass the tokenizer that encoded the rows, or "
+            "encode them again with this one"
+        )
+
+
 def identify_tokenizer(folder: Path) -> str:
     """sha256 over the bytes of all files of the tokenizer in `folder`."""
-    found = [name for name in TOKENIZER_FILES if (folder / name).is_file()]
-    if not {"tokenizer.json", "vocab.txt", "vocab.json"} & set(found):
-        raise StackbertError(f"{folder}: holds no tokenizer; expected tokenizer.json, vocab.txt or vocab.json")
-    listed = "".join(f"{name} {identify(folder / name)}\n" for name in found)
+    check_files(folder)
+    listed = "".join(f"{name} {identify(folder / name)}\n" for name in found_files(folder))
     return hashlib.sha256(listed.encode()).hexdigest()

@@ -12,20 +12,11 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 
 from stackbert.core.artifact import write_json
-from stackbert.core.errors import StackbertError
 from tokenizer.encoding.cached_tokenizer import CachedTokenizer
-from tokenizer.encoding.model_config import model_config
 from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, SENTENCEPIECE_SPACE
+from tokenizer.encoding.tokenizer_checks import ROLES
+from tokenizer.encoding.tokenizer_files import load_tokenizer
 
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-    "special_tokens_map.json",
-)
-ROLES = ("pad", "unk", "cls", "sep", "mask")  # in the order of SPECIALS
 TEXTS_PER_BATCH = 1_000  # a few megabytes of text and of ids
 
 
@@ -42,17 +33,26 @@ class TextReader:
     """[SEP], or </s>."""
     mask_id: int
 
-    @property
+    @cached_property
     def vocab_size(self) -> int:
-        return self.tokenizer.get_vocab_size()
+        """Rows that a word table needs: the highest id + 1. Ids may have holes, so there may be fewer tokens."""
+        return max(self.tokenizer.get_vocab().values()) + 1
+
+    @cached_property
+    def absent_ids(self) -> tuple[int, ...]:
+        """Ids below `vocab_size` that no token has: a vocab.txt with a repeated line leaves the first one without."""
+        return tuple(sorted(set(range(self.vocab_size)) - set(self.tokenizer.get_vocab().values())))
 
     @property
     def special_ids(self) -> tuple[int, ...]:
         return (self.padding_id, self.unknown_id, self.first_id, self.last_id, self.mask_id)
 
     def tokens(self) -> list[str]:
-        """Token strings, position = id."""
-        return [self.tokenizer.id_to_token(number) or "" for number in range(self.vocab_size)]
+        """Token strings, position = id; empty where no token has the id."""
+        tokens = [""] * self.vocab_size
+        for token, number in self.tokenizer.get_vocab().items():
+            tokens[number] = token  # id_to_token would give an added token as the normalizer makes it
+        return tokens
 
     @cached_property
     def cached_tokenizer(self) -> CachedTokenizer:
@@ -102,24 +102,9 @@ class TextReader:
 
 
 def load_reader(folder: Path) -> TextReader:
-    """Load the tokenizer in `folder` with `transformers.AutoTokenizer`, which also reads older file layouts.
-
-    Raises StackbertError if no tokenizer can be loaded or a special token is missing.
-    """
-    from transformers import AutoTokenizer  # slow to import, and not needed for the command line's help
-
-    try:
-        loaded = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, config=model_config(folder))
-        tokenizer = loaded.backend_tokenizer
-    except Exception as error:  # broken files raise many types, among them plain Exception from the Rust library
-        raise StackbertError(f"{folder}: its tokenizer cannot be loaded: {error}") from error
-    ids = {role: getattr(loaded, f"{role}_token_id") for role in ROLES}
-    missing = [role for role, number in ids.items() if number is None]
-    if missing:
-        raise StackbertError(
-            f"{folder}: the tokenizer names no {', '.join(missing)} token; add it to tokenizer_config.json"
-        )
-    return _build_reader(tokenizer, ids)
+    """Load the tokenizer in `folder` and check it; raises StackbertError as `load_tokenizer` does."""
+    loaded = load_tokenizer(folder)
+    return _build_reader(loaded.backend_tokenizer, {role: getattr(loaded, f"{role}_token_id") for role in ROLES})
 
 
 def _build_reader(tokenizer: Tokenizer, ids: dict[str, int]) -> TextReader:

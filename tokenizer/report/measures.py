@@ -112,20 +112,21 @@ def measure(reader: TextReader, sample: Sample, base: TextReader | None) -> Meas
         bytes_per_token[kind] = sum(len(text.encode("utf-8", "replace")) for text in texts) / tokens if tokens else None
         tokens_per_word[kind] = tokens / words if words else None
     lengths_N, uses_V = [], np.zeros(reader.vocab_size, np.int64)
+    num_tokens = reader.vocab_size - len(reader.absent_ids)
     for ids in reader.ids_without_specials(sample.texts):
         lengths_N.append(len(ids) + NUM_SPECIALS)
         np.add.at(uses_V, ids, 1)
     is_whole = _are_whole(reader, list(sample.words))
     counts = np.fromiter(sample.words.values(), np.int64, len(sample.words))
     return Measures(
-        vocab_size=reader.vocab_size,
+        vocab_size=num_tokens,
         bytes_per_token=bytes_per_token,
         tokens_per_word=tokens_per_word,
         tags_whole=_share(tag_is_whole(reader, tag) for tag in sample.tags),
         distinct_words_whole=float(is_whole.mean()) if len(is_whole) else None,
         running_words_whole=float(is_whole @ counts / counts.sum()) if len(is_whole) else None,
         unknown_share=float(uses_V[reader.unknown_id] / max(uses_V.sum(), 1)),
-        vocabulary_used=float((uses_V > 0).mean()),
+        vocabulary_used=float((uses_V > 0).sum() / num_tokens),
         texts_within={str(length): float(np.mean(np.array(lengths_N) <= length)) for length in LENGTHS},
         shared_with_base=_shared_share(reader, base) if base else None,
     )
@@ -149,8 +150,9 @@ def _are_whole(reader: TextReader, words: list[str]) -> npt.NDArray[np.bool_]:
 
 def _shared_share(reader: TextReader, base: TextReader) -> float:
     """Share of the vocabulary's tokens that the base has too."""
-    known = set(_in_wordpiece_notation(base.tokens()))
-    return _share(token in known for token in _in_wordpiece_notation(reader.tokens())) or 0.0
+    known, tokens = ([token for token in each.tokens() if token] for each in (base, reader))
+    shared = set(_in_wordpiece_notation(known))
+    return _share(token in shared for token in _in_wordpiece_notation(tokens)) or 0.0
 
 
 def _in_wordpiece_notation(tokens: list[str]) -> Iterator[str]:

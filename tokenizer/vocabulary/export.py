@@ -6,8 +6,8 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, processors
 
 from stackbert.core.artifact import write_json
-from tokenizer.encoding.reader import ROLES
 from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SPECIALS
+from tokenizer.encoding.tokenizer_checks import ROLES
 from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer
 from tokenizer.vocabulary.wordpiece import build_wordpiece
 
@@ -15,8 +15,11 @@ CLS, SEP = SPECIALS[2:4]
 
 
 def build_tokenizer(tokens: list[str], terms: Iterable[str], lowercase: bool) -> Tokenizer:
-    """The WordPiece tokenizer with `tokens` (position = id) that never splits `terms` and adds [CLS] and [SEP]."""
-    tokenizer = Tokenizer(build_wordpiece({token: number for number, token in enumerate(tokens)}))
+    """The WordPiece tokenizer with `tokens` that never splits `terms` and adds [CLS] and [SEP].
+
+    The position of a token is its id; an id without a token has an empty one.
+    """
+    tokenizer = Tokenizer(build_wordpiece({token: number for number, token in enumerate(tokens) if token}))
     tokenizer.pre_tokenizer = build_pretokenizer(terms)
     tokenizer.decoder = decoders.WordPiece(prefix=CONTINUATION_PREFIX)
     return add_normalizer_and_template(tokenizer, lowercase)
@@ -34,18 +37,23 @@ def add_normalizer_and_template(tokenizer: Tokenizer, lowercase: bool) -> Tokeni
     return tokenizer
 
 
-def save_tokenizer(tokenizer: Tokenizer, folder: Path, lowercase: bool) -> None:
-    """Write `tokenizer.json`, `tokenizer_config.json` and, for WordPiece, `vocab.txt`, for `AutoTokenizer`."""
+def save_tokenizer(tokenizer: Tokenizer, folder: Path, lowercase: bool, max_length: int = 512) -> None:
+    """Write `tokenizer.json`, `tokenizer_config.json` and, for WordPiece, `vocab.txt`, for `AutoTokenizer`.
+
+    Lines of `vocab.txt` are ids: a vocabulary with ids that no token has, or with tokens that are no line, has none.
+    """
     tokenizer.save(str(folder / "tokenizer.json"))
     if isinstance(tokenizer.model, models.WordPiece):
         vocabulary = tokenizer.get_vocab()
         tokens = sorted(vocabulary, key=vocabulary.__getitem__)
-        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens), "utf-8")
+        text = "".join(f"{token}\n" for token in tokens)
+        if max(vocabulary.values()) + 1 == len(tokens) == text.count("\n"):
+            (folder / "vocab.txt").write_text(text, "utf-8")
     settings = {
         # the general class: BertTokenizer would replace our pre-tokenizer by BERT's
         "tokenizer_class": "PreTrainedTokenizerFast",
         "do_lower_case": lowercase,
-        "model_max_length": 512,
+        "model_max_length": max_length,
         "model_input_names": ["input_ids", "attention_mask"],  # RoBERTa and DistilBERT have no token types
         **{f"{role}_token": token for role, token in zip(ROLES, SPECIALS, strict=True)},
     }

@@ -17,10 +17,10 @@ from stackbert.core.errors import StackbertError, require
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.packed_rows import identify_tokenizer
 from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SPECIALS
+from tokenizer.vocabulary.base_steps import OUR_STEPS, BaseSteps
 from tokenizer.vocabulary.export import build_tokenizer, save_tokenizer
-from tokenizer.vocabulary.extension import BaseVocabulary, extend_vocabulary, read_base
+from tokenizer.vocabulary.extension import build_extended, check_extension, extend_vocabulary, read_base
 from tokenizer.vocabulary.lexicon import build_lexicon
-from tokenizer.vocabulary.pretokenizer import build_normalizer
 from tokenizer.vocabulary.pruning import prune_pieces
 from tokenizer.vocabulary.sentencepiece_trainer import train_pieces, train_sentencepiece
 from tokenizer.vocabulary.word_counts import SliceCounter, WordCounter, WordCounts, count_tags, count_words
@@ -99,33 +99,38 @@ def _learnable_words(words: WordCounts, config: TokenizerConfig, alphabet: set[s
 
 def _train(posts: Path, folder: Path, config: TokenizerConfig, base: Path | None) -> dict[str, int]:
     base_vocabulary = read_base(base) if base else None
-    lowercase = base_vocabulary.lowercase if base_vocabulary else config.lowercase
-    words, terms = _count_words_and_terms(posts, folder / SCRATCH, config, lowercase)
-    tokenizer, tokens = _build(words, terms, config, base_vocabulary, lowercase)
-    save_tokenizer(tokenizer, folder, lowercase)
-    print(f"vocabulary of {tokens:,} tokens from {len(words):,} distinct words, {len(terms):,} lexicon terms")
+    if base and base_vocabulary:
+        words, terms = _count_words_and_terms(
+            posts, folder / SCRATCH, config, base_vocabulary.lowercase, base_vocabulary.steps
+        )
+        tokens = extend_vocabulary(base_vocabulary, words, terms, config)
+        tokenizer = build_extended(base_vocabulary, tokens, terms)
+        save_tokenizer(tokenizer, folder, base_vocabulary.lowercase, base_vocabulary.max_length)
+        check_extension(base, tokens, folder)
+    else:
+        words, terms = _count_words_and_terms(posts, folder / SCRATCH, config, config.lowercase)
+        tokenizer = _build(words, terms, config)
+        save_tokenizer(tokenizer, folder, config.lowercase)
+    size = tokenizer.get_vocab_size()
+    print(f"vocabulary of {size:,} tokens from {len(words):,} distinct words, {len(terms):,} lexicon terms")
     return {
-        "tokens": tokens,
+        "tokens": size,
         "distinct_words": len(words),
         "running_words": sum(words.values()),
         "lexicon_terms": len(terms),
     }
 
 
-def _build(
-    words: WordCounts, terms: list[str], config: TokenizerConfig, base: BaseVocabulary | None, lowercase: bool
-) -> tuple[Tokenizer, int]:
-    """The tokenizer and its number of tokens."""
-    if config.model != "wordpiece":
-        alphabet, _ = _alphabet(words, config)
-        tokenizer = train_sentencepiece(_learnable_words(words, config, set(alphabet)), terms, config, lowercase)
-        return tokenizer, tokenizer.get_vocab_size()
-    tokens = extend_vocabulary(base, words, terms, config) if base else build_vocabulary(words, terms, config)
-    return build_tokenizer(tokens, terms, lowercase), len(tokens)
+def _build(words: WordCounts, terms: list[str], config: TokenizerConfig) -> Tokenizer:
+    """A tokenizer with a new vocabulary."""
+    if config.model == "wordpiece":
+        return build_tokenizer(build_vocabulary(words, terms, config), terms, config.lowercase)
+    alphabet, _ = _alphabet(words, config)
+    return train_sentencepiece(_learnable_words(words, config, set(alphabet)), terms, config, config.lowercase)
 
 
 def _count_words_and_terms(
-    posts: Path, scratch: Path, config: TokenizerConfig, lowercase: bool
+    posts: Path, scratch: Path, config: TokenizerConfig, lowercase: bool, steps: BaseSteps = OUR_STEPS
 ) -> tuple[WordCounts, list[str]]:
     """Words with at least `min_count` occurrences, most frequent first, ties by code point; and the terms among them.
 
@@ -133,12 +138,16 @@ def _count_words_and_terms(
     """
     scratch.mkdir()
     tags = count_tags(posts, config.validation_share)
-    normalize = build_normalizer(lowercase).normalize_str
+    normalizer = steps.build_normalizer(lowercase)
+    normalize = normalizer.normalize_str if normalizer else str
     uses: Counter[str] = Counter()
     for tag, count in tags.items():
         uses[normalize(tag)] += count
     lexicon = [term for term in dict.fromkeys(map(normalize, build_lexicon(tags, config))) if len(term.split()) == 1]
-    counter = SliceCounter(tuple(lexicon), lowercase, config.title_weight, config.validation_share, scratch)
+    lexicon = steps.keep_whole(lexicon)
+    counter = SliceCounter(
+        tuple(lexicon), lowercase, config.title_weight, config.validation_share, scratch, steps=steps
+    )
     found = {term: uses[term] for term in lexicon}
     words: WordCounts = {}
     for word, count in count_words(posts, counter, config.processes):
@@ -150,5 +159,5 @@ def _count_words_and_terms(
     words |= {term: found[term] for term in terms}
     # a term too rare for a token has no alternative in the pattern either: the words it is split into are counted
     rare = {term: count for term, count in found.items() if 0 < count < config.min_count}
-    WordCounter(terms, lowercase).count(rare, words)
+    WordCounter(terms, lowercase, steps).count(rare, words)
     return dict(sorted(words.items(), key=lambda item: (-item[1], item[0]))), terms

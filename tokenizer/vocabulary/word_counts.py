@@ -29,7 +29,8 @@ from stackbert.core.workers import available_cores, map_in_order
 from tokenizer.encoding.ascii_pattern import narrow_to_ascii
 from tokenizer.encoding.cached_tokenizer import chunk_array
 from tokenizer.encoding.validation_split import is_validation_post
-from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer, word_pattern
+from tokenizer.vocabulary.base_steps import OUR_STEPS, BaseSteps
+from tokenizer.vocabulary.pretokenizer import word_pattern
 
 MAX_CHUNKS = 1_000_000  # distinct ones in a process's memory, about 130 MB
 MAX_WORDS = 1_000_000  # distinct ones in a process's memory, about 110 MB
@@ -53,13 +54,16 @@ class RowGroup(NamedTuple):
 
 
 class WordCounter:
-    """Splits chunks into words like the tokenizer that never splits `terms`, and counts the words."""
+    """Splits chunks into words like the tokenizer that never splits `terms`, and counts the words.
 
-    def __init__(self, terms: Iterable[str], lowercase: bool) -> None:
+    `steps` are those of a base whose vocabulary is extended.
+    """
+
+    def __init__(self, terms: Iterable[str], lowercase: bool, steps: BaseSteps = OUR_STEPS) -> None:
         terms = tuple(terms)
         self._lowercase = lowercase
-        self._normalizer, self._splitter = build_normalizer(lowercase), build_pretokenizer(terms)
-        source = narrow_to_ascii(word_pattern(terms))
+        self._normalizer, self._splitter = steps.build_normalizer(lowercase), steps.build_pretokenizer(terms)
+        source = narrow_to_ascii(word_pattern(terms)) if steps.are_ours else None
         self._ascii = re.compile(rf"{source}|\n", re.ASCII) if source else None
 
     def count(self, chunks: Mapping[str, int], words: WordCounts) -> None:
@@ -69,7 +73,8 @@ class WordCounter:
             if self._ascii and chunk.isascii() and chunk.isprintable():
                 plain[count].append(chunk)
                 continue
-            for word, _ in self._splitter.pre_tokenize_str(self._normalizer.normalize_str(chunk)):
+            normalized = self._normalizer.normalize_str(chunk) if self._normalizer else chunk
+            for word, _ in self._splitter.pre_tokenize_str(normalized):
                 words[word] = words.get(word, 0) + count
         # most chunks occur once or twice, so chunks with the same count are counted together
         for count, same_count in plain.items():
@@ -100,11 +105,12 @@ class SliceCounter:
     """Existing folder to which runs are written."""
     max_chunks: int = MAX_CHUNKS
     max_words: int = MAX_WORDS
+    steps: BaseSteps = OUR_STEPS
 
     def __call__(self, numbered: tuple[int, list[RowGroup]]) -> list[Path]:
         """Count the words of the (slice number, row groups); returns the sorted runs they are written to."""
         number, groups = numbered
-        counter = WordCounter(self.terms, self.lowercase)
+        counter = WordCounter(self.terms, self.lowercase, self.steps)
         chunks: dict[str, int] = {}
         words: WordCounts = {}
         runs: list[Path] = []

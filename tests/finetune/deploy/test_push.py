@@ -15,7 +15,7 @@ from tests.finetune.hub import TOKEN, running_hub
 def model(tiny_base, tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
-    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
         (folder / name).write_bytes((tiny_base / name).read_bytes())
     (folder / "README.md").write_text("---\nlibrary_name: transformers\n---\n# A model\n")
     return folder

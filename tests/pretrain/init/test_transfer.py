@@ -12,6 +12,7 @@ from pretrain.model.encoder import Encoder
 from stackbert.core.errors import StackbertError
 from tests.pretrain.readers import camembert_reader, roberta_reader, wordpiece_reader
 from tests.pretrain.tiny import tiny_checkpoint
+from tests.tokenizer.made_tokenizers import padded_table, repeated_lines, wordpiece
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import TextReader, load_reader
 from tokenizer.vocabulary.export import save_tokenizer
@@ -172,7 +173,7 @@ def test_roberta_keeps_each_position_whatever_the_id_of_padding(padding, tmp_pat
     specials.insert(padding, "[PAD]")
     letters = list("abcdeimnqrsty")
     old = roberta_reader(tmp_path / "old")
-    new = wordpiece_reader([*specials, *(f"##{letter}" for letter in letters)], tmp_path / "new")
+    new = wordpiece_reader([*specials, *(f"##{letter}" for letter in letters), "my"], tmp_path / "new")
     start = tiny_checkpoint("roberta")
     moved, _ = transfer_vocabulary(start, old, new, "mean", seed=0)
     old_ids = [old.tokenizer.token_to_id(letter) for letter in letters]
@@ -219,3 +220,39 @@ def test_sentencepiece_s_tokens_are_read_as_wordpiece_s(old, tmp_path):
     assert names["\u2581mysql"] == ["my", "##s", "##ql"]
     assert names["s"] == ["##s"]
     assert names["[MASK]"] == ["[MASK]"]
+
+
+def test_ids_without_a_token_are_neither_shared_nor_unknown(tmp_path):
+    old, new = load_reader(wordpiece(tmp_path / "old")), load_reader(repeated_lines(tmp_path / "new"))
+    start = tiny_checkpoint("bert", vocab_size=old.vocab_size)
+    moved, counts = transfer_vocabulary(start, old, new, "mean", seed=0)
+    assert moved.architecture.vocab_size == new.vocab_size
+    blank = "" in new.tokenizer.get_vocab()
+    assert counts == TransferCounts(new.vocab_size - len(new.absent_ids) - blank, 0, blank)
+    for token, number in new.tokenizer.get_vocab().items():
+        if token:
+            expected = start.weights["embeddings/word"][old.tokenizer.token_to_id(token)]
+            np.testing.assert_array_equal(moved.weights["embeddings/word"][number], expected)
+    back, counts = transfer_vocabulary(moved, new, old, "mean", seed=0)
+    assert counts == TransferCounts(old.vocab_size, 0, 0)
+    np.testing.assert_array_equal(back.weights["embeddings/word"], start.weights["embeddings/word"])
+
+
+def test_padded_word_table_is_kept_where_the_vocabulary_is_the_same(tmp_path):
+    reader = load_reader(padded_table(tmp_path / "base"))
+    start = tiny_checkpoint("bert", vocab_size=192)
+    assert reader.vocab_size < 192
+    assert transfer_vocabulary(start, reader, reader, "mean", seed=0)[0] is start
+
+
+def test_same_tokens_with_other_roles_are_transferred(tmp_path):
+    """Rows of special tokens follow their role, so equal lists of tokens alone do not make the vocabularies equal."""
+    swapped = {"tokenizer_class": "BertTokenizer", "cls_token": "[SEP]", "sep_token": "[CLS]"}
+    old = load_reader(wordpiece(tmp_path / "old"))
+    new = load_reader(wordpiece(tmp_path / "new", **{"tokenizer_config.json": swapped}))
+    assert old.tokens() == new.tokens()
+    start = tiny_checkpoint("bert", vocab_size=old.vocab_size)
+    moved, _ = transfer_vocabulary(start, old, new, "mean", seed=0)
+    table, before = moved.weights["embeddings/word"], start.weights["embeddings/word"]
+    np.testing.assert_array_equal(table[new.first_id], before[old.first_id])
+    np.testing.assert_array_equal(table[new.last_id], before[old.last_id])

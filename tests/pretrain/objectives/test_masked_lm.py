@@ -7,8 +7,10 @@ from scipy import stats
 from tokenizers import Tokenizer
 from tokenizers.models import BPE, Unigram
 
-from pretrain.objectives.masked_lm import BEGINS, CONTINUES, STANDS_ALONE, Masker, word_roles
+from pretrain.config import PretrainConfig
+from pretrain.objectives.masked_lm import BEGINS, CONTINUES, STANDS_ALONE, Masker, build_masker, word_roles
 from pretrain.randomness import stream
+from tests.tokenizer.made_tokenizers import repeated_lines
 from tokenizer.encoding.reader import TextReader, load_reader
 
 VOCAB_SIZE, SPECIALS, MASK = 60, (0, 1, 2, 3, 4), 4
@@ -138,6 +140,21 @@ def test_shares_are_as_asked():
         used = batch.weights_BP.numpy() > 0
         seen = np.take_along_axis(batch.ids_BT.numpy(), batch.positions_BP.numpy(), 1)[used]
         assert (seen != batch.targets_BP.numpy()[used]).mean() > 0.9
+
+
+def test_random_words_have_a_token(tmp_path):
+    """Neither ids without a token nor rows that pad the word table are read in place of a masked token."""
+    reader = load_reader(repeated_lines(tmp_path / "base"))
+    config = PretrainConfig(mask_share=0.0, random_share=1.0, whole_words=False)
+    masker = build_masker(reader, config)
+    ids = tf.fill([64, 32], reader.tokenizer.token_to_id("the"))
+    read = {
+        int(number)
+        for step in range(10)
+        for number in np.unique(masker.mask(ids, tf.ones_like(ids), stream(0, "mask", step)).ids_BT)
+    }
+    ordinary = set(reader.tokenizer.get_vocab().values()) - set(reader.special_ids)
+    assert read == ordinary
 
 
 def test_words_begin_where_the_vocabulary_says(small_rows):

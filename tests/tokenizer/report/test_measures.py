@@ -8,6 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from corpora.post import Post
 from stackbert.core.artifact import write_json
+from tests.tokenizer.made_tokenizers import repeated_lines, wordpiece
 from tokenizer.encoding.reader import TextReader, load_reader
 from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, SPECIALS
 from tokenizer.report.measures import looks_like_code, measure, tag_is_whole, take_sample
@@ -88,3 +89,13 @@ def test_byte_level_words_are_measured_with_their_space(tmp_path, ours):
     found = measure(theirs, take_sample([Post("1", "question", "my my", "")], Counter(), 10), ours)
     assert found.distinct_words_whole == 1.0  # ' my' is one token
     assert 0 < found.shared_with_base < 1
+
+
+def test_ids_without_a_token_are_not_counted_as_tokens(tmp_path):
+    whole, holes = load_reader(wordpiece(tmp_path / "whole")), load_reader(repeated_lines(tmp_path / "holes"))
+    sample = take_sample([Post("1", "question", "sort the rows", "of a table", ("numpy",))], Counter(["numpy"]), 5)
+    found = measure(holes, sample, whole)
+    assert found.vocab_size == holes.tokenizer.get_vocab_size() < holes.vocab_size
+    assert found.shared_with_base == 1.0
+    used = {number for ids in holes.ids_without_specials(sample.texts) for number in ids}
+    assert found.vocabulary_used == len(used) / found.vocab_size
