@@ -37,7 +37,7 @@ def build_corpus(out: Path, config: CorpusConfig, data: Path = Path(".")) -> Man
     rejected.jsonl with byte offset or line and reason. Raises StackbertError if the source is missing, holds no post,
     or has a larger share of bad rows than config.max_rejected_share.
     """
-    source = open_source(config, data)
+    source = open_source(config, data, read_first=not out.exists())
     names = ("tag_synonyms", "post_links", "decontaminate_against")
     lists = {name: data / getattr(config, name) for name in names if getattr(config, name)}
     for name, what in (("tag_synonyms", SYNONYMS_FILE), ("post_links", LINKS_FILE)):
@@ -53,8 +53,8 @@ def build_corpus(out: Path, config: CorpusConfig, data: Path = Path(".")) -> Man
     )
 
 
-def open_source(config: CorpusConfig, data: Path) -> Source:
-    """The configured source, not yet read."""
+def open_source(config: CorpusConfig, data: Path, *, read_first: bool = True) -> Source:
+    """The configured source; of a table, the first rows are read to know how, unless `read_first` is false."""
     if config.source == "packages":
         return packages_source(config)
     path = data / config.path
@@ -64,7 +64,8 @@ def open_source(config: CorpusConfig, data: Path) -> Source:
         return dump_source(path, config)
     if config.source == "folder":
         return folder_source(path, config)
-    return table_source(path, config, data / config.tags_path if config.tags_path else None)
+    tags_path = data / config.tags_path if config.tags_path else None
+    return table_source(path, config, tags_path, read_first=read_first)
 
 
 class _Build:
