@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from corpora.balance import Balance
+from corpora.build.contents import Contents
 from corpora.build.exact_duplicates import FindDuplicates, range_count
 from corpora.build.executor import Engine
 from corpora.build.part import COUNTS, DROPPED, REJECTED, part_folder
 from corpora.build.shard import COUNTS_FILE, WriteShard
 from corpora.build.steps import BuildParts, BuildStreamParts, PartJob
+from corpora.build.summary import summarize
 from corpora.config import CorpusConfig
 from corpora.sources.dump import dump_source
 from corpora.sources.folders import folder_source
@@ -20,7 +22,7 @@ from corpora.sources.lines import require_file
 from corpora.sources.packages import packages_source
 from corpora.sources.post_links import LINKS_FILE, load_links, save_links
 from corpora.sources.source import BAD_ROW, Source, Stream
-from corpora.sources.tag_synonyms import SYNONYMS_FILE, load_synonyms
+from corpora.sources.tag_synonyms import SYNONYMS_FILE, load_synonyms, lower_synonyms
 from corpora.tables.arrow_rows import HUB
 from corpora.tables.table import table_source
 from stackbert.core.artifact import SCRATCH, Manifest, build_artifact
@@ -75,12 +77,12 @@ class _Build:
         self.folder, self.source, self.config = folder.absolute(), source, config
         self.scratch = self.folder / SCRATCH
         self.name = config.path or config.source
-        synonyms, links = lists.get("tag_synonyms"), lists.get("post_links")
+        links = lists.get("post_links")
         self.job = PartJob(
             self.scratch / "parts",
             source,
             config,
-            synonyms=load_synonyms(synonyms) if synonyms else {},
+            synonyms=self._synonyms(lists.get("tag_synonyms")),
             links=save_links(load_links(links), self.scratch / "links") if links else None,
         )
         labels = lists.get("decontaminate_against")
@@ -88,6 +90,10 @@ class _Build:
         self.engine = Engine(
             config.engine, config.processes, config.partition, config.task_hours, config.task_gigabytes
         )
+
+    def _synonyms(self, path: Path | None) -> dict[str, str]:
+        found = load_synonyms(path) if path else {}
+        return lower_synonyms(found) if self.config.tags_case == "lower" else found
 
     def run(self) -> dict[str, Any]:
         """Run the tasks that are not finished; returns the manifest's counts."""
@@ -108,7 +114,7 @@ class _Build:
         print(balance)
         if not balance.kept:
             raise StackbertError(f"{self.name}: no post was kept ({balance})")
-        return balance.counts() | {"characters": characters}
+        return balance.counts() | {"characters": characters} | self._summarize(parts)
 
     def _run(self, title: str, steps: Sequence[Any], tasks: int) -> None:
         self.engine.run(title, steps, tasks, self.scratch / "tasks" / title.replace(" ", "-"))
@@ -162,6 +168,13 @@ class _Build:
         for reason, count in dropped.items():
             balance.drop(reason, count)
         return characters
+
+    def _summarize(self, parts: int) -> dict[str, Any]:
+        """Print what was read; returns its counts."""
+        contents = Contents()
+        for part in range(parts):
+            contents.include(self._counts(part_folder(self.job.folder, part) / COUNTS).get("contents", {}))
+        return summarize(self.folder, contents, self.source.notes, self.config)
 
     def _concatenate_lists(self, parts: int) -> None:
         """Write rejected.jsonl and dropped.jsonl, unless empty."""

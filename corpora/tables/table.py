@@ -24,6 +24,7 @@ ROWS_PER_PART = 100_000  # at most; fewer where they reach the configured size o
 SAMPLE_ROWS = 1_000
 MAX_SAMPLE_ROWS = 50_000  # where the first rows have hardly any tags or dates, more are read
 FILLED_CELLS = 100  # tags or dates that show how they are written
+SHOWN_COLUMNS = 12
 TAG_TABLE_FIELDS = ("id_column", "tags_column")
 
 
@@ -82,7 +83,10 @@ def _examine(table: _Table, path: Path, config: CorpusConfig) -> Columns:
     classes = class_names(path, named["tags_column"]) if "tags_column" in named and not is_tag_table else ()
     columns = examine(table.name, sample, config, classes, table.fields, one_tag_a_row=is_tag_table)
     unused = [name for name in names if name not in named.values()]
-    notes = () if is_tag_table or not unused else (f"columns that are not used: {', '.join(unused)}",)
+    notes = [] if is_tag_table or not unused else [f"columns not used: {_listed(unused)}"]
+    for column in named.values():
+        same = [name for name in unused if _folded(name) == _folded(column)]
+        notes += [f"'{name}' is another column than '{column}', which is the one that is read" for name in same]
     return replace(columns, notes=(*columns.notes, *notes))
 
 
@@ -160,7 +164,13 @@ def _require_columns(names: Sequence[str], path: str, named: dict[str, str]) -> 
         if column not in names:
             same = [name for name in names if _folded(name) == _folded(column)]
             hint = f"; nearest is '{same[0]}'" if same else nearest_hint(column, names)
-            raise StackbertError(f"{path}: no column '{column}' for {field}{hint}; the columns are: {', '.join(names)}")
+            raise StackbertError(f"{path}: no column '{column}' for {field}{hint}; the columns are: {_listed(names)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, and how many there are more."""
+    more = f" and {len(names) - SHOWN_COLUMNS:,} more" if len(names) > SHOWN_COLUMNS else ""
+    return ", ".join(name.strip()[:40] or "(no name)" for name in names[:SHOWN_COLUMNS]) + more
 
 
 def _folded(name: str) -> str:
