@@ -20,6 +20,7 @@ SHOWN_TAGS = 8
 SHOWN_TAG_WIDTH = 30
 MOSTLY_EMPTY = 0.5  # share of posts from which on an empty column is a warning
 HINTED = 3  # groups of tags that a hint lists
+NO_VALUE_SHARE = 0.03  # of the tags; Stack Overflow has the tags 'null' and 'nan', but few posts
 NO_VALUE = frozenset(("nan", "none", "null", "na", "n/a", "<na>", "nat"))
 
 
@@ -103,10 +104,11 @@ def _hints(tags: Counter[str], config: CorpusConfig) -> list[str]:
             for names in groups[:HINTED]
         )
         hints.append(
-            f"hint: {len(groups):,} tags have several spellings, which count as different tags: {listed}; set tags_case "
-            "to 'lower' to count them as one"
+            f"hint: {len(groups):,} tags have several spellings, which count as different tags: {listed}; "
+            "set tags_case to 'lower' to count them as one"
         )
-    missing = [tag for tag in tags if tag.lower() in NO_VALUE]
+    frequent = NO_VALUE_SHARE * tags.total()
+    missing = [tag for tag in tags if tag.lower() in NO_VALUE and tags[tag] > frequent]
     if missing:
         listed = ", ".join(f"{tag!r} {tags[tag]:,}" for tag in missing)
         hints.append(f"hint: {listed} is read as a tag; if it stands for 'no tag', make these cells empty")

@@ -39,7 +39,14 @@ def looks_like_html(body: str) -> bool:
     ends = "</p>" in body or "</P>" in body or "</pre>" in body or "</PRE>" in body
     if not (_BEGINS.match(body) or (ends and _PARAGRAPH_ENDS.search(body))):
         return False
-    return _PAGE.match(body) is not None or _is_mostly_html(body)
+    return _is_clearly_html(body) or _PAGE.match(body) is not None or _is_mostly_html(body)
+
+
+def _is_clearly_html(body: str) -> bool:
+    """Whether counts alone show that _is_mostly_html is true, as for nearly all HTML, in a tenth of its time."""
+    if "```" in body or "~~~" in body or not body.startswith("<p>"):
+        return False
+    return 1 + body.count("\n\n<p>") + body.count("\n\n<pre>") > body.count("\n\n") - body.count("\n\n<")
 
 
 def _is_mostly_html(body: str) -> bool:

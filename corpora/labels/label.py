@@ -73,8 +73,8 @@ def _label(corpora: list[Path], folder: Path, config: LabelConfig) -> dict[str, 
     undated = splits.labelled.dropped["no_date"]
     if undated and not splits.labelled.kept:
         raise StackbertError(
-            f"split 'time' needs dates, and none of the {undated:,} labelled posts has one; name the column of dates when "
-            "building the corpus from its table (date_column), or set split to 'hash'"
+            f"split 'time' needs dates, and none of the {undated:,} labelled posts has one; name the column of dates "
+            "(date_column) when building the corpus from its table, or set split to 'hash'"
         )
     evaluation, index, label_counts = EvaluationPosts(), None, {}
     for name in SELECTED:
