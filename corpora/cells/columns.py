@@ -41,7 +41,7 @@ class Columns:
     def id(self, value: Any) -> str:
         """The id in a cell."""
         found = id_of(value, self.whole_ids)
-        if _LOST_DIGITS.fullmatch(found):
+        if "+" in found and _LOST_DIGITS.fullmatch(found):
             raise CellError(f"{found}, a number that has lost its last digits")
         return found
 

@@ -15,6 +15,7 @@ EMPTY = frozenset(("[]", "{}", "()", "set()", "<>", "||"))
 _ANGLE = re.compile(r"(?:\s*+<[^<>]*+>\s*+,?+)++")
 _ANGLE_TAG = re.compile(r"<([^<>]*+)>")
 _NUMBERS = re.compile(r"[-+0-9.eE\s,]*+")
+_LIST_BEGINS = ("[", "{", "<", "(", "array(", "frozenset(", "set(", "'", '"')
 _LIST_LIKE = re.compile(r"\[.*\]|\{.*\}|<.*>|\(\s*['\"].*\)|(?:array|frozenset|set)\(.*\)|(['\"]).*\1", re.DOTALL)
 
 _PYTHON = re.compile(
@@ -148,7 +149,7 @@ SHOWN = {
 
 def is_list_like(text: str) -> bool:
     """Whether brackets or quotation marks stand around the text, so that it is no plain tag."""
-    return _LIST_LIKE.fullmatch(text) is not None
+    return text.startswith(_LIST_BEGINS) and _LIST_LIKE.fullmatch(text) is not None
 
 
 def unique(items: Iterable[str]) -> tuple[str, ...]:

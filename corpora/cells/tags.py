@@ -14,8 +14,10 @@ NAME_KEYS = ("name", "value", "label", "title")
 """Where the name of a label stands in an object, by precedence: GitHub has 'name', Jira 'name' or 'value'."""
 NO_CLASS = -1  # Hugging Face data sets have it for 'no label'
 
+_STRONG = [(name, sign) for name, sign in SEPARATORS.items() if name != "space"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)  # the cache finds it by identity, which is quick
 class TagReader:
     """How the tags of a column are read; the same for all its rows."""
 
@@ -34,10 +36,10 @@ class TagReader:
 
     def read(self, value: Any) -> tuple[str, ...]:
         """The tags in their order, without repetitions; raises CellError for a value that contradicts the column."""
-        if isinstance(value, bytes):
-            value = decoded(value)
         if isinstance(value, str):
             return _read_text(self, value)
+        if isinstance(value, bytes):
+            return _read_text(self, decoded(value))
         if is_missing(value):
             return ()
         return self._names(value) if isinstance(value, list) else unique((self._name(value),))
@@ -111,7 +113,7 @@ class TagReader:
 
 def separators_fit(text: str, notation: str | None, spaces: bool = True) -> bool:
     """Whether the separators in a text are those of the notation; a space may also stand in a tag."""
-    found = [name for name, sign in SEPARATORS.items() if name != "space" and sign in text]
+    found = [name for name, sign in _STRONG if sign in text]
     if found:
         return found == [notation]
     return notation != "single" or spaces or " " not in text

@@ -44,11 +44,12 @@ def id_of(value: Any, whole: bool = False) -> str:
     >>> id_of(7.0), id_of("7.0"), id_of("7.0", whole=True), id_of({"$oid": "65ab"})
     ('7', '7.0', '7', '65ab')
     """
+    if isinstance(value, str):
+        return without_zero(value) if whole else value
     value = unwrapped(value)
     if isinstance(value, float | Decimal) and not is_missing(value):
         return str(whole_number(value))
-    text = str(value) if isinstance(value, UUID) else text_of(value)
-    return without_zero(text) if whole else text
+    return str(value) if isinstance(value, UUID) else text_of(value)
 
 
 def whole_number(value: float | Decimal) -> int:

@@ -44,9 +44,10 @@ def looks_like_html(body: str) -> bool:
 
 def _is_clearly_html(body: str) -> bool:
     """Whether counts alone show that _is_mostly_html is true, as for nearly all HTML, in a tenth of its time."""
-    if "```" in body or "~~~" in body or not body.startswith("<p>"):
+    if not body.startswith("<p>") or "```" in body or "~~~" in body:
         return False
-    return 1 + body.count("\n\n<p>") + body.count("\n\n<pre>") > body.count("\n\n") - body.count("\n\n<")
+    text = body.count("\n\n") - body.count("\n\n<")  # at most
+    return text < 1 or text < 1 + body.count("\n\n<p>") + body.count("\n\n<pre>")
 
 
 def _is_mostly_html(body: str) -> bool:

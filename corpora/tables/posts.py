@@ -30,15 +30,18 @@ def _post_or_reason(where: str, values: Mapping[str, Any], config: CorpusConfig,
         created = columns.dates.read(values.get(config.date_column)) if config.date_column else None
     except CellError:
         return _bad_cell(where, values, config, columns)
-    if any(BROKEN_BYTE.search(text) for text in (title, body, given_id, *tags)):
-        return bad_row(where, "not UTF-8", title or body)
+    every_text = "".join((title, body, given_id, *tags))
+    if not every_text.isascii():  # otherwise no character needs a look
+        if BROKEN_BYTE.search(every_text):
+            return bad_row(where, "not UTF-8", title or body)
+        tags = tuple(tag.encode("utf-8", "replace").decode() for tag in tags)
     return RawPost(
         id=given_id,
         kind="question" if config.tags_column or title.strip() else "document",
         title=title,
         text=body,
         format=config.format,
-        tags=tuple(tag.encode("utf-8", "replace").decode() for tag in tags),
+        tags=tags,
         created=created,
         url=post_url(config, "question", given_id),
     )
