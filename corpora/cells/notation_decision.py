@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from corpora.cells.tag_notations import EMPTY, LISTS, SEPARATORS, SHOWN, bounded_pipes, is_list_like
+from corpora.cells.tag_notations import EMPTY, LISTS, SEPARATORS, SHOWN, bounded_pipes, is_list_like, is_numbers
 from corpora.cells.tags import separators_fit
 from corpora.cells.value import CellError, shown
 from corpora.config import TagsFormat
@@ -51,9 +51,12 @@ def decide_notation(texts: Iterable[str], one_a_row: bool = False) -> tuple[Tags
 def _decide_list(counts: Counter[str]) -> TagsFormat:
     odd = {name: {text: n for text, n in counts.items() if parse(text) is None} for name, parse in LISTS.items()}
     name = min(odd, key=lambda name: sum(odd[name].values()))  # of equal ones the first, which is the most specific
-    if sum(odd[name].values()) > MAX_CONTRADICTING * counts.total():
+    only_numbers = name == "brackets" and all(map(is_numbers, counts))
+    if only_numbers or sum(odd[name].values()) > MAX_CONTRADICTING * counts.total():
         known = ", ".join(SHOWN[each] for each in LISTS)
-        raise CellError(f"{shown(next(iter(odd[name])))}, a list in an unknown notation; the known ones are {known}")
+        raise CellError(
+            f"{shown(next(iter(odd[name] or counts)))}, a list in an unknown notation; the known ones are {known}"
+        )
     if name == "brackets":
         inner = Counter[str]()
         for text, count in counts.items():
@@ -91,6 +94,7 @@ def _decide_spaces(counts: Counter[str], readings: tuple[str, ...]) -> tuple[Tag
             return "space", True
     elif pieces.all_rows >= MIN_ROWS and pieces.rows >= REPEATED * pieces.texts:
         others = 1 - pieces.rows / pieces.all_rows  # rows of one word
+        # words of a class stand together only there, and hardly ever alone
         if pieces.known <= 0.2 or (not pieces.alone and others >= 0.1):
             return "single", True
     raise _undecided(next(text for text in counts if " " in text), readings)

@@ -104,12 +104,17 @@ def postgres_array(text: str) -> Items | None:
 
 
 def brackets(text: str) -> Items | None:
-    """Tags in `[a, b]`, without quotation marks around them; numbers alone are another notation."""
-    if not (text.startswith("[") and text.endswith("]")) or _NUMBERS.fullmatch(text[1:-1]):
+    """Tags in `[a, b]`, without quotation marks around them."""
+    if not (text.startswith("[") and text.endswith("]")):
         return None
     if any(sign in text[1:-1] for sign in "[]{}") or any(is_list_like(item.strip()) for item in text[1:-1].split(",")):
         return None
     return text[1:-1].split(",")
+
+
+def is_numbers(text: str) -> bool:
+    """Whether a list holds numbers alone, with or without commas, as numpy prints them."""
+    return _NUMBERS.fullmatch(text[1:-1]) is not None
 
 
 def bounded_pipes(text: str) -> Items | None:

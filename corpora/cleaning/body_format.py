@@ -23,6 +23,7 @@ _INLINE = re.compile(r"</?(?:strong|em|b|i|u|a|code|span|font|small|sub|sup|s|st
 _BREAK_ENDS = re.compile(r"<br\s?/?>\Z", re.IGNORECASE)
 _FENCE = re.compile(r" {0,3}(```+|~~~+)([^`]*)")
 _PRE = re.compile(r"<(/?)pre\b[^<>]*+>", re.IGNORECASE)
+_MARKDOWN = re.compile(r"^ {0,3}(?:#{1,6} |[-*+] |[0-9]{1,3}[.)] |> |```|~~~|!?\[[^\]\n]*+\]\()", re.MULTILINE)
 _INDENT = ("    ", "\t")  # of Markdown's code
 
 
@@ -44,7 +45,7 @@ def looks_like_html(body: str) -> bool:
 
 def _is_clearly_html(body: str) -> bool:
     """Whether counts alone show that _is_mostly_html is true, as for nearly all HTML, in a tenth of its time."""
-    if not body.startswith("<p>") or "```" in body or "~~~" in body:
+    if not body.startswith("<p>") or "```" in body or "~~~" in body or "\r" in body:
         return False
     text = body.count("\n\n") - body.count("\n\n<")  # at most
     return text < 1 or text < 1 + body.count("\n\n<p>") + body.count("\n\n<pre>")
@@ -62,17 +63,23 @@ def _is_mostly_html(body: str) -> bool:
             text += 1
         elif not first.startswith(_INDENT):
             html += 1
-    return html > text or (html == text and _BEGINS.match(body) is not None)
+    if html != text:
+        return html > text
+    return (_BEGINS.match(body) is not None or "</code></pre>" in body) and not _MARKDOWN.search(body)
 
 
 def _without_code(body: str) -> str:
-    """The body with each fenced block of code as one line of text, and each <pre> without its content."""
+    """The body with each fenced block of code as one line of text, and each <pre> as a paragraph without content."""
     if "```" in body or "~~~" in body:
         body = "\n".join(_without_fences(body.split("\n")))
     pieces, start, inside = list[str](), 0, False
     for tag in _PRE.finditer(body):
         if not tag[1] and not inside:
-            pieces.append(body[start : tag.end()])
+            pieces += (
+                body[start : tag.start()],
+                "\n\n" if tag.start() and body[tag.start() - 1] == "\n" else "",
+                tag[0],
+            )
             inside = True
         elif tag[1] and inside:
             start, inside = tag.start(), False
