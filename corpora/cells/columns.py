@@ -20,7 +20,7 @@ EXPECTED = {
     "id_column": "ids: texts or whole numbers",
     "title_column": "texts",
     "body_column": "texts",
-    "tags_column": "tags: texts, lists of texts, objects with a name, or numbers of classes",
+    "tags_column": "tags: texts, lists of texts, objects with a name, or numbers of classes; or set tags_format",
     "date_column": "dates: ISO 8601, seconds or milliseconds since 1970, or days, months and years",
 }
 
@@ -82,7 +82,8 @@ def _decide(
         reader = _tag_reader(values, config, classes, one_tag_a_row)
         return replace(columns, tags=reader, notes=(*columns.notes, f"tags: read as {_description(reader, values)}"))
     if name == "date_column":
-        return replace(columns, dates=decide_dates(values, config.date_order))
+        dates = decide_dates(values, config.date_order)
+        return replace(columns, dates=dates, notes=(*columns.notes, f"dates: read as {dates.description}"))
     filled = [value for value in values if not is_missing(value) and value != ""]
     if name in ("title_column", "body_column") and filled and all(map(is_integer, filled)):
         raise CellError(f"whole numbers only, such as {filled[0]}; name a column of texts")
@@ -94,7 +95,7 @@ def _tag_reader(values: list[Any], config: CorpusConfig, classes: tuple[str, ...
     notation, spaces = (config.tags_format, True) if config.tags_format else decide_notation(texts, one_tag_a_row)
     objects = [item for value in values for item in _items(value, notation) if isinstance(item, Mapping)]
     keys = [key for key in NAME_KEYS if all(isinstance(each.get(key), str) for each in objects)] if objects else []
-    whole = notation == "single" and bool(texts) and all(map(ends_in_zero, texts))
+    whole = notation == "single" and _are_whole(texts)
     return TagReader(
         notation, bool(config.tags_format), spaces, key=next(iter(keys), None), classes=classes, whole=whole
     )
@@ -128,15 +129,15 @@ def _description(reader: TagReader, values: list[Any]) -> str:
         found.append(f"objects, by their '{reader.key}'")
     if reader.classes:
         found.append(f"the names of {len(reader.classes)} classes, which the file holds")
-    elif kinds.keys() & {"a whole number", "a decimal number"} or reader.whole:
+    elif kinds.keys() & {"a whole number", "a decimal number", "true or false"} or reader.whole:
         found.append("numbers of classes")
     return ", ".join(found) or "none: the first rows have no tags"
 
 
 def _are_whole(values: Iterable[Any]) -> bool:
-    """Whether all ids are texts such as '7.0'."""
-    texts = [value for value in values if isinstance(value, str) and value]
-    return bool(texts) and all(map(ends_in_zero, texts))
+    """Whether all texts are such as '7.0', and not all the same: '2.0' alone may be a version."""
+    texts = {value for value in values if isinstance(value, str) and value}
+    return len(texts) > 1 and all(map(ends_in_zero, texts))
 
 
 def _refuse_unreadable(

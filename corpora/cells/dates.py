@@ -19,7 +19,9 @@ _TIME = (
     r"(?:(?:T|,?\s+)(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
     r"(?:\s*(?P<half>[AaPp])\.?[Mm]\.?)?)?(?:\s*(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d))?"
 )
-_NUMERIC = re.compile(r"(?P<first>\d{1,4})(?P<sign>[/.-])(?P<middle>\d{1,2})(?P=sign)(?P<last>\d{2}|\d{4})" + _TIME)
+_NUMERIC = re.compile(
+    r"(?P<first>\d{1,4})(?P<sign>[/.-])(?P<middle>\d{1,2})(?P=sign)(?P<last>\d{1,2}|\d{4})" + _TIME, re.ASCII
+)
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _NAMED = [
     re.compile(
@@ -31,7 +33,7 @@ _NAMED = [
     re.compile(r"(?:[A-Za-z]{3,9},\s+)?(?P<month>[A-Za-z]{3,9})\.?\s+" + _DAY + r",?\s+(?P<year>\d{4})" + _TIME),
     re.compile(r"[A-Za-z]{3}\s+(?P<month>[A-Za-z]{3})\s+" + _DAY + _TIME + r"\s+(?P<year>\d{4})"),
 ]
-_DIGITS = re.compile(r"\d{9,19}(?:\.\d+)?")
+_DIGITS = re.compile(r"\d{9,19}(?:\.\d+)?", re.ASCII)
 _MONTHS = "january february march april may june july august september october november december".split()
 
 
@@ -45,6 +47,14 @@ class DateReader:
     """Whether 03/04/21 is read; only where the order was named, since 21 might be the day."""
     unit: str | None = None
     """Of numbers: what they count since 1970, a name in UNITS."""
+
+    @property
+    def description(self) -> str:
+        """How the dates are read, in words."""
+        found = [f"{self.unit} since 1970"] if self.unit else ["ISO 8601"]
+        if self.order:
+            found.append("day/month/year" if self.order == "day-first" else "month/day/year")
+        return " or ".join(found) + "; without a time zone, in UTC"
 
     def read(self, value: Any) -> str | None:
         """The date as ISO 8601, None if it is missing; raises CellError for a value that is no date of the column."""
@@ -90,9 +100,11 @@ class DateReader:
             return None
         first, middle, last = found["first"], found["middle"], found["last"]
         if len(first) == 4:
-            return _date(first, middle, last, found) if len(last) == 2 else None
-        if self.order is None or len(first) > 2 or (len(last) == 2 and not self.short_years):
+            return _date(first, middle, last, found) if len(last) < 3 else None
+        if self.order is None or len(first) > 2 or len(last) == 1:
             return None
+        if len(last) == 2 and not self.short_years:
+            raise CellError(f"{shown(text)}, where the year has two digits; set date_order to read the last ones as it")
         day, month = (first, middle) if self.order == "day-first" else (middle, first)
         return _date(last, month, day, found)
 

@@ -52,7 +52,8 @@ def _decide_list(counts: Counter[str]) -> TagsFormat:
     odd = {name: {text: n for text, n in counts.items() if parse(text) is None} for name, parse in LISTS.items()}
     name = min(odd, key=lambda name: sum(odd[name].values()))  # of equal ones the first, which is the most specific
     only_numbers = name == "brackets" and all(map(is_numbers, counts))
-    if only_numbers or sum(odd[name].values()) > MAX_CONTRADICTING * counts.total():
+    only_missing = name in ("json", "python") and not any(LISTS[name](text) for text in counts)  # [nan] may be a tag
+    if only_numbers or only_missing or sum(odd[name].values()) > MAX_CONTRADICTING * counts.total():
         known = ", ".join(SHOWN[each] for each in LISTS)
         raise CellError(
             f"{shown(next(iter(odd[name] or counts)))}, a list in an unknown notation; the known ones are {known}"

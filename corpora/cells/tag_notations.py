@@ -16,7 +16,7 @@ _ANGLE = re.compile(r"(?:\s*+<[^<>]*+>\s*+,?+)++")
 _ANGLE_TAG = re.compile(r"<([^<>]*+)>")
 _NUMBERS = re.compile(r"[-+0-9.eE\s,]*+")
 _LIST_BEGINS = ("[", "{", "<", "(", "array(", "frozenset(", "set(", "'", '"')
-_LIST_LIKE = re.compile(r"\[.*\]|\{.*\}|<.*>|\(\s*['\"].*\)|(?:array|frozenset|set)\(.*\)|(['\"]).*\1", re.DOTALL)
+_LIST_LIKE = re.compile(r"[\[{<]|\(\s*['\"]|(?:array|frozenset|set)\(|(['\"]).*\1\Z", re.DOTALL)
 
 _PYTHON = re.compile(
     r"(?:array\(|(?:frozen)?set\()?\s*(?:\[(?P<list>.*)\]|\((?P<tuple>.*)\)|\{(?P<set>.*)\})\s*"
@@ -55,7 +55,7 @@ def json_list(text: str) -> Items | None:
 
 
 def python_list(text: str) -> Items | None:
-    """Items of a printed Python list, tuple or set, or of a printed numpy array, which has no commas."""
+    """Items of a printed Python list, tuple or set of texts, or of a printed numpy array, which has no commas."""
     found = _PYTHON.fullmatch(text)
     if found is None:
         return None
@@ -72,6 +72,8 @@ def python_list(text: str) -> Items | None:
                 return None
         elif item["number"] is not None:
             items.append(int(item["number"]))
+        elif found["set"] is not None:
+            return None  # {nan} is a text in a Postgres array
         position = item.end()
     return items
 
@@ -146,15 +148,15 @@ SHOWN = {
     "pipe": "a|b",
     "semicolon": "a;b",
     "comma": "a, b",
-    "space": "a b (separated by spaces)",
+    "space": "a b",
     "single": "one tag a row",
 }
 """How a notation is named in messages."""
 
 
 def is_list_like(text: str) -> bool:
-    """Whether brackets or quotation marks stand around the text, so that it is no plain tag."""
-    return text.startswith(_LIST_BEGINS) and _LIST_LIKE.fullmatch(text) is not None
+    """Whether a bracket begins the text, or quotation marks stand around it, so that it is no plain tag."""
+    return text.startswith(_LIST_BEGINS) and _LIST_LIKE.match(text) is not None
 
 
 def unique(items: Iterable[str]) -> tuple[str, ...]:

@@ -107,8 +107,8 @@ class TagReader:
 
     def _contradiction(self, text: str) -> CellError:
         assert self.notation
-        how = "named" if self.named else "as in the first rows"
-        return CellError(f"{shown(text)}, which is not written as {SHOWN[self.notation]}, {how}")
+        how = "tags_format says" if self.named else "in the first rows"
+        return CellError(f"{shown(text)}, which is not written as {how}: {SHOWN[self.notation]}")
 
 
 def separators_fit(text: str, notation: str | None, spaces: bool = True) -> bool:

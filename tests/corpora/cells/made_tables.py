@@ -196,7 +196,8 @@ def write_csv(made: Made, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        writer.writerows(zip(*(["" if cell is None else cell for cell in made.columns[name]] for name in COLUMNS)))
+        cells = (["" if cell is None else cell for cell in made.columns[name]] for name in COLUMNS)
+        writer.writerows(zip(*cells, strict=True))
 
 
 def write_pandas_csv(made: Made, path: Path) -> None:
