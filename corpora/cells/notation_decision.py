@@ -11,6 +11,7 @@ from corpora.config import TagsFormat
 
 MAX_CONTRADICTING = 0.1  # of the rows with tags: more is not an exception
 MIN_ROWS = 20  # fewer rows show nothing about which words stand together
+MIN_TEXTS = 3  # different ones, likewise
 REPEATED = 2  # rows a text, from which on texts are names of classes rather than combinations of tags
 
 
@@ -90,10 +91,14 @@ def _decide_spaces(counts: Counter[str], readings: tuple[str, ...]) -> tuple[Tag
     if all(word[0] in "#@" for text in counts for word in text.split()):
         return "space", True
     pieces = _pieces(counts, " ")
-    if pieces.texts >= 3 and pieces.known >= 0.5 and (pieces.alone >= 0.75 or pieces.texts >= 2 * pieces.different):
+    if (
+        pieces.texts >= MIN_TEXTS
+        and pieces.known >= 0.5
+        and (pieces.alone >= 0.75 or pieces.texts >= 2 * pieces.different)
+    ):
         if "space" in readings:
             return "space", True
-    elif pieces.all_rows >= MIN_ROWS and pieces.rows >= REPEATED * pieces.texts:
+    elif pieces.all_rows >= MIN_ROWS and len(counts) >= MIN_TEXTS and pieces.rows >= REPEATED * pieces.texts:
         others = 1 - pieces.rows / pieces.all_rows  # rows of one word
         # words of a class stand together only there, and hardly ever alone
         if pieces.known <= 0.2 or (not pieces.alone and others >= 0.1):
