@@ -6,9 +6,20 @@ from typing import Literal
 from stackbert.core.errors import StackbertError
 
 TagsFormat = Literal[
-    "angle", "pipe", "comma", "semicolon", "space", "newline", "json", "python", "postgres", "brackets", "single"
+    "auto",
+    "angle",
+    "pipe",
+    "comma",
+    "semicolon",
+    "space",
+    "newline",
+    "json",
+    "python",
+    "postgres",
+    "brackets",
+    "single",
 ]
-DateOrder = Literal["day-first", "month-first"]
+DateOrder = Literal["auto", "day-first", "month-first"]
 
 
 @dataclass(frozen=True)
@@ -30,17 +41,17 @@ class CorpusConfig:
     """Column of bodies in the table."""
     tags_column: str | None = None
     """Column of tags in the table: a list, or a text in a notation that tags_format names."""
-    tags_format: TagsFormat | None = None
+    tags_format: TagsFormat = "auto"
     """Notation of the tags in a text: 'angle' <a><b>, 'pipe' a|b or |a|b|, 'comma', 'semicolon', 'space', 'newline',
     'json' ["a", "b"], 'python' ['a', 'b'], 'postgres' {a,b}, 'brackets' [a, b], or 'single': the whole text is one tag.
-    By default, one notation is found from the first rows for all of them, and printed."""
-    tags_case: Literal["lower"] | None = None
-    """'lower' makes all tags lower-case, so that Python and python are one; by default, they are two, which is said."""
+    'auto' finds one notation for all rows from the first ones, and prints it."""
+    tags_case: Literal["keep", "lower"] = "keep"
+    """'lower' makes all tags lower-case, so that Python and python are one; with 'keep' they are two, which is said."""
     date_column: str | None = None
     """Column of the posts' dates in the table, for 'corpora label' with split 'time': dates and times, texts in ISO
-    8601, or seconds or milliseconds since 1970. Without a time zone, they are in UTC."""
-    date_order: DateOrder | None = None
-    """Which is first in dates such as 03/04/2021; by default, found from the days above 12 in the first rows."""
+    8601, days, months and years, or seconds or milliseconds since 1970. Without a time zone, they are in UTC."""
+    date_order: DateOrder = "auto"
+    """Which is first in dates such as 03/04/2021; 'auto' finds it from the days above 12 in the first rows."""
     packages: tuple[str, ...] = ()
     """Packages whose docstrings are read, 'stdlib' for the standard library; empty: the installed ones of a default
     list."""

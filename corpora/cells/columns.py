@@ -92,12 +92,17 @@ def _decide(
 
 def _tag_reader(values: list[Any], config: CorpusConfig, classes: tuple[str, ...], one_tag_a_row: bool) -> TagReader:
     texts = [found for found in map(_as_text, values) if found]
-    notation, spaces = (config.tags_format, True) if config.tags_format else decide_notation(texts, one_tag_a_row)
+    named = config.tags_format != "auto"
+    notation, spaces = (config.tags_format, True) if named else decide_notation(texts, one_tag_a_row)
+    if notation == "single" and not named and len(set(texts)) == 1 and ends_in_zero(texts[0]):
+        raise CellError(
+            f"no tag but {texts[0]!r}, a text or a number of a class; set tags_format to single for the text"
+        )
     objects = [item for value in values for item in _items(value, notation) if isinstance(item, Mapping)]
     keys = [key for key in NAME_KEYS if all(isinstance(each.get(key), str) for each in objects)] if objects else []
     whole = notation == "single" and _are_whole(texts)
     return TagReader(
-        notation, bool(config.tags_format), spaces, key=next(iter(keys), None), classes=classes, whole=whole
+        notation, config.tags_format != "auto", spaces, key=next(iter(keys), None), classes=classes, whole=whole
     )
 
 
@@ -135,9 +140,9 @@ def _description(reader: TagReader, values: list[Any]) -> str:
 
 
 def _are_whole(values: Iterable[Any]) -> bool:
-    """Whether all texts are such as '7.0', and not all the same: '2.0' alone may be a version."""
-    texts = {value for value in values if isinstance(value, str) and value}
-    return len(texts) > 1 and all(map(ends_in_zero, texts))
+    """Whether all texts are such as '7.0', several or with a gap between them: '2.0' alone may be a version."""
+    texts = {value for value in values if isinstance(value, str)}
+    return len(texts) > 1 and all(map(ends_in_zero, texts - {""}))
 
 
 def _refuse_unreadable(

@@ -41,8 +41,8 @@ _MONTHS = "january february march april may june july august september october n
 class DateReader:
     """How the dates of a column are read; the same for all its rows."""
 
-    order: DateOrder | None = None
-    """Of day and month in numbers such as 03/04/2021; None where no date of the column needs it."""
+    order: DateOrder = "auto"
+    """Of day and month in numbers such as 03/04/2021; 'auto' where no date of the column needs it."""
     short_years: bool = False
     """Whether 03/04/21 is read; only where the order was named, since 21 might be the day."""
     unit: str | None = None
@@ -52,7 +52,7 @@ class DateReader:
     def description(self) -> str:
         """How the dates are read, in words."""
         found = [f"{self.unit} since 1970"] if self.unit else ["ISO 8601"]
-        if self.order:
+        if self.order != "auto":
             found.append("day/month/year" if self.order == "day-first" else "month/day/year")
         return " or ".join(found) + "; without a time zone, in UTC"
 
@@ -80,7 +80,7 @@ class DateReader:
             return self._number(Decimal(text))
         found = _iso_date(text) or _named_date(text) or self._numeric_date(text)
         if found is None:
-            raise CellError(f"{shown(text)}, which is no date" + ("" if self.order else " in ISO 8601"))
+            raise CellError(f"{shown(text)}, which is no date" + (" in ISO 8601" if self.order == "auto" else ""))
         return _iso(found)
 
     def _number(self, value: float | Decimal) -> str:
@@ -101,7 +101,7 @@ class DateReader:
         first, middle, last = found["first"], found["middle"], found["last"]
         if len(first) == 4:
             return _date(first, middle, last, found) if len(last) < 3 else None
-        if self.order is None or len(first) > 2 or len(last) == 1:
+        if self.order == "auto" or len(first) > 2 or len(last) == 1:
             return None
         if len(last) == 2 and not self.short_years:
             raise CellError(f"{shown(text)}, where the year has two digits; set date_order to read the last ones as it")
@@ -109,7 +109,7 @@ class DateReader:
         return _date(last, month, day, found)
 
 
-def decide_dates(values: Iterable[Any], order: DateOrder | None) -> DateReader:
+def decide_dates(values: Iterable[Any], order: DateOrder = "auto") -> DateReader:
     """How to read a column, from a sample of it; raises CellError if day and month cannot be told apart."""
     texts, numbers = list[str](), list[Decimal]()
     for value in map(unwrapped, values):
@@ -123,7 +123,8 @@ def decide_dates(values: Iterable[Any], order: DateOrder | None) -> DateReader:
             is_number = _DIGITS.fullmatch(text) and not _iso_date(text)
             numbers.append(Decimal(text)) if is_number else texts.append(text)
     units = [name for name in UNITS if numbers and _fits(numbers, UNITS[name])]
-    return DateReader(order or _order(texts), order is not None, units[0] if units else None)
+    found = _order(texts) if order == "auto" else order
+    return DateReader(found, order != "auto", units[0] if units else None)
 
 
 def _fits(numbers: list[Decimal], per_second: int) -> bool:
@@ -132,11 +133,11 @@ def _fits(numbers: list[Decimal], per_second: int) -> bool:
     return fitting >= 0.9 * len(numbers)
 
 
-def _order(texts: list[str]) -> DateOrder | None:
-    """The order that the numbers above 12 show."""
+def _order(texts: list[str]) -> DateOrder:
+    """The order that the numbers above 12 show; 'auto' where there are none such dates."""
     found = [match for match in map(_NUMERIC.fullmatch, texts) if match and len(match["first"]) <= 2]
     if not found:
-        return None
+        return "auto"
     days = [match[0] for match in found if int(match["first"]) > 12]
     months = [match[0] for match in found if int(match["middle"]) > 12]
     if bool(days) == bool(months):

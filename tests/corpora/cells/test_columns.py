@@ -47,6 +47,7 @@ def write(path: Path, **columns: list[Any]) -> Path:
         ({"id": ["1.23457E+18", "1.23458E+18"]}, "column 'id' for id_column holds 1.23457E.18, a number that has lost"),
         ({"tags": [[0, 1, 0], [1, 1, 0]]}, "column 'tags' for tags_column holds .0, 1, 0., where numbers repeat"),
         ({"tags": ["sql server", "java"]}, "set tags_format to single"),
+        ({"tags": ["2.0", ""]}, "holds no tag but '2.0', a text or a number of a class; set tags_format to single"),
     ],
 )
 def test_a_column_that_cannot_be_read_is_refused_and_leaves_nothing(

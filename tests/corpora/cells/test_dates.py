@@ -42,19 +42,19 @@ MOMENT = "2021-03-05T15:42:00"
     ],
 )
 def test_forms_of_dates(value: Any, found: str | None) -> None:
-    assert decide_dates([value], None).read(value) == found
+    assert decide_dates([value]).read(value) == found
 
 
 def test_the_days_above_twelve_show_the_order_for_all_rows() -> None:
-    assert decide_dates(["05/03/2021", "25/03/2021"], None).read("05/03/2021") == "2021-03-05T00:00:00"
-    assert decide_dates(["03/05/2021", "03/25/2021"], None).read("03/05/2021") == "2021-03-05T00:00:00"
+    assert decide_dates(["05/03/2021", "25/03/2021"]).read("05/03/2021") == "2021-03-05T00:00:00"
+    assert decide_dates(["03/05/2021", "03/25/2021"]).read("03/05/2021") == "2021-03-05T00:00:00"
     assert decide_dates(["05.03.2021"], "day-first").read("05.03.21 15:42") == MOMENT
 
 
 @pytest.mark.parametrize("values", [["05/03/2021", "06/03/2021"], ["13/05/2021", "05/13/2021"]])
 def test_an_order_that_no_day_shows_is_refused(values: list[str]) -> None:
     with pytest.raises(CellError, match="day and month cannot be told apart; set date_order"):
-        decide_dates(values, None)
+        decide_dates(values)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,6 @@ def test_an_order_that_no_day_shows_is_refused(values: list[str]) -> None:
     ],
 )
 def test_what_is_no_date_of_the_column_is_refused(sample: Any, value: Any, fault: str) -> None:
-    reader = decide_dates([sample], None)
+    reader = decide_dates([sample])
     with pytest.raises(CellError, match=fault):
         reader.read(value)
