@@ -1,6 +1,6 @@
 """Decides the notation of a column of tags from a sample of it; what cannot be decided is refused, never guessed."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from corpora.config import TagsFormat
 MAX_CONTRADICTING = 0.1  # of the rows with tags: more is not an exception
 MIN_ROWS = 20  # fewer rows show nothing about which words stand together
 MIN_TEXTS = 3  # different ones, likewise
+FREQUENT, MIN_FREQUENT = 5, 5  # different texts with a word, from which on it is frequent; and frequent words
 REPEATED = 2  # rows a text, from which on texts are names of classes rather than combinations of tags
 
 
@@ -24,12 +25,12 @@ class _Pieces:
     rows: int
     """Rows with such a text."""
     all_rows: int
-    different: int
-    """Different pieces of the texts with the separator."""
     known: float
-    """Share of these that occur in two different texts."""
+    """Share of the different pieces of these texts that occur in two different texts."""
     alone: float
-    """Share of these, by occurrence, that are also a whole text."""
+    """Share of the different pieces that are also a whole text."""
+    repeated: float
+    """Share of these texts that hold a piece twice; in prose, a fifth."""
 
 
 def decide_notation(texts: Iterable[str], one_a_row: bool = False) -> tuple[TagsFormat | None, bool]:
@@ -91,19 +92,33 @@ def _decide_spaces(counts: Counter[str], readings: tuple[str, ...]) -> tuple[Tag
     if all(word[0] in "#@" for text in counts for word in text.split()):
         return "space", True
     pieces = _pieces(counts, " ")
-    if (
-        pieces.texts >= MIN_TEXTS
-        and pieces.known >= 0.5
-        and (pieces.alone >= 0.75 or pieces.texts >= 2 * pieces.different)
-    ):
+    if not pieces.repeated and _are_combined(counts):
         if "space" in readings:
             return "space", True
     elif pieces.all_rows >= MIN_ROWS and len(counts) >= MIN_TEXTS and pieces.rows >= REPEATED * pieces.texts:
         others = 1 - pieces.rows / pieces.all_rows  # rows of one word
-        # words of a class stand together only there, and hardly ever alone
         if pieces.known <= 0.2 or (not pieces.alone and others >= 0.1):
             return "single", True
     raise _undecided(next(text for text in counts if " " in text), readings)
+
+
+def _are_combined(texts: Iterable[str]) -> bool:
+    """Whether the frequent words are tags: they stand alone, and first, between and last; words of names do not.
+
+    Of 1,000 questions on Stack Overflow, 0.5 of the frequent tags stand alone and 0.95 change their place.
+    """
+    places, number, alone = defaultdict[str, set[int]](set), Counter[str](), set[str]()
+    for words in map(str.split, texts):
+        number.update(words)
+        if len(words) == 1:
+            alone.add(words[0])
+        for index, word in enumerate(words):
+            places[word].add(0 if index == 0 else 2 if index == len(words) - 1 else 1)
+    frequent = [word for word, count in number.items() if count >= FREQUENT]
+    total = sum(number[word] for word in frequent)
+    standing = sum(number[word] for word in frequent if word in alone)
+    moving = sum(number[word] for word in frequent if len(places[word]) > 1)
+    return len(frequent) >= MIN_FREQUENT and standing >= 0.3 * total and moving >= 0.5 * total
 
 
 def _pieces(counts: Counter[str], separator: str) -> _Pieces:
@@ -112,14 +127,13 @@ def _pieces(counts: Counter[str], separator: str) -> _Pieces:
     in_texts = Counter(piece for pieces in split.values() for piece in set(pieces))
     different = {piece for pieces in several.values() for piece in pieces}
     whole = {pieces[0] for pieces in split.values() if len(pieces) == 1}
-    occurrences = [piece for pieces in several.values() for piece in pieces]
     return _Pieces(
         texts=len(several),
         rows=sum(counts[text] for text in several),
         all_rows=counts.total(),
-        different=len(different),
         known=sum(in_texts[piece] > 1 for piece in different) / max(1, len(different)),
-        alone=sum(piece in whole for piece in occurrences) / max(1, len(occurrences)),
+        alone=len(different & whole) / max(1, len(different)),
+        repeated=sum(len(set(pieces)) < len(pieces) for pieces in several.values()) / max(1, len(several)),
     )
 
 

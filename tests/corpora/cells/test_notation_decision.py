@@ -1,10 +1,13 @@
 """The notation of a column: decided by all its first rows, or refused."""
 
+import pyarrow.parquet as pq
 import pytest
 
 from corpora.cells.notation_decision import decide_notation
 from corpora.cells.value import CellError
+from tests.paths import SHARED
 
+TITLES = SHARED / "so" / "titles.parquet"
 TOPICS = ["python", "sql", "java", "css", "html"]
 PAIRS = [f"{one} {other}" for one in TOPICS for other in TOPICS if one != other]
 
@@ -66,3 +69,21 @@ def test_a_row_of_a_second_table_is_one_tag() -> None:
 
 def test_exceptions_do_not_change_the_decision() -> None:
     assert decide_notation([*["a|b", "c", "b|d"] * 20, "{e}"])[0] == "pipe"
+
+
+@pytest.mark.skipif(not TITLES.exists(), reason="needs ../shared/so/titles.parquet")
+@pytest.mark.parametrize("separator", [" ", ", ", "|", ";", "\n"])
+def test_real_tags_are_told_from_real_titles(separator: str) -> None:
+    table = pq.read_table(TITLES, columns=["title", "tags"])
+    names = {" ": "space", ", ": "comma", "|": "pipe", ";": "semicolon", "\n": "newline"}
+    for start in range(0, 20_000, 4_000):
+        tags = table["tags"][start : start + 1_000].to_pylist()
+        assert decide_notation(map(separator.join, tags))[0] == names[separator]
+    with pytest.raises(CellError, match="several ways"):
+        decide_notation(title.replace(",", "") for title in table["title"][:1_000].to_pylist())
+
+
+def test_names_of_two_words_are_not_taken_for_tags() -> None:
+    models = [f"{brand} {model}" for brand in ("Dell", "HP", "Apple") for model in ("One", "Air", "Pro", "Max", "Mini")]
+    with pytest.raises(CellError, match="several ways"):
+        decide_notation([*models, "Dell", "HP", "Apple"] * 10)
