@@ -6,6 +6,22 @@ from typing import Literal
 from stackbert.core.errors import StackbertError
 from stackbert.core.home import PathText
 
+TagsFormat = Literal[
+    "auto",
+    "angle",
+    "pipe",
+    "comma",
+    "semicolon",
+    "space",
+    "newline",
+    "json",
+    "python",
+    "postgres",
+    "brackets",
+    "single",
+]
+DateOrder = Literal["auto", "day-first", "month-first"]
+
 
 @dataclass(frozen=True)
 class CorpusConfig:
@@ -25,12 +41,24 @@ class CorpusConfig:
     body_column: str | None = None
     """Column of bodies in the table."""
     tags_column: str | None = None
-    """Column of tags in the table: a list, '<a><b>', '|a|b|', '["a", "b"]', or a text with commas or spaces."""
+    """Column of tags in the table: a list, or a text in a notation that tags_format names."""
+    tags_format: TagsFormat = "auto"
+    """Notation of the tags in a text: 'angle' <a><b>, 'pipe' a|b or |a|b|, 'comma', 'semicolon', 'space', 'newline',
+    'json' ["a", "b"], 'python' ['a', 'b'], 'postgres' {a,b}, 'brackets' [a, b], or 'single': the whole text is one tag.
+    'auto' finds one notation for all rows from the first ones, and prints it."""
+    tags_case: Literal["keep", "lower"] = "keep"
+    """'lower' makes all tags lower-case, so that Python and python are one; with 'keep' they are two, which is said."""
+    date_column: str | None = None
+    """Column of the posts' dates in the table, for 'corpora label' with split 'time': dates and times, texts in ISO
+    8601, days, months and years, or seconds or milliseconds since 1970. Without a time zone, they are in UTC."""
+    date_order: DateOrder = "auto"
+    """Which is first in dates such as 03/04/2021; 'auto' finds it from the days above 12 in the first rows."""
     packages: tuple[str, ...] = ()
     """Packages whose docstrings are read, 'stdlib' for the standard library; empty: the installed ones of a default
     list."""
     format: Literal["auto", "html", "text"] = "auto"
-    """Format of the bodies; 'auto' detects HTML in a table, and always assumes it in a dump."""
+    """Format of the bodies; 'auto' finds for each body of a table whether it is HTML rather than Markdown or plain
+    text, which 'text' stands for, and assumes HTML in a dump."""
     site: str | None = None
     """Site that the ids belong to, such as stackoverflow.com; used for the posts' URLs, for attribution."""
     min_characters: int = 20

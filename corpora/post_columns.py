@@ -1,5 +1,6 @@
 """Posts as columns: passes over a whole corpus read these, without an object per post."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,3 +87,14 @@ def read_columns(shard: Path) -> Iterator[tuple[pa.RecordBatch, PostColumns]]:
             piece = batch.slice(start, end - start)
             yield piece, columns_of(piece)
             start = end
+
+
+def count_tags(paths: Sequence[Path]) -> Counter[str]:
+    """Tag -> number of questions and documents with it."""
+    counts: Counter[str] = Counter()
+    for path in paths:
+        for batch in pq.ParquetFile(path).iter_batches(columns=["kind", "tags"]):
+            tags = pc.list_flatten(batch["tags"].filter(pc.not_equal(batch["kind"], "answer")))
+            for entry in pc.value_counts(tags).to_pylist():
+                counts[entry["values"]] += entry["counts"]
+    return counts

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from corpora.balance import Balance
+from corpora.build.contents import Contents
 from corpora.build.exact_duplicates import FindDuplicates, range_count
 from corpora.build.executor import Engine
 from corpora.build.part import COUNTS, DROPPED, REJECTED, part_folder
 from corpora.build.shard import COUNTS_FILE, WriteShard
 from corpora.build.steps import BuildParts, BuildStreamParts, PartJob
+from corpora.build.summary import summarize
 from corpora.config import CorpusConfig
 from corpora.sources.dump import dump_source
 from corpora.sources.folders import folder_source
@@ -20,7 +22,7 @@ from corpora.sources.lines import require_file
 from corpora.sources.packages import packages_source
 from corpora.sources.post_links import LINKS_FILE, load_links, save_links
 from corpora.sources.source import BAD_ROW, Source, Stream
-from corpora.sources.tag_synonyms import SYNONYMS_FILE, load_synonyms
+from corpora.sources.tag_synonyms import SYNONYMS_FILE, load_synonyms, lower_synonyms
 from corpora.tables.arrow_rows import HUB
 from corpora.tables.table import table_source
 from stackbert.core.artifact import SCRATCH, Manifest, build_artifact
@@ -37,7 +39,7 @@ def build_corpus(out: Path, config: CorpusConfig, data: Path = Path(".")) -> Man
     rejected.jsonl with byte offset or line and reason. Raises StackbertError if the source is missing, holds no post,
     or has a larger share of bad rows than config.max_rejected_share.
     """
-    source = open_source(config, data)
+    source = open_source(config, data, read_first=not out.exists())
     names = ("tag_synonyms", "post_links", "decontaminate_against")
     lists = {name: data / getattr(config, name) for name in names if getattr(config, name)}
     for name, what in (("tag_synonyms", SYNONYMS_FILE), ("post_links", LINKS_FILE)):
@@ -53,8 +55,8 @@ def build_corpus(out: Path, config: CorpusConfig, data: Path = Path(".")) -> Man
     )
 
 
-def open_source(config: CorpusConfig, data: Path) -> Source:
-    """The configured source, not yet read."""
+def open_source(config: CorpusConfig, data: Path, *, read_first: bool = True) -> Source:
+    """The configured source; of a table, the first rows are read to know how, unless `read_first` is false."""
     if config.source == "packages":
         return packages_source(config)
     path = data / config.path
@@ -64,7 +66,8 @@ def open_source(config: CorpusConfig, data: Path) -> Source:
         return dump_source(path, config)
     if config.source == "folder":
         return folder_source(path, config)
-    return table_source(path, config, data / config.tags_path if config.tags_path else None)
+    tags_path = data / config.tags_path if config.tags_path else None
+    return table_source(path, config, tags_path, read_first=read_first)
 
 
 class _Build:
@@ -74,12 +77,12 @@ class _Build:
         self.folder, self.source, self.config = folder.absolute(), source, config
         self.scratch = self.folder / SCRATCH
         self.name = config.path or config.source
-        synonyms, links = lists.get("tag_synonyms"), lists.get("post_links")
+        links = lists.get("post_links")
         self.job = PartJob(
             self.scratch / "parts",
             source,
             config,
-            synonyms=load_synonyms(synonyms) if synonyms else {},
+            synonyms=self._synonyms(lists.get("tag_synonyms")),
             links=save_links(load_links(links), self.scratch / "links") if links else None,
         )
         labels = lists.get("decontaminate_against")
@@ -87,6 +90,10 @@ class _Build:
         self.engine = Engine(
             config.engine, config.processes, config.partition, config.task_hours, config.task_gigabytes
         )
+
+    def _synonyms(self, path: Path | None) -> dict[str, str]:
+        found = load_synonyms(path) if path else {}
+        return lower_synonyms(found) if self.config.tags_case == "lower" else found
 
     def run(self) -> dict[str, Any]:
         """Run the tasks that are not finished; returns the manifest's counts."""
@@ -107,7 +114,8 @@ class _Build:
         print(balance)
         if not balance.kept:
             raise StackbertError(f"{self.name}: no post was kept ({balance})")
-        return balance.counts() | {"characters": characters} | self._removed_characters(parts)
+        counts = balance.counts() | {"characters": characters}
+        return counts | self._removed_characters(parts) | self._summarize(parts)
 
     def _run(self, title: str, steps: Sequence[Any], tasks: int) -> None:
         self.engine.run(title, steps, tasks, self.scratch / "tasks" / title.replace(" ", "-"))
@@ -170,6 +178,13 @@ class _Build:
             return {}
         print(f"{self.name}: {removed:,} characters that XML forbids were removed; their rows are kept")
         return {"removed_characters": removed}
+
+    def _summarize(self, parts: int) -> dict[str, Any]:
+        """Print what was read; returns its counts."""
+        contents = Contents()
+        for part in range(parts):
+            contents.include(self._counts(part_folder(self.job.folder, part) / COUNTS).get("contents", {}))
+        return summarize(self.folder, contents, self.source.notes, self.config)
 
     def _concatenate_lists(self, parts: int) -> None:
         """Write rejected.jsonl and dropped.jsonl, unless empty."""

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from corpora.arrays import Keys
+from corpora.build.contents import Contents
 from corpora.post import SCHEMA, whole_text
 from corpora.raw_post import RawPost
 from corpora.sources.source import BAD_ROW, Dropped
@@ -48,6 +49,7 @@ class PartWriter:
         shutil.rmtree(self._staging, ignore_errors=True)
         self._staging.mkdir(parents=True)
         self.dropped: Counter[str] = Counter()
+        self.contents = Contents()
         self.kept = 0
         self.removed_characters = 0
         self._keep_dropped = keep_dropped
@@ -107,7 +109,8 @@ class PartWriter:
         _write_sorted(self._staging / QUESTIONS, buckets_Q, QUESTION_SCHEMA, columns)
         buckets_A, *columns = zip(*self._answers, strict=True) if self._answers else ((), (), ())
         _write_sorted(self._staging / ANSWERS, buckets_A, ANSWER_SCHEMA, columns)
-        counts = {"kept": self.kept, "dropped": dict(sorted(self.dropped.items()))}
+        counts: dict[str, Any] = {"kept": self.kept, "dropped": dict(sorted(self.dropped.items()))}
+        counts["contents"] = self.contents.counts()
         if self.removed_characters:
             counts["removed_characters"] = self.removed_characters
         (self._staging / COUNTS).write_text(json.dumps(counts))

@@ -12,13 +12,13 @@ from typing import Any
 
 from corpora.build.part import PartWriter, part_folder
 from corpora.build.step import Step
-from corpora.cleaning.cleaning import clean_body, clean_title, html_to_text
+from corpora.cleaning.cleaning import clean_body, clean_title, found_format, html_to_text
 from corpora.cleaning.filters import chosen_filters
 from corpora.config import CorpusConfig
 from corpora.raw_post import RawPost
 from corpora.sources.post_links import open_links
 from corpora.sources.source import Dropped, Source, Stream
-from corpora.sources.tag_synonyms import apply_synonyms
+from corpora.sources.tag_synonyms import apply_synonyms, lower_tags
 from corpora.text_keys import exact_key
 from stackbert.core.workers import map_in_order
 
@@ -43,6 +43,7 @@ def build_part(job: PartJob, number: int, rows: Iterable[Any]) -> PartWriter:
         posts = _read(rows, job.source, writer)
         posts = _clean(posts, job.config)
         posts = _annotate(posts, job, writer)
+        posts = _count(posts, writer)
         posts = _filter(posts, job.config, writer)
         for post in posts:
             writer.add(post)
@@ -66,10 +67,11 @@ def _clean(posts: Iterable[RawPost], config: CorpusConfig) -> Iterator[RawPost]:
 
 
 def clean_post(post: RawPost, config: CorpusConfig) -> None:
-    """Clean title and body in place; a post without an id gets one made from its content."""
+    """Clean title and body in place; the format becomes the one found, a missing id one made from the content."""
     body = post.text
     if post.title:
         post.title = clean_title(post.title)
+    post.format = found_format(body, post.format)
     post.text = clean_body(body, post.format, config.code)
     if config.languages and post.format == "html":
         post.prose = html_to_text(body, "drop")
@@ -77,15 +79,24 @@ def clean_post(post: RawPost, config: CorpusConfig) -> None:
 
 
 def _annotate(posts: Iterable[RawPost], job: PartJob, writer: PartWriter) -> Iterator[RawPost]:
-    """Apply tag synonyms, attach duplicate links, and record questions for their answers."""
+    """Apply case and synonyms of tags, attach duplicate links, and record questions for their answers."""
     links = open_links(job.links) if job.links else None
     for post in posts:
+        if job.config.tags_case == "lower":
+            post.tags = lower_tags(post.tags)
         if job.synonyms and post.tags:
             post.tags = apply_synonyms(post.tags, job.synonyms)
         if post.kind == "question":
             if links:
                 post.duplicate_of = links.targets(post.id)
             writer.record_question(post)
+        yield post
+
+
+def _count(posts: Iterable[RawPost], writer: PartWriter) -> Iterator[RawPost]:
+    """Count what the posts have, before any is dropped."""
+    for post in posts:
+        writer.contents.add(post)
         yield post
 
 

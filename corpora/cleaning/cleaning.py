@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Literal
 
+from corpora.cleaning.body_format import looks_like_html
 from corpora.cleaning.markup import CODE, CODE_BEGINS, CODE_ENDS, ITEM, Event, read_markup
 
 Code = Literal["keep", "mark", "drop"]
+Format = Literal["auto", "html", "text"]
 
 MAX_INDENT = 80  # columns; people do not write deeper code
 
@@ -19,17 +21,18 @@ _OTHER_SPACE = re.compile(r"[^\S \n]")
 _BACKTICKS = re.compile("`++")
 _MARKS = str.maketrans({CODE_BEGINS: "`", CODE_ENDS: "`"})
 _NO_MARKS = str.maketrans({CODE_BEGINS: "", CODE_ENDS: ""})
-_LAID_OUT = re.compile(
-    r"\A\s*+<(?:p|pre|ul|ol|h[1-6]|blockquote|div|hr|strong|em|b|i|br)\b[^<>]*+>|</p>(?:[ \t]?\n|\Z)|</code></pre>",
-    re.IGNORECASE,
-)
 
 
-def clean_body(body: str, format: Literal["auto", "html", "text"], code: Code = "keep") -> str:
+def clean_body(body: str, format: Format, code: Code = "keep") -> str:
     """A body as clean text; for `code` see html_to_text."""
-    if format == "html" or (format == "auto" and looks_like_html(body)):
-        return html_to_text(body, code)
-    return clean_text(body)
+    return html_to_text(body, code) if found_format(body, format) == "html" else clean_text(body)
+
+
+def found_format(body: str, format: Format) -> Format:
+    """'html' or 'text', decided by the body where `format` is 'auto'."""
+    if format != "auto":
+        return format
+    return "html" if looks_like_html(body) else "text"
 
 
 def clean_title(title: str) -> str:
@@ -37,15 +40,6 @@ def clean_title(title: str) -> str:
     if title.isprintable():
         return " ".join(title.split())
     return " ".join(clean_text(title).split())
-
-
-def looks_like_html(body: str) -> bool:
-    """Whether the body is written in HTML, rather than a text that mentions HTML.
-
-    >>> looks_like_html("<p>Why?</p>"), looks_like_html("What does <p> mean?")
-    (True, False)
-    """
-    return _LAID_OUT.search(body) is not None
 
 
 def html_to_text(body: str, code: Code = "keep") -> str:

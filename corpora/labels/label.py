@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from corpora.config import LabelConfig
@@ -18,7 +17,7 @@ from corpora.labels.labelled_set import LABELS_FILE, MISC, WRITTEN, LabelError, 
 from corpora.labels.pretraining_text import write_pretraining
 from corpora.labels.splits import SELECTED, Splits, iso
 from corpora.post import PRETRAINING, Post, shards
-from corpora.post_columns import columns_of_posts
+from corpora.post_columns import columns_of_posts, count_tags
 from stackbert.core.artifact import Manifest, build_artifact, require_artifact, write_json
 from stackbert.core.errors import StackbertError, nearest_hint
 
@@ -67,10 +66,16 @@ def choose_labels(tag_counts: Counter[str], config: LabelConfig) -> tuple[str, .
 def _label(corpora: list[Path], folder: Path, config: LabelConfig) -> dict[str, Any]:
     """The stage's work; returns the manifest's counts."""
     paths = [path for corpus in corpora for path in shards(corpus)]
-    tag_counts = _count_tags(paths)
+    tag_counts = count_tags(paths)
     labels = choose_labels(tag_counts, config)
     names = (*labels, MISC) if config.misc else labels
     splits = Splits(paths, labels, config)
+    undated = splits.labelled.dropped["no_date"]
+    if undated and not splits.labelled.kept:
+        raise StackbertError(
+            f"split 'time' needs dates, and none of the {undated:,} labelled posts has one; name the column of dates "
+            "(date_column) when building the corpus from its table, or set split to 'hash'"
+        )
     evaluation, index, label_counts = EvaluationPosts(), None, {}
     for name in SELECTED:
         numbers = splits.select(name, index)
@@ -123,14 +128,3 @@ def _row(post: Post, names: Sequence[str]) -> dict[str, Any]:
         "duplicate_of": post.duplicate_of,
         "license": post.license,
     }
-
-
-def _count_tags(paths: Sequence[Path]) -> Counter[str]:
-    """Tag -> number of questions and documents with it."""
-    counts: Counter[str] = Counter()
-    for path in paths:
-        for batch in pq.ParquetFile(path).iter_batches(columns=["kind", "tags"]):
-            tags = pc.list_flatten(batch["tags"].filter(pc.not_equal(batch["kind"], "answer")))
-            for entry in pc.value_counts(tags).to_pylist():
-                counts[entry["values"]] += entry["counts"]
-    return counts

@@ -14,7 +14,7 @@ from corpora.raw_post import RawPost
 from corpora.sources.dump_row import RowError, parse_counted
 from corpora.sources.lines import Line, archive_kind, cut_parts, range_lines, require_file, split_lines
 from corpora.sources.source import Dropped, Outcome, Parts, Source, Stream, bad_row, post_url
-from corpora.sources.tags import parse_tags
+from corpora.sources.tags import TagsError, dump_tags
 from stackbert.core.errors import StackbertError
 
 KINDS = {"1": "question", "2": "answer"}  # PostTypeId; other types are tag wikis, elections and notices
@@ -108,7 +108,10 @@ def _parse_line(offset: int, line: bytes, config: CorpusConfig) -> Outcome:
         return Dropped("other_type", where)
     if not row.get("Id"):
         return bad_row(where, "no Id", line)
-    post = _raw_post(row, kind, config)
+    try:
+        post = _raw_post(row, kind, config)
+    except TagsError as error:
+        return bad_row(where, str(error), line)
     post.removed = removed
     return post
 
@@ -120,7 +123,7 @@ def _raw_post(row: dict[str, str], kind: str, config: CorpusConfig) -> RawPost:
         title=row.get("Title", ""),
         text=row.get("Body", ""),
         format="text" if config.format == "text" else "html",
-        tags=parse_tags(row.get("Tags", "")),
+        tags=dump_tags(row.get("Tags", "")),
         parent_id=row.get("ParentId") if kind == "answer" else None,
         score=_score(row.get("Score", "")),
         created=row.get("CreationDate"),

@@ -55,6 +55,8 @@ class Source:
     parse: Callable[[Iterable[Any]], Iterable[Outcome]]
     """Rows of a part -> one outcome for each row."""
     rows: Parts | Stream
+    notes: tuple[str, ...] = ()
+    """How it is read, for people: one line each."""
 
 
 def bad_row(where: str, detail: str, content: str | bytes) -> Dropped:

@@ -49,6 +49,20 @@ def apply_synonyms(tags: Iterable[str], synonyms: Mapping[str, str]) -> tuple[st
     return tuple(dict.fromkeys(synonyms.get(tag, tag) for tag in tags))
 
 
+def lower_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """The tags in lower case, in their order, without repetitions.
+
+    >>> lower_tags(("Python", "SQL", "python"))
+    ('python', 'sql')
+    """
+    return tuple(dict.fromkeys(tag.lower() for tag in tags))
+
+
+def lower_synonyms(synonyms: Mapping[str, str]) -> dict[str, str]:
+    """The synonyms of tags in lower case; one that differs from its target in case alone is left out."""
+    return {old.lower(): new.lower() for old, new in synonyms.items() if old.lower() != new.lower()}
+
+
 def _final(path: Path, tag: str, direct: Mapping[str, str]) -> str:
     """The last tag of the chain that begins at `tag`."""
     chain = {tag: None}  # a dictionary, for its order

@@ -1,50 +1,28 @@
-"""Parses tags in the notations of dumps and tables."""
+"""Parses the tags of a dump."""
 
-import json
 import re
-from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
-_ANGLE = re.compile(r"<([^<>]*+)>")
-_QUOTED = re.compile(r"'([^']*+)'|\"([^\"]*+)\"")
-_COMMAS = re.compile(r"[,;|]")
+_ANGLE = re.compile(r"(?:<[^<>]++>)++")
+_PIPE = re.compile(r"\|(?:[^|<>]++\|)++")
+_ONE = re.compile(r"[^\s|<>,;]++")
+_TAG = re.compile(r"[^|<>]++")
 
 
-def parse_tags(value: Any) -> tuple[str, ...]:
-    """Tags in their order, without repetitions.
-
-    >>> parse_tags("<c#><linq>"), parse_tags("|c#|linq|"), parse_tags("['c#', 'linq']"), parse_tags("c# linq")
-    (('c#', 'linq'), ('c#', 'linq'), ('c#', 'linq'), ('c#', 'linq'))
-    """
-    if isinstance(value, str):
-        return _parse_text(value)
-    if isinstance(value, Iterable):
-        found = [str(item) for item in value if item is not None]
-        return _unique(found)
-    return ()  # None or NaN
+class TagsError(ValueError):
+    """Tags in a notation that no dump has."""
 
 
 @lru_cache(maxsize=4_096)  # a few sets of tags occur on many posts
-def _parse_text(text: str) -> tuple[str, ...]:
-    return _unique(_split(text.strip()))
+def dump_tags(text: str) -> tuple[str, ...]:
+    """Tags in their order, without repetitions, in one of the two notations of dumps.
 
-
-def _unique(found: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tag for tag in (item.strip() for item in found) if tag))
-
-
-def _split(text: str) -> list[str]:
-    if text.startswith("<"):
-        return _ANGLE.findall(text)
-    if text.startswith("["):
-        return _split_list(text)
-    return _COMMAS.split(text) if _COMMAS.search(text) else text.split()
-
-
-def _split_list(text: str) -> list[str]:
-    """The strings of a JSON list, or of a printed Python list."""
-    try:
-        return [str(item) for item in json.loads(text)]
-    except (ValueError, RecursionError):
-        return [single or double for single, double in _QUOTED.findall(text)]
+    >>> dump_tags("<c#><linq>"), dump_tags("|c#|linq|"), dump_tags("linq"), dump_tags("")
+    (('c#', 'linq'), ('c#', 'linq'), ('linq',), ())
+    """
+    text = text.strip()
+    if text and not (_ANGLE.fullmatch(text) or _PIPE.fullmatch(text) or _ONE.fullmatch(text)):
+        if text.strip("<>|"):
+            raise TagsError(f"Tags should be <a><b> or |a|b|, not {text[:80]!r}")
+        return ()
+    return tuple(dict.fromkeys(tag for tag in map(str.strip, _TAG.findall(text)) if tag))

@@ -1,38 +1,93 @@
 """A table with user-named columns as a source of posts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from corpora.cells.columns import COLUMN_FIELDS, Columns, examine
+from corpora.cells.value import CellError
 from corpora.config import CorpusConfig
-from corpora.sources.source import Dropped, Source, Stream
+from corpora.sources.source import Dropped, Source, Stream, bad_row
 from corpora.tables.arrow_rows import HUB, hub_address, hub_rows
+from corpora.tables.class_names import class_names
 from corpora.tables.files import table_rows
-from corpora.tables.posts import id_of, parse_rows, text_of
-from corpora.tables.row import ROWS_PER_BATCH, Row, Rows
+from corpora.tables.posts import parse_rows, post_id
+from corpora.tables.row import Row, Rows
 from corpora.tables.tag_table import TagTable
 from stackbert.core.errors import StackbertError, nearest_hint
 
 ROWS_PER_PART = 100_000  # at most; fewer where they reach the configured size of a part
-COLUMN_FIELDS = ("id_column", "title_column", "body_column", "tags_column")
+SAMPLE_ROWS = 1_000
+MAX_SAMPLE_ROWS = 50_000  # where the first rows have hardly any tags or dates, more are read
+FILLED_CELLS = 100  # tags or dates that show how they are written
+SHOWN_COLUMNS = 12
+TAG_TABLE_FIELDS = ("id_column", "tags_column")
 
 
-def table_source(path: Path, config: CorpusConfig, tags_path: Path | None = None) -> Source:
-    """The posts of a table; `path` is unused for 'hub:' data sets, `tags_path` is the resolved config.tags_path."""
+@dataclass(frozen=True)
+class _Table:
+    """Where rows come from, and which settings name their columns."""
+
+    name: str
+    """For errors."""
+    rows: Callable[[], Rows]
+    fields: Sequence[str] = COLUMN_FIELDS
+
+
+def table_source(path: Path, config: CorpusConfig, tags_path: Path | None = None, *, read_first: bool = True) -> Source:
+    """The posts of a table; `path` is unused for 'hub:' data sets, `tags_path` is the resolved config.tags_path.
+
+    Its first rows decide how its columns are read; raises StackbertError if one is missing or cannot be read. Without
+    `read_first`, only the inputs of the source are of use.
+    """
     inputs: dict[str, Path | str] = {"source": path}
     rows = partial(table_rows, path)
     if config.path.startswith(HUB):
         name, revision, split = hub_address(config.path)
         inputs = {"source": f"{name}@{revision}"}
         rows = partial(hub_rows, name, revision, split)
+    tables = [_Table(config.path, rows)]
     if config.tags_path:
-        tags_path = tags_path or Path(config.tags_path)
+        inputs["tags"] = tags_path = tags_path or Path(config.tags_path)
         _require_join(tags_path, config)
-        inputs["tags"] = tags_path
-        rows = partial(_joined_rows, rows, tags_path, config)
-    return Source(inputs, partial(parse_rows, config=config), Stream(partial(_parts, rows, config)))
+        tables = [_Table(config.path, rows, [field for field in COLUMN_FIELDS if field != "tags_column"])]
+        tables.append(_Table(str(tags_path), partial(table_rows, tags_path), TAG_TABLE_FIELDS))
+    found = [_examine(table, path, config) for table in tables] if read_first else [Columns(), Columns()]
+    columns, notes = found[0], [note for each in found for note in each.notes]
+    if config.tags_path:
+        rows = partial(_joined_rows, rows, tables[1], config, columns, found[1])
+        columns = replace(columns, tags=Columns().tags)
+    parse = partial(parse_rows, config=config, columns=columns)
+    return Source(inputs, parse, Stream(partial(_parts, rows, config)), tuple(notes))
+
+
+def _examine(table: _Table, path: Path, config: CorpusConfig) -> Columns:
+    """How a table's columns are read, from its first rows; raises StackbertError if it has no such column."""
+    named = {field: str(getattr(config, field)) for field in table.fields if getattr(config, field)}
+    sparse = [named[field] for field in ("tags_column", "date_column") if field in named]
+    sample, filled, names = list[dict[str, Any]](), Counter[str](), dict[str, None]()
+    for number, (_, values) in enumerate(islice(table.rows(), MAX_SAMPLE_ROWS), 1):
+        if isinstance(values, dict):
+            names.update(dict.fromkeys(values))
+            sample.append({name: values.get(name) for name in named.values()})
+            filled.update(name for name in sparse if values.get(name))
+        if number >= SAMPLE_ROWS and all(filled[name] >= FILLED_CELLS for name in sparse):
+            break
+    if sample:
+        _require_columns(list(names), table.name, named)
+    is_tag_table = table.fields is TAG_TABLE_FIELDS
+    classes = class_names(path, named["tags_column"]) if "tags_column" in named and not is_tag_table else ()
+    columns = examine(table.name, sample, config, classes, table.fields, one_tag_a_row=is_tag_table)
+    unused = [name for name in names if name not in named.values()]
+    notes = [] if is_tag_table or not unused else [f"columns not used: {_listed(unused)}"]
+    for column in named.values():
+        same = [name for name in unused if _folded(name) == _folded(column)]
+        notes += [f"'{name}' is another column than '{column}', which is the one that is read" for name in same]
+    return replace(columns, notes=(*columns.notes, *notes))
 
 
 def load_tag_table(path: Path, config: CorpusConfig) -> TagTable:
@@ -40,24 +95,30 @@ def load_tag_table(path: Path, config: CorpusConfig) -> TagTable:
 
     Raises StackbertError for missing columns, and if the share of bad rows exceeds config.max_rejected_share.
     """
+    table = _Table(str(path), partial(table_rows, path), TAG_TABLE_FIELDS)
+    return _load_tags(table, config, _examine(table, path, config))
+
+
+def _load_tags(tags: _Table, config: CorpusConfig, columns: Columns) -> TagTable:
     read, bad = 0, list[Dropped]()
 
     def pairs() -> Iterator[tuple[str, tuple[str, ...]]]:
         nonlocal read
-        for _, values in table_rows(path):
+        for where, values in tags.rows():
             read += 1
             if isinstance(values, Dropped):
                 bad.append(values)
                 continue
-            if read - len(bad) == 1:  # the first row that can be read
-                _require_columns([values], str(path), config, ("id_column", "tags_column"))
-            yield id_of(values, config.id_column), (text_of(values, config.tags_column).strip(),)
+            try:
+                yield post_id(values, config, columns), columns.tags.read(values.get(str(config.tags_column)))
+            except CellError as error:
+                bad.append(bad_row(where, f"holds {error}", ""))
 
     table = TagTable.of(pairs())
     if len(bad) > config.max_rejected_share * read:
         first = f"{bad[0].where}: {bad[0].detail}"
         raise StackbertError(
-            f"{path}: {len(bad):,} of {read:,} rows cannot be read, the first: {first}; repair the file"
+            f"{tags.name}: {len(bad):,} of {read:,} rows cannot be read, the first: {first}; repair the file"
         )
     return table
 
@@ -69,22 +130,24 @@ def _require_join(tags_path: Path, config: CorpusConfig) -> None:
         raise StackbertError(f"{tags_path}: no such file; tags_path should be a table of the tags of {config.path}")
 
 
-def _joined_rows(rows: partial[Rows], tags_path: Path, config: CorpusConfig) -> Rows:
+def _joined_rows(
+    rows: Callable[[], Rows], tags: _Table, config: CorpusConfig, columns: Columns, tag_columns: Columns
+) -> Rows:
     """The rows of the first table, each with its tags from the second."""
-    table = load_tag_table(tags_path, config)
+    table = _load_tags(tags, config, tag_columns)
     for where, values in rows():
         if isinstance(values, dict):
-            values[str(config.tags_column)] = table.tags(id_of(values, config.id_column))
+            try:
+                values[str(config.tags_column)] = table.tags(post_id(values, config, columns))
+            except CellError:
+                values[str(config.tags_column)] = []  # a bad row, which says so when it is parsed
         yield where, values
 
 
-def _parts(rows: partial[Rows], config: CorpusConfig) -> Iterator[list[Row]]:
-    """Group the rows into parts; raises StackbertError if the first rows lack a named column."""
-    unread = rows()
-    first = list(islice(unread, ROWS_PER_BATCH))
-    _require_columns([values for _, values in first if isinstance(values, dict)], config.path, config, COLUMN_FIELDS)
+def _parts(rows: Callable[[], Rows], config: CorpusConfig) -> Iterator[list[Row]]:
+    """Group the rows into parts."""
     part, characters = list[Row](), 0
-    for row in chain(first, unread):
+    for row in rows():
         part.append(row)
         if isinstance(row[1], dict):
             characters += sum(len(value) for value in row[1].values() if isinstance(value, str))
@@ -95,11 +158,20 @@ def _parts(rows: partial[Rows], config: CorpusConfig) -> Iterator[list[Row]]:
         yield part
 
 
-def _require_columns(rows: Iterable[dict[str, Any]], path: str, config: CorpusConfig, fields: Sequence[str]) -> None:
-    names = list(dict.fromkeys(chain.from_iterable(rows)))
-    for field in fields:
-        column = getattr(config, field)
-        if names and column is not None and column not in names:
-            listed = ", ".join(names)
-            hint = nearest_hint(column, names)
-            raise StackbertError(f"{path}: no column '{column}' for {field}{hint}; the columns are: {listed}")
+def _require_columns(names: Sequence[str], path: str, named: dict[str, str]) -> None:
+    """Raise StackbertError if a named column is missing, with the most similar name."""
+    for field, column in named.items():
+        if column not in names:
+            same = [name for name in names if _folded(name) == _folded(column)]
+            hint = f"; nearest is '{same[0]}'" if same else nearest_hint(column, names)
+            raise StackbertError(f"{path}: no column '{column}' for {field}{hint}; the columns are: {_listed(names)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first names, and how many there are more."""
+    more = f" and {len(names) - SHOWN_COLUMNS:,} more" if len(names) > SHOWN_COLUMNS else ""
+    return ", ".join(name.strip()[:40] or "(no name)" for name in names[:SHOWN_COLUMNS]) + more
+
+
+def _folded(name: str) -> str:
+    return "".join(name.split()).casefold()

@@ -34,10 +34,10 @@ class TagTable:
         return cls(keys_N[order_N], codes_N[order_N], tuple(codes_of))
 
     def tags(self, post_id: str) -> list[str]:
-        """The post's tags in the order of the file."""
+        """The post's tags in the order of the file, without repetitions."""
         key = _key(post_id)
         first, last = (int(np.searchsorted(self.keys_N, key, side)) for side in ("left", "right"))
-        return [self.names[code] for code in self.codes_N[first:last].tolist()]
+        return [self.names[code] for code in dict.fromkeys(self.codes_N[first:last].tolist())]
 
 
 def _key(post_id: str) -> int:

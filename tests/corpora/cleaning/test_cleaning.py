@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from corpora.cleaning.cleaning import clean_body, clean_text, clean_title, html_to_text, looks_like_html
+from corpora.cleaning.body_format import looks_like_html
+from corpora.cleaning.cleaning import clean_body, clean_text, clean_title, html_to_text
 
 
 def test_paragraphs_lists_links_and_inline_code_become_lines() -> None:
@@ -48,20 +49,6 @@ def test_escaped_markup_is_text_once_and_not_parsed_again() -> None:
     assert html_to_text("<p>&lt;script&gt;x&lt;/script&gt; &amp;lt;</p>") == "<script>x</script> &lt;"
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        ("<p>Why?</p>\n\n<p>How?</p>", True),
-        ("I tried\n<pre><code>x</code></pre>", True),
-        ("<h2>Syntax</h2>", True),
-        ("What is the use of <p> and </div> in HTML?", False),
-        ("if (a < b && c > d)", False),
-    ],
-)
-def test_auto_distinguishes_html_from_text_about_html(body: str, expected: bool) -> None:
-    assert looks_like_html(body) is expected
-
-
 def test_text_about_html_keeps_its_tags() -> None:
     assert clean_body("How do I close <div> before <p>?", "auto") == "How do I close <div> before <p>?"
 
@@ -97,6 +84,8 @@ def test_title_is_one_line() -> None:
         "&#" * 500_000,
         "<p>" + " " * 1_000_000 + "x",
         "</p>" + "\n" * 500_000 + "x",
+        "<pre>" * 200_000 + "</p>",
+        "<p>\n" + "```\n" * 200_000 + "</p>",
     ],
     ids=lambda body: f"{body[:8]}..{body[-4:]}".replace("\n", "n"),
 )

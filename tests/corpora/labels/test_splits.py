@@ -66,7 +66,9 @@ def test_posts_without_a_date_are_counted(tmp_path: Path) -> None:
     manifest = build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", TIME)
     assert manifest.counts["labelled"]["dropped"]["no_date"] == 2
     assert manifest.counts[PRETRAINING]["dropped"]["no_date"] == 2
-    with pytest.raises(StackbertError, match=r"split 'test' is empty: labelled: read 40 = kept 0 \+ no_date 30"):
+    with pytest.raises(
+        StackbertError, match=r"none of the 30 labelled posts has one; name the column of dates \(date_column\)"
+    ):
         build_labels([write_corpus(tmp_path / "d", tagged_questions(40))], tmp_path / "none", TIME)
 
 

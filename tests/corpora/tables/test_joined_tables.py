@@ -76,7 +76,9 @@ def test_latin_1_is_distinguished_from_damaged_utf_8_and_read(tmp_path: Path, ca
         ({"tags_path": "none.csv"}, TAGS, "none.csv: no such file; tags_path should be a table of the tags"),
         ({}, TAGS.replace("Tag", "Tags"), r"Tags\.csv: no column 'Tag' for tags_column; nearest is 'Tags'"),
         ({"tags_path": "."}, TAGS, "is a folder without .*; name the file in it that holds the table"),
-        ({"id_column": "ID"}, TAGS, "Tags\\.csv: no column 'ID' for id_column; the columns are: Id, Tag"),
+        ({"id_column": "ID"}, TAGS, "Questions\\.csv: no column 'ID' for id_column; nearest is 'Id'; the columns are"),
+        ({}, TAGS.replace("Id", "ID"), r"Tags\.csv: no column 'Id' for id_column; nearest is 'ID'"),
+        ({}, "Id,Tag\n80,a|b\n90,c|d\n", r"Tags\.csv: column 'Tag' for tags_column holds 'a|b', .*; set tags_format"),
         ({}, TAGS + "80\n", r"Tags\.csv: 1 of 7 rows cannot be read, the first: line 8: 1 fields, the header has 2"),
     ],
 )
@@ -108,3 +110,11 @@ def test_exports_with_all_tags_in_a_column(tmp_path: Path, tags: str) -> None:
     columns = {f"{name}_column": name for name in ("id", "title", "body", "tags")}
     config = CorpusConfig(source="table", path=str(tmp_path / "export.csv"), **columns)  # type: ignore[arg-type]
     assert build(tmp_path, config)[0].tags == ("c#", "linq", "sql")
+
+
+def test_the_second_table_may_have_lists_and_tags_with_spaces(tmp_path: Path) -> None:
+    posts = build(tmp_path, write(tmp_path, tags="Id,Tag\n80.0,\"['sql server', 'c#']\"\n90.0,['java']\n"))
+    assert posts[0].tags == ("sql server", "c#")
+    (tmp_path / "b").mkdir()
+    posts = build(tmp_path / "b", write(tmp_path / "b", tags="Id,Tag\n80,sql server\n80,\n80,sql server\n90,java\n"))
+    assert [post.tags for post in posts] == [("sql server",), ("java",), ()]
