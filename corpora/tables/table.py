@@ -22,7 +22,9 @@ COLUMN_FIELDS = ("id_column", "title_column", "body_column", "tags_column")
 def table_source(path: Path, config: CorpusConfig, tags_path: Path | None = None) -> Source:
     """The posts of a table; `path` is unused for 'hub:' data sets, `tags_path` is the resolved config.tags_path."""
     inputs: dict[str, Path | str] = {"source": path}
-    rows = partial(table_rows, path)
+    own = COLUMN_FIELDS[:-1] if config.tags_path else COLUMN_FIELDS
+    columns = [getattr(config, field) for field in own if getattr(config, field)]
+    rows = partial(table_rows, path, config.dialect, columns)
     if config.path.startswith(HUB):
         name, revision, split = hub_address(config.path)
         inputs = {"source": f"{name}@{revision}"}
@@ -44,7 +46,7 @@ def load_tag_table(path: Path, config: CorpusConfig) -> TagTable:
 
     def pairs() -> Iterator[tuple[str, tuple[str, ...]]]:
         nonlocal read
-        for _, values in table_rows(path):
+        for _, values in table_rows(path, config.dialect):
             read += 1
             if isinstance(values, Dropped):
                 bad.append(values)

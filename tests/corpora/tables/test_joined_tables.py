@@ -8,8 +8,8 @@ import pytest
 
 from corpora.build.build import build_corpus
 from corpora.config import CorpusConfig
+from corpora.files.encoding import encoding_of
 from corpora.post import Post, read_posts
-from corpora.tables.csv_encoding import csv_encoding
 from corpora.tables.table import load_tag_table
 from corpora.tables.tag_table import TagTable
 from stackbert.core.errors import StackbertError
@@ -61,12 +61,12 @@ def test_latin_1_is_distinguished_from_damaged_utf_8_and_read(tmp_path: Path, ca
     many = QUESTIONS + "".join(f"{1000 + n},1,Une question répétée {n},<p>Déjà vu numéro {n}</p>\n" for n in range(20))
     posts = build(tmp_path, write(tmp_path, many, encoding="cp1252"))
     assert posts[1].title == "Naïve façade or not: “which”?" and posts[1].text == "I asked at the café."
-    assert "Questions.csv: is not UTF-8; read as Windows-1252" in capsys.readouterr().err
+    assert "Questions.csv: read as comma-separated, quoted with \", Windows-1252, 4 columns" in capsys.readouterr().err
     damaged = (many * 3).encode().replace("é".encode(), b"\xe9", 25)
     (tmp_path / "damaged.csv").write_bytes(damaged)
-    assert csv_encoding(tmp_path / "damaged.csv") == "utf-8-sig"
+    assert encoding_of(tmp_path / "damaged.csv") == "utf-8-sig"
     (tmp_path / "plain.csv").write_text(TAGS)
-    assert csv_encoding(tmp_path / "plain.csv") == "utf-8-sig"
+    assert encoding_of(tmp_path / "plain.csv") == "utf-8-sig"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,135 @@
+"""Divides lines into rows of fields; where a quote is not closed, the rows after it are found again."""
+
+import csv
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import IO
+
+from corpora.files.dialect import Dialect
+from corpora.files.shape import RowShape
+from stackbert.core.errors import StackbertError
+
+MAX_LINE = 4 << 20
+"""Characters of a line, and of a field; no post is so long."""
+
+_RETURN_MARK = "\udc0d"  # stands for a carriage return inside a row; no codec decodes to it
+_RETURN_INSIDE = re.compile(r"\r(?![\r\n]|$)")
+
+
+@dataclass(frozen=True)
+class BadLines:
+    """Lines that hold no row."""
+
+    detail: str
+    text: str
+
+
+Numbered = tuple[int, list[str] | BadLines]
+"""Line number from 1, and the fields of the row that begins there."""
+
+
+def bounded_lines(file: IO[str], name: object) -> Iterator[str]:
+    """The lines of a text with their ends; of a line above 4 MB the beginning, which has MAX_LINE characters.
+
+    Raises StackbertError for bytes that cannot be decoded; `name` is for errors.
+    """
+    number = 0
+    try:
+        for line in iter(partial(file.readline, MAX_LINE), ""):
+            number += 1
+            yield line
+            while len(line) == MAX_LINE:  # the rest is left out
+                line = file.readline(MAX_LINE)
+    except UnicodeError as error:
+        raise StackbertError(
+            f"{name}: after line {number}: {error}; name its encoding, or convert the file to UTF-8 (iconv)"
+        ) from None
+
+
+@dataclass
+class RowReader:
+    """Reads rows of a known number of fields; any other is a bad line. Blank lines are skipped.
+
+    A quoted field that does not end as it should, or that hides whole rows, costs one line: reading goes on at the
+    next, and trusts only rows of the usual shape until it is past the lines in doubt.
+    """
+
+    lines: Iterator[str]
+    dialect: Dialect
+    width: int = 0
+    """Fields of a row; 0 takes that of the first row."""
+    shape: RowShape = field(default_factory=RowShape)
+    _is_long: bool = False
+    """Whether a line of the present row is only the beginning of one."""
+    _again: deque[str] = field(default_factory=deque)
+    _taken: list[str] = field(default_factory=list)
+    """Lines of the present row."""
+
+    def rows(self, number: int = 1) -> Iterator[Numbered]:
+        """Yield the rows from line `number` on, which is the next of `lines`."""
+        csv.field_size_limit(MAX_LINE)
+        reader, taken = self.dialect.reader(self._recorded()), self._taken
+        doubted, marked = 0, 0  # rows that begin before these lines are in doubt, or hold _RETURN_MARK
+        while True:
+            taken.clear()
+            problem, self._is_long = "", False
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                fields, problem = [], str(error)
+                if self._mark_returns(problem):
+                    reader, marked = self.dialect.reader(self._recorded()), number + len(taken)
+                    continue
+            if number < marked:
+                fields = [value.replace(_RETURN_MARK, "\r") for value in fields]
+            self.width = self.width or len(fields)
+            problem = problem or self._problem(fields, number < doubted)
+            if not problem:
+                yield number, fields
+            elif "".join(taken).strip():
+                yield number, BadLines(problem, taken[0].rstrip("\r\n"))
+                if len(taken) > 1:
+                    doubted = max(doubted, number + len(taken))
+                    self._again.extendleft(reversed(taken[1:]))
+                    del taken[1:]
+                    reader = self.dialect.reader(self._recorded())
+            number += len(taken)
+
+    def _recorded(self) -> Iterator[str]:
+        while self._again:
+            line = self._again.popleft()
+            self._taken.append(line)
+            self._is_long = self._is_long or len(line) >= MAX_LINE
+            yield line
+        for line in self.lines:
+            self._taken.append(line)
+            if len(line) >= MAX_LINE:
+                self._is_long = True
+            yield line
+
+    def _problem(self, fields: Sequence[str], in_doubt: bool) -> str:
+        """What is wrong with a row; empty for a good one."""
+        if self._is_long:
+            return f"longer than {MAX_LINE:,} characters; no post is so long"
+        if len(fields) != self.width:
+            return f"{len(fields)} fields, the header has {self.width}"
+        if len(self._taken) > 1 and self.shape.hides_rows(self._taken, self.dialect.delimiter):
+            return f"a quoted field takes up {len(self._taken)} lines that look like rows: a quote is not closed"
+        if in_doubt and not (self.shape.is_telling and self.shape.fits(fields)):
+            return "inside a field of which a quote is not closed"
+        return ""
+
+    def _mark_returns(self, problem: str) -> bool:
+        """Have the lines of a row read again where a carriage return inside it was taken for its end."""
+        if not problem.startswith("new-line character") or self.dialect.newline != "\n":
+            return False
+        marked = [_RETURN_INSIDE.sub(_RETURN_MARK, line) for line in self._taken]
+        if marked == self._taken:
+            return False
+        self._again.extendleft(reversed(marked))
+        return True
