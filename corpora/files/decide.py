@@ -17,7 +17,8 @@ DELIMITERS = ",;\t|"
 BARE_DELIMITERS = "\t|"  # files with these are often written without quotes
 LEAST_SHARE = 0.9  # of the lines that must be in rows, where the header leaves the delimiter open
 
-_SINGLE_NEEDED = re.compile(r"'(?:[^']|'')*''(?:[^']|'')*'", re.DOTALL)  # doubled quotes within single ones
+_SINGLE_NEEDED = re.compile(r"''|'(?:[^']|'')*''(?:[^']|'')*'", re.DOTALL)  # nothing, or doubled quotes within
+_ESCAPED_QUOTE = re.compile(r'\\"(?!")')
 
 
 def decide(path: Path, sample: Sample, settings: DialectSettings, newline: str = "\n") -> Reading:
@@ -29,12 +30,13 @@ def decide(path: Path, sample: Sample, settings: DialectSettings, newline: str =
     if not found:
         return _one_column(path, sample, settings, newline)
     readings = [_quoted(path, sample, Dialect(character, newline=newline), settings) for character in found]
-    if len(readings) == 1:
-        return readings[0]
-    best = [reading for reading in readings if reading.is_whole and len(reading.header) > 1]
-    best = best or [reading for reading in readings if reading.share >= LEAST_SHARE and len(reading.header) > 1]
-    if len(best) == 1:
-        return best[0]
+    fitting = [reading for reading in readings if reading.share >= LEAST_SHARE and len(reading.header) > 1]
+    best = [reading for reading in fitting if reading.is_whole] or fitting
+    if not best and not settings.separator:
+        lines = _one_column(path, sample, settings, newline)
+        best = [lines] if lines.is_whole else readings if len(readings) == 1 else []
+    if len(best) == 1 or settings.separator:
+        return (best or readings)[0]
     what = "rows can be read with each of" if best else "the rows have not the fields of the header with any of"
     listed = ", ".join(repr(character) for character in found)
     raise StackbertError(f"{path}: {what} {listed}; name the delimiter (comma, semicolon, tab, pipe or a character)")
@@ -50,13 +52,15 @@ def _quoted(path: Path, sample: Sample, base: Dialect, settings: DialectSettings
     """The sample read with the quotes and escapes that are named, or else fit."""
     quotes = [QUOTE_CHARACTERS[settings.quote]] if settings.quote != "auto" else ['"', "", "'"]
     escapes = [settings.escape == "backslash"] if settings.escape != "auto" else [False, True]
-    dialects = [replace(base, quote=quote, backslash=escape) for escape in escapes for quote in quotes]
+    pairs = [(quote, escape) for escape in escapes for quote in quotes]
+    pairs = [pair for pair in pairs if pair != ("'", True) or "auto" not in (settings.quote, settings.escape)] or pairs
+    dialects = [replace(base, quote=quote, backslash=escape) for quote, escape in pairs]
     usual = read_sample(sample, dialects[0])
     if usual.is_whole:
         others = [read_sample(sample, each) for each in dialects[1:] if _rivals(each, usual, sample)]
         rivals = [other for other in others if other.is_whole and _differ(usual, other)]
         rivals = [other for other in rivals if other.dialect.quote or other.dialect.backslash or _is_bare(other)]
-        if rivals and _has_single_quoted_header(usual):
+        if rivals and (_has_single_quoted_header(usual) or _is_escaped(rivals[0], sample)):
             return rivals[0]
         return _only([usual, *rivals], path)
     others = [read_sample(sample, each) for each in dialects[1:] if _is_possible(each, sample)]
@@ -71,7 +75,7 @@ def _rivals(dialect: Dialect, usual: Reading, sample: Sample) -> bool:
     if not _is_possible(dialect, sample):
         return False
     if dialect.backslash:
-        return bool(dialect.quote) == bool(usual.dialect.quote) and _escapes_only(sample, dialect)
+        return bool(dialect.quote) == bool(usual.dialect.quote) and _escapes_only(sample, usual)
     if dialect.quote == "'":
         needed = (_SINGLE_NEEDED.fullmatch(value) for row in usual.rows for value in row)
         return any(needed) or _has_single_quoted_header(usual)
@@ -90,7 +94,8 @@ def _has_reason(reading: Reading, sample: Sample) -> bool:
     if dialect.spaced:
         return reading.is_whole
     if dialect.quote == "'":
-        return reading.is_whole and not dialect.backslash
+        begins = re.search(rf"(?m)(?:^|{re.escape(dialect.delimiter)})'", sample.text)
+        return reading.is_whole and begins is not None
     if dialect.backslash:
         mark = '\\"' if dialect.quote else "\\" + dialect.delimiter
         return mark in sample.text or (not dialect.quote and "\\\n" in sample.text)
@@ -98,9 +103,16 @@ def _has_reason(reading: Reading, sample: Sample) -> bool:
     return opened > 0 and (closed == 0 or (dialect.delimiter in BARE_DELIMITERS and closed < opened))
 
 
-def _escapes_only(sample: Sample, dialect: Dialect) -> bool:
+def _escapes_only(sample: Sample, usual: Reading) -> bool:
     """Whether each backslash of the sample stands before something that needs one, so that it may be an escape."""
-    return "\\" not in re.sub(rf'\\[\\"\r\n{re.escape(dialect.delimiter)}]', "", sample.text)
+    line_ends = "\r\n" if len(usual.header) == 1 else ""  # in a row of more fields, they would have shown
+    return "\\" not in re.sub(rf'\\[\\"{line_ends}{re.escape(usual.dialect.delimiter)}]', "", sample.text)
+
+
+def _is_escaped(reading: Reading, sample: Sample) -> bool:
+    """Whether a quote after a backslash stands where no program that doubles quotes would leave one."""
+    dialect = reading.dialect
+    return dialect.backslash and dialect.delimiter not in BARE_DELIMITERS and bool(_ESCAPED_QUOTE.search(sample.text))
 
 
 def _is_bare(reading: Reading) -> bool:

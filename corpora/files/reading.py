@@ -12,6 +12,7 @@ from corpora.files.shape import RowShape
 TAIL_CHARACTERS = 1 << 16  # of a last row that the sample cuts off; a longer one is a quote that is not closed
 
 _CLOSED = re.compile(r'"(?:[^"]|"")*"', re.DOTALL)
+_NEEDS_QUOTES = re.compile(r'[,;\t|"\r\n]|^\s|\s$|^$')  # whatever the delimiter: programs quote rather more
 _NO_TEXT = re.compile(r"(?:[-+]?[0-9.,eE+-]*|NA|NaN|nan|NULL|null|None|\\N|true|false|True|False|TRUE|FALSE)")
 
 
@@ -64,7 +65,7 @@ class Reading:
             return True
         for values in zip(*self.rows, strict=True):
             closed = [value for value in values if _CLOSED.fullmatch(value)]
-            needless = [value for value in closed if value != '""' and '""' not in value[1:-1]]
+            needless = [value for value in closed if not _NEEDS_QUOTES.search(value[1:-1])]
             if needless and any(not _NO_TEXT.fullmatch(value) for value in values if not _CLOSED.fullmatch(value)):
                 return False
         return True

@@ -61,7 +61,7 @@ def test_latin_1_is_distinguished_from_damaged_utf_8_and_read(tmp_path: Path, ca
     many = QUESTIONS + "".join(f"{1000 + n},1,Une question répétée {n},<p>Déjà vu numéro {n}</p>\n" for n in range(20))
     posts = build(tmp_path, write(tmp_path, many, encoding="cp1252"))
     assert posts[1].title == "Naïve façade or not: “which”?" and posts[1].text == "I asked at the café."
-    assert "Questions.csv: read as comma-separated, quoted with \", Windows-1252, 4 columns" in capsys.readouterr().err
+    assert 'Questions.csv: read as comma-separated, quoted with ", Windows-1252, 4 columns' in capsys.readouterr().err
     damaged = (many * 3).encode().replace("é".encode(), b"\xe9", 25)
     (tmp_path / "damaged.csv").write_bytes(damaged)
     assert encoding_of(tmp_path / "damaged.csv") == "utf-8-sig"
