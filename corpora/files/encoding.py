@@ -19,7 +19,13 @@ BROKEN_BYTE = re.compile("[\udc80-\udcff]")
 """A byte that could not be decoded, in a text of open_text."""
 
 UTF_8, UTF_16, WESTERN = "utf-8-sig", "utf-16", "cp1252"
-_MARKS = {codecs.BOM_UTF8: UTF_8, codecs.BOM_UTF16_LE: UTF_16, codecs.BOM_UTF16_BE: UTF_16}
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark is its beginning
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: UTF_8,
+    codecs.BOM_UTF16_LE: UTF_16,
+    codecs.BOM_UTF16_BE: UTF_16,
+}
 _NAMES = {UTF_8: "UTF-8", UTF_16: "UTF-16", WESTERN: "Windows-1252"}
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]+")
@@ -30,7 +36,7 @@ _COMMON = re.compile(
 )
 # Other encodings, read as Windows-1252, have signs within words, unassigned bytes, or words of accented letters alone.
 _FOREIGN = re.compile(
-    rb"(?<=[%b])[\x80-\x84\x86-\x89\x8b\x9b\xa1-\xac\xae-\xb6\xb8-\xbf\xd7\xf7]+(?=[%b])"
+    rb"(?<=[%b])[\x80-\x84\x86-\x89\x8b\x9b\x91\x93\x94\xa1-\xac\xae-\xb6\xb8-\xbf\xd7\xf7]+(?=[%b])"
     rb"|[\x81\x8d\x8f\x90\x9d]|[\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xff]{4,}" % (_LETTER, _LETTER)
 )
 
@@ -69,7 +75,7 @@ def _named(path: Path, named: str, marked: str | None) -> str:
         "".encode(info.name)
     except (LookupError, UnicodeError, TypeError):
         raise StackbertError(
-            f"encoding {named!r} is unknown; known are utf-8, utf-16, cp1252, cp1251, gb18030 ..."
+            f"encoding {named!r} is unknown; name one as Python does: utf-8, utf-16-le, cp1251, gb18030, shift_jis"
         ) from None
     if marked and not codecs.lookup(marked).name.startswith(info.name[:6]):
         raise StackbertError(f"{path}: begins with the mark of {encoding_title(marked)}, so it is not in {named}")

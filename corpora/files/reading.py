@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from corpora.files.dialect import Dialect
-from corpora.files.rows import BadLines, RowReader
+from corpora.files.rows import UNCLOSED, BadLines, RowReader
 from corpora.files.shape import RowShape
 
 TAIL_CHARACTERS = 1 << 16  # of a last row that the sample cuts off; a longer one is a quote that is not closed
+MAX_FILLED = 0.1  # of the rows, those with text after a last delimiter that the header has not; they are bad rows
 
 _CLOSED = re.compile(r'"(?:[^"]|"")*"', re.DOTALL)
 _NEEDS_QUOTES = re.compile(r'[,;\t|"\r\n]|^\s|\s$|^$')  # whatever the delimiter: programs quote rather more
@@ -74,9 +75,10 @@ class Reading:
 def read_sample(sample: Sample, dialect: Dialect) -> Reading:
     """Read a sample; twice where quotes may have come out of step, which the shape of the rows shows."""
     reading = _read(sample, dialect, RowShape())
-    if reading.bad and not reading.rows and len(reading.header) > 1:
+    if len(reading.bad) > reading.num_lines / 2 and len(reading.header) > 1:
         longer = _read(sample, dialect, RowShape(), trailing=True)
-        reading = longer if longer.rows and not any(row[-1] for row in longer.rows) else reading
+        filled = sum(row[-1] != "" for row in longer.rows)
+        reading = longer if filled < MAX_FILLED * len(longer.rows) else reading
     if reading.bad or any("\n" in value for row in reading.rows for value in row):
         return _read(sample, dialect, reading.shape, reading.trailing)
     return reading
@@ -101,4 +103,4 @@ def _read(sample: Sample, dialect: Dialect, shape: RowShape, trailing: bool = Fa
 
 def _is_tail(lines: Sequence[str], number: int, found: BadLines) -> bool:
     """Whether a row is unreadable because the sample ends in it."""
-    return found.detail == "unexpected end of data" and sum(map(len, lines[number - 1 :])) <= TAIL_CHARACTERS
+    return found.detail == UNCLOSED and sum(map(len, lines[number - 1 :])) <= TAIL_CHARACTERS

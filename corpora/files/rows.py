@@ -15,6 +15,11 @@ from stackbert.core.errors import StackbertError
 MAX_LINE = 4 << 20
 """Characters of a line, and of a field; no post is so long."""
 
+UNCLOSED = "a quote is not closed"
+_PROBLEMS = {
+    "unexpected end of data": UNCLOSED,
+    "',' expected after '\"'": "a field goes on after its closing quote: a quote is not doubled, or not closed",
+}
 _RETURN_MARK = "\udc0d"  # stands for a carriage return inside a row; no codec decodes to it
 _RETURN_INSIDE = re.compile(r"\r(?![\r\n]|$)")
 
@@ -74,31 +79,38 @@ class RowReader:
         reader, taken = self.dialect.reader(self._recorded()), self._taken
         doubted, marked = 0, 0  # rows that begin before these lines are in doubt, or hold _RETURN_MARK
         while True:
-            taken.clear()
-            problem, self._is_long = "", False
-            try:
-                fields = next(reader)
-            except StopIteration:
+            fields, problem = self._next(reader)
+            if not taken:
                 return
-            except csv.Error as error:
-                fields, problem = [], str(error)
-                if self._mark_returns(problem):
-                    reader, marked = self.dialect.reader(self._recorded()), number + len(taken)
-                    continue
+            if 0 < self.width == len(fields) and len(taken) == 1 and number >= max(doubted, marked) and not problem:
+                yield number, fields  # nearly all rows; the rest of this is slow
+                number += 1
+                continue
+            if problem and self._mark_returns(problem):
+                reader, marked = self.dialect.reader(self._recorded()), number + len(taken)
+                continue
             if number < marked:
                 fields = [value.replace(_RETURN_MARK, "\r") for value in fields]
-            self.width = self.width or len(fields)
-            problem = problem or self._problem(fields, number < doubted)
-            if not problem:
-                yield number, fields
-            elif "".join(taken).strip():
-                yield number, BadLines(problem, taken[0].rstrip("\r\n"))
-                if len(taken) > 1:
-                    doubted = max(doubted, number + len(taken))
-                    self._again.extendleft(reversed(taken[1:]))
-                    del taken[1:]
-                    reader = self.dialect.reader(self._recorded())
+            if "".join(taken).strip():
+                self.width = self.width or len(fields)
+                problem = problem or self._problem(fields, number < doubted)
+                yield number, BadLines(problem, taken[0].rstrip("\r\n")) if problem else fields
+            if problem and len(taken) > 1:
+                doubted = max(doubted, number + len(taken))
+                self._again.extendleft(reversed(taken[1:]))
+                del taken[1:]
+                reader = self.dialect.reader(self._recorded())
             number += len(taken)
+
+    def _next(self, reader: Iterator[list[str]]) -> tuple[list[str], str]:
+        """The next row, and what is wrong with its quotes or length; its lines are in `_taken`, none at the end."""
+        self._taken.clear()
+        self._is_long = False
+        try:
+            fields = next(reader, [])
+        except csv.Error as error:
+            return [], _PROBLEMS.get(str(error), str(error))
+        return fields, f"longer than {MAX_LINE:,} characters; no post is so long" if self._is_long else ""
 
     def _recorded(self) -> Iterator[str]:
         while self._again:
@@ -114,8 +126,6 @@ class RowReader:
 
     def _problem(self, fields: Sequence[str], in_doubt: bool) -> str:
         """What is wrong with a row; empty for a good one."""
-        if self._is_long:
-            return f"longer than {MAX_LINE:,} characters; no post is so long"
         if len(fields) != self.width:
             return f"{len(fields)} fields, the header has {self.width}"
         if len(self._taken) > 1 and self.shape.hides_rows(self._taken, self.dialect.delimiter):

@@ -51,7 +51,11 @@ class RowShape:
         lines, the delimiters before or after it stand in one of its lines only.
         """
         width = len(self.columns)
-        if width < 2 or any(line.count(delimiter) != width - 1 for line in lines):
+        if (
+            width < 2
+            or lines[0].count(delimiter) != width - 1
+            or any(line.count(delimiter) != width - 1 for line in lines)
+        ):
             return False
         rows = [line.rstrip("\r\n").split(delimiter) for line in lines]
         if any('""' in value and value != '""' for row in rows for value in row):

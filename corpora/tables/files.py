@@ -14,7 +14,7 @@ from corpora.tables.json_rows import json_rows
 from corpora.tables.row import ROWS_PER_BATCH, Rows
 from stackbert.core.errors import StackbertError
 
-Reader = Callable[[Path, DialectSettings], Rows]
+Reader = Callable[[Path, DialectSettings, Path], Rows]
 
 READERS: dict[str, Reader] = {
     ".csv": csv_rows,
@@ -23,7 +23,7 @@ READERS: dict[str, Reader] = {
     ".jsonl": json_rows,
     ".ndjson": json_rows,
     ".json": json_rows,
-    ".parquet": lambda path, _: parquet_rows(path),
+    ".parquet": lambda path, *_: parquet_rows(path),
 }
 AS_FOUND = DialectSettings()
 SAVED_DATASET = ("dataset_dict.json", "state.json")
@@ -50,7 +50,7 @@ def table_rows(path: Path, settings: DialectSettings = AS_FOUND, columns: Collec
     `columns` are the ones that each file of a folder must have. Raises StackbertError for what is no table.
     """
     if not path.is_dir():
-        return _reader_of(path)(path, settings)
+        return _reader_of(path)(path, settings, path)
     if any((path / name).is_file() for name in SAVED_DATASET):
         return saved_dataset_rows(path)
     return _folder_rows(path, settings, columns)
@@ -75,8 +75,7 @@ def _ending(path: Path) -> str:
 def _folder_rows(path: Path, settings: DialectSettings, columns: Collection[str]) -> Rows:
     """The rows of the files of a folder in the order of their names; a row's place names its file."""
     visible = sorted(file for file in path.iterdir() if not file.name.startswith((".", "_")))
-    files = [file for file in visible if file.is_file() and _ending(file) in READERS]
-    full = [file for file in files if file.stat().st_size]
+    files = [file for file in visible if file.is_file() and file.stat().st_size and _ending(file) in READERS]
     kinds = Counter(_ending(file) for file in files)
     if not files:
         raise StackbertError(
@@ -88,12 +87,12 @@ def _folder_rows(path: Path, settings: DialectSettings, columns: Collection[str]
         raise StackbertError(f"{path}: holds files of different kinds ({listed}); name one of them, or part them")
     others = [file.name for file in visible if file not in full]
     if others:
-        say_once(f"{path}: {len(full)} files are read; left out, as empty or no table: {', '.join(others[:5])}")
-    return chain.from_iterable(_shard_rows(file, settings, columns) for file in full)
+        say_once(f"{path}: {len(files)} files are read; left out, as empty or no table: {', '.join(others[:5])}")
+    return chain.from_iterable(_shard_rows(file, settings, columns) for file in files)
 
 
 def _shard_rows(path: Path, settings: DialectSettings, columns: Collection[str]) -> Rows:
-    rows = _reader_of(path)(path, settings)
+    rows = _reader_of(path)(path, settings, path.parent)
     first = list(islice(rows, ROWS_PER_BATCH))
     names = list(dict.fromkeys(chain.from_iterable(values for _, values in first if isinstance(values, dict))))
     missing = [column for column in columns if column not in names]

@@ -20,16 +20,16 @@ from stackbert.core.errors import StackbertError
 LEAST_ROWS = 2  # of a list in an object; the only object of a list may be a value of one row
 
 
-def json_rows(path: Path, settings: DialectSettings) -> Rows:
+def json_rows(path: Path, settings: DialectSettings, table: Path) -> Rows:
     """Rows of a file with one JSON object a line, where any other line is a bad row; or of a list, of an object that
     holds one list of objects, or of objects one after another.
 
-    Raises StackbertError where such a list is not JSON, and for an object that holds several.
+    `table` is the file or its folder, for the note of how it is read. Raises StackbertError where such a list is not JSON, and for an object that holds several.
     """
     encoding = encoding_of(path, settings.encoding)
     title, read = _form(path, encoding)
     if read is not _lines or encoding != UTF_8:
-        say_once(f"{path}: read as {title}, {encoding_title(encoding)}")
+        say_once(f"{table}: read as {title}, {encoding_title(encoding)}")
     with open_text(path, encoding) as file:
         for number, values in read(JsonStream(file, path)):
             where = f"line {number}"
@@ -90,8 +90,7 @@ def _single(values: dict[str, Any], path: Path) -> Form:
         raise StackbertError(f"{path}: holds one object with several lists: {', '.join(lists)}; {in_lines(lists[0])}")
     if lists:
         return f"the list {lists[0]!r} in a JSON object", partial(JsonStream.list_in_object, name=lists[0])
-    by_columns = bool(values) and all(isinstance(value, dict) for value in values.values())
-    if by_columns or {"columns", "data"} <= set(values) <= {"columns", "index", "data"}:
+    if _is_by_columns(list(values.values())) or {"columns", "data"} <= set(values) <= {"columns", "index", "data"}:
         raise StackbertError(
             f"{path}: holds a table by columns, as pandas writes it by default; "
             "write it with to_json(path, orient='records', lines=True)"
@@ -101,6 +100,13 @@ def _single(values: dict[str, Any], path: Path) -> Form:
 
 def _is_table(value: Any) -> bool:
     return isinstance(value, list) and len(value) >= LEAST_ROWS and all(isinstance(each, dict) for each in value)
+
+
+def _is_by_columns(columns: list[Any]) -> bool:
+    """Whether the values of an object are columns: objects with the same keys, without lists or objects in them."""
+    if not columns or not all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
+        return False
+    return not any(isinstance(value, list | dict) for column in columns for value in column.values())
 
 
 def _is_object(line: str) -> bool:
