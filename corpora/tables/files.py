@@ -85,7 +85,7 @@ def _folder_rows(path: Path, settings: DialectSettings, columns: Collection[str]
     if len({READERS[kind] for kind in kinds}) > 1:
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         raise StackbertError(f"{path}: holds files of different kinds ({listed}); name one of them, or part them")
-    others = [file.name for file in visible if file not in full]
+    others = [file.name for file in visible if file not in files]
     if others:
         say_once(f"{path}: {len(files)} files are read; left out, as empty or no table: {', '.join(others[:5])}")
     return chain.from_iterable(_shard_rows(file, settings, columns) for file in files)
@@ -98,7 +98,7 @@ def _shard_rows(path: Path, settings: DialectSettings, columns: Collection[str])
     missing = [column for column in columns if column not in names]
     if names and missing:
         raise StackbertError(
-            f"{path}: has no column '{missing[0]}', unlike other files of the folder: {', '.join(names)}"
+            f"{path}: has no column '{missing[0]}', which each file of the folder needs; it has {', '.join(names)}"
         )
     for where, values in chain(first, rows):
         yield (where if path.name in where else f"{path.name} {where}"), values

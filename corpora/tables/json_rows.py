@@ -24,7 +24,8 @@ def json_rows(path: Path, settings: DialectSettings, table: Path) -> Rows:
     """Rows of a file with one JSON object a line, where any other line is a bad row; or of a list, of an object that
     holds one list of objects, or of objects one after another.
 
-    `table` is the file or its folder, for the note of how it is read. Raises StackbertError where such a list is not JSON, and for an object that holds several.
+    `table` is the file or its folder, for the note of how it is read. Raises StackbertError where such a list is not
+    JSON, and for an object that holds several.
     """
     encoding = encoding_of(path, settings.encoding)
     title, read = _form(path, encoding)
