@@ -37,7 +37,8 @@ _COMMON = re.compile(
 # Other encodings, read as Windows-1252, have signs within words, unassigned bytes, or words of accented letters alone.
 _FOREIGN = re.compile(
     rb"(?<=[%b])[\x80-\x84\x86-\x89\x8b\x9b\x91\x93\x94\xa1-\xac\xae-\xb6\xb8-\xbf\xd7\xf7]+(?=[%b])"
-    rb"|[\x81\x8d\x8f\x90\x9d]|[\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xff]{4,}" % (_LETTER, _LETTER)
+    rb"|(?<=[%b])[\x82\x84]"  # a quote that begins a word
+    rb"|[\x81\x8d\x8f\x90\x9d]|[\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xff]{4,}" % (_LETTER, _LETTER, _LETTER)
 )
 
 

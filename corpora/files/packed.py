@@ -21,12 +21,14 @@ FREE_BYTES = 256 << 20  # unpacked before the ratio is looked at
 _BUFFER_BYTES = 1 << 18
 _DAMAGE = (EOFError, OSError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, pa.ArrowException, RuntimeError)
 
+_ZIP, _EMPTY_ZIP = b"PK\x03\x04", b"PK\x05\x06"
 _OPENERS: dict[bytes, Callable[[Path], IO[bytes]]] = {
     b"\x1f\x8b": lambda path: cast(IO[bytes], gzip.open(path)),
     b"BZh": lambda path: cast(IO[bytes], bz2.open(path)),
     b"\xfd7zXZ\x00": lambda path: cast(IO[bytes], lzma.open(path)),
     b"\x28\xb5\x2f\xfd": lambda path: cast(IO[bytes], pa.input_stream(str(path), compression="zstd")),
-    b"PK\x03\x04": lambda path: zipfile.ZipFile(path).open(_member(path)),
+    _ZIP: lambda path: zipfile.ZipFile(path).open(_member(path)),
+    _EMPTY_ZIP: lambda path: zipfile.ZipFile(path).open(_member(path)),
 }
 
 _OTHERS = {
@@ -41,7 +43,7 @@ _OTHERS = {
 
 def unpacked_name(path: Path) -> str:
     """Name of the file without the packing: 'a.csv' for 'a.csv.gz'; for a zip, the name of the table in it."""
-    if path.suffix.lower() == ".zip" or (path.is_file() and _head(path).startswith(b"PK\x03\x04")):
+    if path.suffix.lower() == ".zip" or (path.is_file() and _head(path).startswith(_ZIP)):
         return PurePosixPath(_member(path)).name
     return path.stem if path.suffix.lower() in PACKED_ENDINGS else path.name
 

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,8 @@ class RowReader:
     width: int = 0
     """Fields of a row; 0 takes that of the first row."""
     shape: RowShape = field(default_factory=RowShape)
+    _doubted: int = 0
+    """Rows that begin before this line are in doubt."""
     _is_long: bool = False
     """Whether a line of the present row is only the beginning of one."""
     _again: deque[str] = field(default_factory=deque)
@@ -77,12 +80,17 @@ class RowReader:
         """Yield the rows from line `number` on, which is the next of `lines`."""
         csv.field_size_limit(MAX_LINE)
         reader, taken = self.dialect.reader(self._recorded()), self._taken
-        doubted, marked = 0, 0  # rows that begin before these lines are in doubt, or hold _RETURN_MARK
+        marked = 0  # rows that begin before this line hold _RETURN_MARK
         while True:
             fields, problem = self._next(reader)
             if not taken:
                 return
-            if 0 < self.width == len(fields) and len(taken) == 1 and number >= max(doubted, marked) and not problem:
+            if (
+                0 < self.width == len(fields)
+                and len(taken) == 1
+                and number >= max(self._doubted, marked)
+                and not problem
+            ):
                 yield number, fields  # nearly all rows; the rest of this is slow
                 number += 1
                 continue
@@ -93,14 +101,23 @@ class RowReader:
                 fields = [value.replace(_RETURN_MARK, "\r") for value in fields]
             if "".join(taken).strip():
                 self.width = self.width or len(fields)
-                problem = problem or self._problem(fields, number < doubted)
+                problem = self._doubt(number, problem) or self._problem(fields, number)
                 yield number, BadLines(problem, taken[0].rstrip("\r\n")) if problem else fields
             if problem and len(taken) > 1:
-                doubted = max(doubted, number + len(taken))
                 self._again.extendleft(reversed(taken[1:]))
                 del taken[1:]
                 reader = self.dialect.reader(self._recorded())
             number += len(taken)
+
+    def _doubt(self, number: int, problem: str) -> str:
+        """Doubt the lines of a row with a problem, and those after it until one looks like a row; returns the problem.
+
+        Without a telling column, the lines after it cannot be judged, and are trusted.
+        """
+        if problem:
+            after = sys.maxsize if self.shape.is_telling and problem in _PROBLEMS.values() else 0
+            self._doubted = max(self._doubted, number + len(self._taken), after)
+        return problem
 
     def _next(self, reader: Iterator[list[str]]) -> tuple[list[str], str]:
         """The next row, and what is wrong with its quotes or length; its lines are in `_taken`, none at the end."""
@@ -124,14 +141,18 @@ class RowReader:
                 self._is_long = True
             yield line
 
-    def _problem(self, fields: Sequence[str], in_doubt: bool) -> str:
+    def _problem(self, fields: Sequence[str], number: int) -> str:
         """What is wrong with a row; empty for a good one."""
         if len(fields) != self.width:
-            return f"{len(fields)} fields, the header has {self.width}"
+            problem = f"{len(fields)} fields, the header has {self.width}"
+            return self._doubt(number, problem) if len(self._taken) > 1 else problem
         if len(self._taken) > 1 and self.shape.hides_rows(self._taken, self.dialect.delimiter):
-            return f"a quoted field takes up {len(self._taken)} lines that look like rows: a quote is not closed"
-        if in_doubt and not (self.shape.is_telling and self.shape.fits(fields)):
-            return "inside a field of which a quote is not closed"
+            problem = f"a quoted field takes up {len(self._taken)} lines that look like rows: a quote is not closed"
+            return self._doubt(number, problem)
+        if number < self._doubted:
+            if not (self.shape.is_telling and self.shape.fits(fields)):
+                return "after a quote that is not closed, and does not look like a row"
+            self._doubted = self._doubted if self._doubted < sys.maxsize else 0
         return ""
 
     def _mark_returns(self, problem: str) -> bool:
