@@ -80,19 +80,16 @@ class RowReader:
         """Yield the rows from line `number` on, which is the next of `lines`."""
         csv.field_size_limit(MAX_LINE)
         reader, taken = self.dialect.reader(self._recorded()), self._taken
+        delimiter = self.dialect.delimiter
         marked = 0  # rows that begin before this line hold _RETURN_MARK
         while True:
             fields, problem = self._next(reader)
             if not taken:
                 return
-            if (
-                0 < self.width == len(fields)
-                and len(taken) == 1
-                and number >= max(self._doubted, marked)
-                and not problem
-            ):
+            is_usual = not problem and 0 < self.width == len(fields) and number >= self._doubted and number >= marked
+            if is_usual and (len(taken) == 1 or not self.shape.hides_rows(taken, delimiter)):
                 yield number, fields  # nearly all rows; the rest of this is slow
-                number += 1
+                number += len(taken)
                 continue
             if problem and self._mark_returns(problem):
                 reader, marked = self.dialect.reader(self._recorded()), number + len(taken)
