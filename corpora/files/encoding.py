@@ -29,16 +29,19 @@ _MARKS = {
 _NAMES = {UTF_8: "UTF-8", UTF_16: "UTF-16", WESTERN: "Windows-1252"}
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]+")
+_AROUND = re.compile(rb"[A-Za-z]?[\x80-\xff]+[A-Za-z]?")
 # In Windows-1252: letters, and what stands in Western text, without eth, thorn, y with marks and rare signs.
 _LETTER = rb"A-Za-z\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xd6\xd8-\xf6\xf8-\xff"
 _COMMON = re.compile(
     rb"[\x80\x82\x84\x85\x8a\x8c\x8e\x91-\x97\x99\x9a\x9c\x9e\xa0-\xcf\xd1-\xd6\xd8-\xdc\xdf-\xef\xf1-\xf6\xf8-\xfc]+"
 )
-# Other encodings, read as Windows-1252, have signs within words, unassigned bytes, or words of accented letters alone.
+# Other encodings, read as Windows-1252, have signs within words, rare or unassigned ones, or words of accented
+# letters alone.
 _FOREIGN = re.compile(
     rb"(?<=[%b])[\x80-\x84\x86-\x89\x8b\x9b\x91\x93\x94\xa1-\xac\xae-\xb6\xb8-\xbf\xd7\xf7]+(?=[%b])"
-    rb"|(?<=[%b])[\x82\x84]"  # a quote that begins a word
-    rb"|[\x81\x8d\x8f\x90\x9d]|[\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xff]{4,}" % (_LETTER, _LETTER, _LETTER)
+    rb"|(?<=[%b])\x84"  # a quote that begins a word
+    rb"|[\x81-\x83\x86-\x88\x8d\x8f\x90\x98\x9d]|[\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xff]{4,}"
+    % (_LETTER, _LETTER, _LETTER)
 )
 
 
@@ -84,13 +87,18 @@ def _named(path: Path, named: str, marked: str | None) -> str:
 
 
 def _guess(path: Path, sample: bytes) -> str:
-    runs = _NOT_ASCII.findall(sample)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)  # the sample may end within a character
+        return UTF_8
+    except UnicodeDecodeError:
+        runs = _NOT_ASCII.findall(sample)
     text = b" ".join(runs).decode("utf-8", "surrogateescape")
     broken = len(BROKEN_BYTE.findall(text))
-    characters = len(text) - broken - max(len(runs) - 1, 0)  # the spaces between the runs
-    if not broken or broken <= BROKEN_PER_CHARACTER * characters:
+    characters = len(text) - broken - len(runs) + 1  # without the spaces between the runs
+    if broken <= BROKEN_PER_CHARACTER * characters:
         return UTF_8
-    foreign = sum(len(found[0]) for found in _FOREIGN.finditer(sample))
+    words = b" ".join(_AROUND.findall(sample))
+    foreign = sum(len(found[0]) for found in _FOREIGN.finditer(words))
     if broken < MIN_BROKEN:
         is_usual = not characters and not foreign and all(_COMMON.fullmatch(run) for run in runs)
         return WESTERN if is_usual else UTF_8
