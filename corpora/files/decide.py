@@ -17,7 +17,6 @@ DELIMITERS = ",;\t|"
 BARE_DELIMITERS = "\t|"  # files with these are often written without quotes
 LEAST_SHARE = 0.9  # of the lines that must be in rows, where the header leaves the delimiter open
 
-_SINGLE_NEEDED = re.compile(r"''|'(?:[^']|'')*''(?:[^']|'')*'", re.DOTALL)  # nothing, or doubled quotes within
 _ESCAPED_QUOTE = re.compile(r'\\"(?!")')
 
 
@@ -78,8 +77,7 @@ def _rivals(dialect: Dialect, usual: Reading, sample: Sample) -> bool:
     if dialect.backslash:
         return bool(dialect.quote) == bool(usual.dialect.quote) and _escapes_only(sample, usual)
     if dialect.quote == "'":
-        needed = (_SINGLE_NEEDED.fullmatch(value) for row in usual.rows for value in row)
-        return any(needed) or _has_single_quoted_header(usual)
+        return any(_is_single_quoted(value) for row in usual.rows for value in row) or _has_single_quoted_header(usual)
     return dialect.delimiter in BARE_DELIMITERS and not dialect.quote
 
 
@@ -119,6 +117,14 @@ def _is_escaped(reading: Reading, sample: Sample) -> bool:
 def _is_bare(reading: Reading) -> bool:
     """Whether the quotes, which a reading leaves alone, do not stand as programs set them."""
     return not reading.is_quoted_by_rule()
+
+
+def _is_single_quoted(value: str) -> bool:
+    """Whether a value stands in single quotes for a reason: quotes within it are doubled, or nothing is in it."""
+    if len(value) < 2 or not value[0] == value[-1] == "'":
+        return False
+    inner = value[1:-1]
+    return not inner or ("''" in inner and "'" not in inner.replace("''", ""))
 
 
 def _is_spaced(reading: Reading) -> bool:

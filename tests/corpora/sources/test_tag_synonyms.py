@@ -19,6 +19,14 @@ def test_a_table_made_by_hand(tmp_path: Path) -> None:
     assert load_synonyms(path) == {"js": "javascript", "csharp": "c#"}
 
 
+def test_a_table_from_a_spreadsheet(tmp_path: Path) -> None:
+    path = tmp_path / "synonyms.csv"
+    path.write_bytes("source;target\r\njs;javascript\r\nwärme;hitze\r\n".encode("cp1252"))
+    assert load_synonyms(path) == {"js": "javascript", "wärme": "hitze"}
+    path.write_text('source\ttarget\n"c++"\tc\n"java script"\tjavascript\n', "utf-16")
+    assert load_synonyms(path) == {"c++": "c", "java script": "javascript"}
+
+
 def test_an_export_of_data_explorer_without_its_proposals(tmp_path: Path) -> None:
     header = "\ufeffId,SourceTagName,TargetTagName,CreationDate,Score,ApprovalDate\n"
     rows = "1,js,javascript,2010-01-01,4,2010-02-01\n2,java,javascript,2011-01-01,-9,\n"

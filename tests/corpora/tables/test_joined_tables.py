@@ -53,6 +53,11 @@ def test_tags_are_joined_by_id_in_the_order_of_their_table(tmp_path: Path) -> No
     assert all(post.kind == "question" for post in posts)
 
 
+def test_each_table_has_its_own_dialect(tmp_path: Path) -> None:
+    config = write(tmp_path, tags=TAGS.replace(",", "\t"))
+    assert build(tmp_path, config)[0].tags == ("list", "python", "sorting")
+
+
 def test_both_tables_are_named_in_the_manifest(tmp_path: Path) -> None:
     assert set(build_corpus(tmp_path / "out", write(tmp_path)).inputs) == {"source", "tags"}
 

@@ -31,19 +31,18 @@ def outcomes(folder: Path, ways: list[Written], count: int) -> Counter[str]:
     return found
 
 
-WAYS = pytest.mark.parametrize("ways", [DELIMITED, JSON, PARQUET], ids=["delimited", "JSON", "Parquet"])
-
-
-@WAYS
+@pytest.mark.parametrize("ways", [DELIMITED, JSON, PARQUET], ids=["delimited", "JSON", "Parquet"])
 def test_a_hundred_tables_come_back_or_are_refused(tmp_path: Path, ways: list[Written]) -> None:
     found = outcomes(tmp_path, ways, 100)
     assert found[EQUAL] > 50
 
 
 @pytest.mark.slow
-@WAYS
-def test_thousands_of_tables_come_back_and_few_are_refused(tmp_path: Path, ways: list[Written]) -> None:
-    found = outcomes(tmp_path, ways, 2_000)
+@pytest.mark.parametrize(
+    ("ways", "count"), [(DELIMITED, 2_000), (JSON + PARQUET, 500)], ids=["delimited", "JSON and Parquet"]
+)
+def test_thousands_of_tables_come_back_and_few_are_refused(tmp_path: Path, ways: list[Written], count: int) -> None:
+    found = outcomes(tmp_path, ways, count)
     print(dict(found))
-    assert found[EQUAL] > 1_000
+    assert found[EQUAL] > count / 2
     assert found[REFUSED] <= MOST_REFUSED * (found[REFUSED] + found[EQUAL])
