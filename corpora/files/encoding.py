@@ -30,18 +30,19 @@ _NAMES = {UTF_8: "UTF-8", UTF_16: "UTF-16", WESTERN: "Windows-1252"}
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]+")
 _AROUND = re.compile(rb"[A-Za-z]?[\x80-\xff]+[A-Za-z]?")
-# In Windows-1252: letters, and what stands in Western text, without eth, thorn, y with marks and rare signs.
+# In Windows-1252: letters, and what stands in Western text, without rare signs.
 _LETTER = rb"A-Za-z\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xd6\xd8-\xf6\xf8-\xff"
+_ACCENTED = rb"\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xff"
 _COMMON = re.compile(
     rb"[\x80\x82\x84\x85\x8a\x8c\x8e\x91-\x97\x99\x9a\x9c\x9e\xa0-\xcf\xd1-\xd6\xd8-\xdc\xdf-\xef\xf1-\xf6\xf8-\xfc]+"
 )
-# Other encodings, read as Windows-1252, have signs within words, rare or unassigned ones, or words of accented
-# letters alone.
+# What other encodings look like when they are read as Windows-1252.
 _FOREIGN = re.compile(
-    rb"(?<=[%b])[\x80-\x84\x86-\x89\x8b\x9b\x91\x93\x94\xa1-\xac\xae-\xb6\xb8-\xbf\xd7\xf7]+(?=[%b])"
-    rb"|(?<=[%b])\x84"  # a quote that begins a word
-    rb"|[\x81-\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"
-    rb"|[\x8a\x8c\x8e\x9a\x9c\x9e\x9f\xc0-\xff]{4,}" % (_LETTER, _LETTER, _LETTER)
+    rb"(?<=[%(letter)b])[\x80-\x84\x86-\x89\x8b\x9b\x91\x93\x94\xa1-\xac\xae-\xb6\xb8-\xbf\xd7\xf7]+(?=[%(letter)b])"
+    rb"|(?<=[%(letter)b])\x84"  # a quote that begins a word
+    rb"|[\x81-\x83\x86-\x88\x8d\x8f\x90\x98\x9d]"  # rare and unassigned
+    rb"|[%(accented)b]{4,}|(?<![%(letter)b])[%(accented)b]{2,}(?![%(letter)b])"  # words of accented letters alone
+    rb"|[\x8a\x8e\x9a\x9e\xd0\xde\xf0\xfe]" % {b"letter": _LETTER, b"accented": _ACCENTED}  # Czech, Turkish
 )
 
 

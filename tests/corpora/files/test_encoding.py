@@ -50,6 +50,9 @@ def test_western_text_is_read_as_it_was_written(
         ("日本語のタイトル", "shift_jis"),
         ("Größe café déjà", "cp437"),
         ("Größe café déjà", "mac_roman"),
+        ("Jak se máš, můj žlutý koníčku? Příště už to bude lepší", "cp1250"),
+        ("Iğdır'ın çarşısında şeker yoktu", "cp1254"),
+        ("Как", "cp1251"),
         ("שלום עולם", "cp1255"),
         ("Καλημέρα κόσμε", "cp1253"),
     ],
@@ -62,7 +65,10 @@ def test_what_is_not_western_must_be_named(tmp_path: Path, text: str, encoding: 
         assert file.read() == table(text)
 
 
-@pytest.mark.parametrize(("text", "encoding"), [("Привет", "cp1251"), ("Größe", "mac_roman"), ("café ß", "cp437")])
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("Привет", "cp1251"), ("Как я", "cp1251"), ("Größe", "mac_roman"), ("café ß", "cp437"), ("žlutý", "cp1250")],
+)
 def test_a_few_bytes_of_another_encoding_stay_broken(tmp_path: Path, text: str, encoding: str) -> None:
     path = write(tmp_path, table(text, rows=1).encode(encoding))
     assert encoding_of(path) == "utf-8-sig"
