@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from corpora.files.dialect import DialectSettings, Escape, Quote
 from stackbert.core.errors import StackbertError
 from stackbert.core.home import PathText
 
@@ -29,11 +30,12 @@ class CorpusConfig:
 
     source: Literal["packages", "dump", "table", "folder"] = "packages"
     """'packages': docstrings of the installed Python packages. 'dump': a Stack Exchange Posts.xml, or the .7z that
-    holds it. 'table': CSV, JSON lines, Parquet or a Hugging Face data set. 'folder': text, Markdown or HTML files, each
+    holds it. 'table': CSV, TSV, JSON, Parquet or a Hugging Face data set. 'folder': text, Markdown or HTML files, each
     a document."""
     path: PathText = ""
-    """File of the dump or table, or the folder. A table can also be a folder of Parquet files, a data set saved by
-    Hugging Face datasets, or 'hub:owner/name[@revision][:split]'. Not used for packages."""
+    """File of the dump or table, or the folder. A table can also be a folder of files of one kind, a data set saved by
+    Hugging Face datasets, or 'hub:owner/name[@revision][:split]', and a file can be packed (.gz, .bz2, .xz, .zst, or
+    .zip with one table). Not used for packages."""
     id_column: str | None = None
     """Column of post ids in the table; without it, or where it is empty, ids are made from the content."""
     title_column: str | None = None
@@ -53,6 +55,17 @@ class CorpusConfig:
     8601, days, months and years, or seconds or milliseconds since 1970. Without a time zone, they are in UTC."""
     date_order: DateOrder = "auto"
     """Which is first in dates such as 03/04/2021; 'auto' finds it from the days above 12 in the first rows."""
+    delimiter: str = "auto"
+    """What separates the fields of a CSV or TSV: comma, semicolon, tab, pipe, space or a character; 'auto' finds it in
+    the header, and in a line 'sep=;' before it. This and the next three also hold for tags_path."""
+    quote: Quote = "auto"
+    """What fields with delimiters or line breaks stand in: 'double' or 'single' quotes; 'none': quotes are text, as in
+    TSV by its IANA definition."""
+    escape: Escape = "auto"
+    """How a quote is written within quotes: 'doubled', or after a 'backslash'."""
+    encoding: str = "auto"
+    """Encoding of a CSV, TSV or JSON file, such as cp1251, utf-16-le or shift_jis; 'auto' finds UTF-8, UTF-16 with a
+    byte order mark and Windows-1252."""
     packages: tuple[str, ...] = ()
     """Packages whose docstrings are read, 'stdlib' for the standard library; empty: the installed ones of a default
     list."""
@@ -108,6 +121,10 @@ class CorpusConfig:
         return max(1, round(self.part_megabytes * 1_000_000))
 
     @property
+    def dialect(self) -> DialectSettings:
+        return DialectSettings(self.delimiter, self.quote, self.escape, self.encoding)
+
+    @property
     def recorded(self) -> "CorpusConfig":
         """The configuration that the manifest records: RUN_FIELDS have their defaults."""
         defaults = {name: getattr(CorpusConfig, name) for name in RUN_FIELDS}
@@ -118,6 +135,7 @@ class CorpusConfig:
             raise StackbertError(f"source '{self.source}' needs path: name the file or folder to read")
         if self.source == "table" and not (self.title_column or self.body_column):
             raise StackbertError("source 'table' needs title_column or body_column: name the columns that hold text")
+        _ = self.dialect  # raises an error for a delimiter that is none
         if self.processes < 0:
             raise StackbertError(f"processes must be 0 or more, not {self.processes}")
         if not self.part_megabytes > 0:

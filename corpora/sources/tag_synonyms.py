@@ -1,12 +1,15 @@
 """Tag synonyms: which tag replaces which, as the site's moderators decided."""
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
+from corpora.files.delimited import open_delimited, say_once
+from corpora.files.encoding import BROKEN_BYTE
+from corpora.files.rows import BadLines
 from corpora.sources.dump import dump_lines
 from corpora.sources.dump_row import RowError, parse_row
-from corpora.sources.lines import MAX_LINE_BYTES, refuse_other_encodings, require_file
+from corpora.sources.lines import require_file
 from stackbert.core.errors import StackbertError
 
 COLUMNS = (("SourceTagName", "TargetTagName"), ("source", "target"))
@@ -85,17 +88,14 @@ def _columns(path: Path, rows: list[Row]) -> tuple[str, str]:
 
 
 def _csv_rows(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(MAX_LINE_BYTES)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        refuse_other_encodings(path, file.buffer.peek(8))  # type: ignore[attr-defined]
-        reader = csv.DictReader(file, restval="")
-        try:
-            for row in reader:
-                yield f"line {reader.line_num}", {name: value for name, value in row.items() if name is not None}
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise StackbertError(
-                f"{path}: line {reader.line_num + 1}: cannot be read as CSV in UTF-8: {error}"
-            ) from None
+    file = open_delimited(path)
+    say_once(f"{path}: {file}")
+    for number, values in file.rows():
+        if isinstance(values, BadLines):
+            raise StackbertError(f"{path}: line {number}: {values.detail}; repair the line")
+        if BROKEN_BYTE.search("".join(chain.from_iterable(values.values()))):
+            raise StackbertError(f"{path}: line {number}: is not UTF-8; convert the file to UTF-8 (iconv)")
+        yield f"line {number}", {name: value for name, value in values.items() if isinstance(value, str)}
 
 
 def _xml_rows(path: Path) -> Iterator[Row]:

@@ -45,17 +45,18 @@ def table_source(path: Path, config: CorpusConfig, tags_path: Path | None = None
     `read_first`, only the inputs of the source are of use.
     """
     inputs: dict[str, Path | str] = {"source": path}
-    rows = partial(table_rows, path)
+    own = [field for field in COLUMN_FIELDS if not (config.tags_path and field == "tags_column")]
+    named = [getattr(config, field) for field in own if getattr(config, field)]
+    rows = partial(table_rows, path, config.dialect, named)
     if config.path.startswith(HUB):
         name, revision, split = hub_address(config.path)
         inputs = {"source": f"{name}@{revision}"}
         rows = partial(hub_rows, name, revision, split)
-    tables = [_Table(config.path, rows)]
+    tables = [_Table(config.path, rows, own)]
     if config.tags_path:
         inputs["tags"] = tags_path = tags_path or Path(config.tags_path)
         _require_join(tags_path, config)
-        tables = [_Table(config.path, rows, [field for field in COLUMN_FIELDS if field != "tags_column"])]
-        tables.append(_Table(str(tags_path), partial(table_rows, tags_path), TAG_TABLE_FIELDS))
+        tables.append(_Table(str(tags_path), partial(table_rows, tags_path, config.dialect), TAG_TABLE_FIELDS))
     found = [_examine(table, path, config) for table in tables] if read_first else [Columns(), Columns()]
     columns, notes = found[0], [note for each in found for note in each.notes]
     if config.tags_path:
@@ -95,7 +96,7 @@ def load_tag_table(path: Path, config: CorpusConfig) -> TagTable:
 
     Raises StackbertError for missing columns, and if the share of bad rows exceeds config.max_rejected_share.
     """
-    table = _Table(str(path), partial(table_rows, path), TAG_TABLE_FIELDS)
+    table = _Table(str(path), partial(table_rows, path, config.dialect), TAG_TABLE_FIELDS)
     return _load_tags(table, config, _examine(table, path, config))
 
 

@@ -19,6 +19,14 @@ def test_a_table_made_by_hand(tmp_path: Path) -> None:
     assert load_synonyms(path) == {"js": "javascript", "csharp": "c#"}
 
 
+def test_a_table_from_a_spreadsheet(tmp_path: Path) -> None:
+    path = tmp_path / "synonyms.csv"
+    path.write_bytes("source;target\r\njs;javascript\r\nwärme;hitze\r\n".encode("cp1252"))
+    assert load_synonyms(path) == {"js": "javascript", "wärme": "hitze"}
+    path.write_text('source\ttarget\n"c++"\tc\n"java script"\tjavascript\n', "utf-16")
+    assert load_synonyms(path) == {"c++": "c", "java script": "javascript"}
+
+
 def test_an_export_of_data_explorer_without_its_proposals(tmp_path: Path) -> None:
     header = "\ufeffId,SourceTagName,TargetTagName,CreationDate,Score,ApprovalDate\n"
     rows = "1,js,javascript,2010-01-01,4,2010-02-01\n2,java,javascript,2011-01-01,-9,\n"
@@ -45,7 +53,8 @@ def test_chains_are_resolved(tmp_path: Path) -> None:
         ("source,target\na,a\n", "form a circle: a -> a"),
         ("source,target\nz,a\na,b\nb,a\n", "form a circle: z -> a -> b -> a"),
         ("source,target\na,b\na,c\n", "line 3: 'a' becomes 'c', but 'b' above"),
-        ("source,target\na\n", "line 2: a tag is missing"),
+        ("source,target\na\n", "line 2: 1 fields, the header has 2"),
+        ("source,target\na,\n", "line 2: a tag is missing"),
         ("from,to\na,b\n", "needs the columns SourceTagName and TargetTagName or source and target; it has from, to"),
         ("source,target\n", "it has no rows"),
     ],
@@ -62,8 +71,8 @@ def test_missing_and_damaged_files_are_refused(tmp_path: Path) -> None:
         load_synonyms(tmp_path)
     with pytest.raises(StackbertError, match="byte 0: not well-formed"):
         load_synonyms(write(tmp_path, '<row SourceTagName=js" />', "x.xml"))
-    (tmp_path / "latin.csv").write_bytes(b"source,target\n\xe9,e\n")
-    with pytest.raises(StackbertError, match="cannot be read as CSV in UTF-8"):
+    (tmp_path / "latin.csv").write_bytes(b"source,target\n\xff\xfe,e\n")
+    with pytest.raises(StackbertError, match="line 2: is not UTF-8"):
         load_synonyms(tmp_path / "latin.csv")
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from corpora.build.build import build_corpus
 from corpora.config import CorpusConfig
+from corpora.files.encoding import encoding_of
 from corpora.post import Post, read_posts
-from corpora.tables.csv_encoding import csv_encoding
 from corpora.tables.table import load_tag_table
 from corpora.tables.tag_table import TagTable
 from stackbert.core.errors import StackbertError
@@ -53,6 +53,11 @@ def test_tags_are_joined_by_id_in_the_order_of_their_table(tmp_path: Path) -> No
     assert all(post.kind == "question" for post in posts)
 
 
+def test_each_table_has_its_own_dialect(tmp_path: Path) -> None:
+    config = write(tmp_path, tags=TAGS.replace(",", "\t"))
+    assert build(tmp_path, config)[0].tags == ("list", "python", "sorting")
+
+
 def test_both_tables_are_named_in_the_manifest(tmp_path: Path) -> None:
     assert set(build_corpus(tmp_path / "out", write(tmp_path)).inputs) == {"source", "tags"}
 
@@ -61,12 +66,12 @@ def test_latin_1_is_distinguished_from_damaged_utf_8_and_read(tmp_path: Path, ca
     many = QUESTIONS + "".join(f"{1000 + n},1,Une question répétée {n},<p>Déjà vu numéro {n}</p>\n" for n in range(20))
     posts = build(tmp_path, write(tmp_path, many, encoding="cp1252"))
     assert posts[1].title == "Naïve façade or not: “which”?" and posts[1].text == "I asked at the café."
-    assert "Questions.csv: is not UTF-8; read as Windows-1252" in capsys.readouterr().err
+    assert 'Questions.csv: read as comma-separated, quoted with ", Windows-1252, 4 columns' in capsys.readouterr().err
     damaged = (many * 3).encode().replace("é".encode(), b"\xe9", 25)
     (tmp_path / "damaged.csv").write_bytes(damaged)
-    assert csv_encoding(tmp_path / "damaged.csv") == "utf-8-sig"
+    assert encoding_of(tmp_path / "damaged.csv") == "utf-8-sig"
     (tmp_path / "plain.csv").write_text(TAGS)
-    assert csv_encoding(tmp_path / "plain.csv") == "utf-8-sig"
+    assert encoding_of(tmp_path / "plain.csv") == "utf-8-sig"
 
 
 @pytest.mark.parametrize(
