@@ -164,3 +164,40 @@ class PredictConfig:
     def __post_init__(self) -> None:
         require(self.top > 0, f"top {self.top}: must be above 0")
         require(0 <= self.threshold <= 1, f"threshold {self.threshold}: must be from 0 to 1")
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """Address, batches and limits of 'finetune serve'."""
+
+    host: str = "127.0.0.1"
+    """Address or name of this machine to listen on; 0.0.0.0 accepts connections from the network."""
+    port: int = 8017
+    """Port to listen on; 0 chooses a free one."""
+    batch_texts: int = 32
+    """Maximum number of texts labelled together; larger batches raise the time of each request, but hardly the texts
+    per second."""
+    batch_wait_milliseconds: float = 4.0
+    """Time that a text waits for others before a batch that is not full starts; short beside the time of a batch."""
+    max_waiting: int = 1_000
+    """Maximum number of texts that wait for a batch. Requests beyond it are answered 503 with Retry-After."""
+    max_texts: int = 100
+    """Maximum number of texts of a request."""
+    max_characters: int = 100_000
+    """Maximum length of a text. Only its first tokens are read, so a longer one is probably a mistake."""
+    max_body_bytes: int = 1_000_000
+    """Maximum size of a request's body."""
+    stop_seconds: int = 30
+    """Time that requests have to finish once the server is told to stop."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.host.strip()), "host: is empty; name an address of this machine, such as 127.0.0.1")
+        require(0 <= self.port <= 65_535, f"port {self.port}: must be from 0 to 65535")
+        for name in ("batch_texts", "max_texts", "max_characters", "max_body_bytes"):
+            require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
+        for name in ("batch_wait_milliseconds", "stop_seconds"):
+            require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
+        require(
+            self.max_waiting >= self.max_texts,
+            f"max_waiting {self.max_waiting}: must be at least max_texts, {self.max_texts}, so that one fits",
+        )

@@ -46,7 +46,10 @@ class Bundle:
 
     def predict(self, texts: list[str]) -> list[list[LabelScore]]:
         """All labels of each text, the most probable first."""
-        scores_NL = self.classifier.probabilities(self.classifier.sequences(texts))
+        return self.ranked(self.classifier.probabilities(self.classifier.sequences(texts)))
+
+    def ranked(self, scores_NL: npt.NDArray[np.float32]) -> list[list[LabelScore]]:
+        """All labels of each text, from their probabilities, the most probable first."""
         return [
             [
                 LabelScore(self.labels[n], float(scores_L[n]), bool(scores_L[n] >= self.thresholds_L[n]))
@@ -80,11 +83,19 @@ def save_bundle(
     write_json(folder / SETTINGS_FILE, settings)
 
 
+def require_bundle(folder: Path) -> None:
+    """Raise StackbertError unless `folder` has the files that make a checkpoint a classifier."""
+    for name in (SETTINGS_FILE, HEAD_FILE):
+        if not (folder / name).is_file():
+            raise StackbertError(f"{folder}: no {name}, so this is not a fine-tuned classifier")
+
+
 def load_bundle(folder: Path) -> Bundle:
     """Load a classifier saved by `save_bundle`; raises StackbertError if the folder is not one.
 
     Precision is always float32, so that probabilities agree with other runtimes.
     """
+    require_bundle(folder)
     try:
         settings = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))
         config = replace(FinetuneConfig(**settings["config"]), precision="float32")
@@ -92,9 +103,6 @@ def load_bundle(folder: Path) -> Bundle:
         if thresholds_L.shape != (len(labels),):
             raise ValueError(f"{len(labels)} labels, but thresholds of shape {thresholds_L.shape}")
         head = load_file(folder / HEAD_FILE)
-    except FileNotFoundError as error:
-        missing = next(name for name in (SETTINGS_FILE, HEAD_FILE) if not (folder / name).is_file())
-        raise StackbertError(f"{folder}: no {missing}, so this is not a fine-tuned classifier") from error
     except SafetensorError as error:
         raise StackbertError(f"{folder / HEAD_FILE}: cannot be read: {error}") from error
     except (KeyError, TypeError, ValueError) as error:
