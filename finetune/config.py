@@ -152,8 +152,18 @@ class PredictConfig:
     """Input file and output format of 'finetune predict'."""
 
     file: str = ""
-    """Input file with one text per line, instead of TEXT. Files named .jsonl, .ndjson or .json have a JSON object
-    with a 'text' per line. '-' reads standard input, in either format, and answers each line as it arrives."""
+    """Input file, instead of TEXT: a table (CSV, TSV, JSON lines, Parquet) whose columns are named below, or else one
+    text per line. '-' reads standard input and answers each line as it arrives: texts, or where the first line is a
+    JSON object, JSON lines. Texts that are empty are left out, which is said."""
+    text_column: str | None = None
+    """Column of a table with the texts, which are read as they are. JSON lines have them in 'text' by default."""
+    title_column: str | None = None
+    """Column of titles of a table. Title and body become one text as in 'corpora build', HTML as plain text: name them
+    if the classifier was trained on such posts."""
+    body_column: str | None = None
+    """Column of bodies of a table."""
+    id_column: str | None = None
+    """Column of a table that is copied to the output."""
     top: int = 5
     """Maximum number of labels per text."""
     threshold: float = 0.0
@@ -164,6 +174,17 @@ class PredictConfig:
     def __post_init__(self) -> None:
         require(self.top > 0, f"top {self.top}: must be above 0")
         require(0 <= self.threshold <= 1, f"threshold {self.threshold}: must be from 0 to 1")
+        require(
+            not (self.text_column and (self.title_column or self.body_column)),
+            "text_column: name either the column of whole texts, or title_column and body_column",
+        )
+        require(bool(self.file) or not self.columns, "columns are those of a table: name it as --file")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are named."""
+        named = (self.text_column, self.title_column, self.body_column, self.id_column)
+        return tuple(column for column in named if column)
 
 
 @dataclass(frozen=True)

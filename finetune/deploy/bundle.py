@@ -15,7 +15,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from finetune.classifier.classifier import Classifier
+from finetune.classifier.classifier import ROWS_PER_BATCH, Classifier
 from finetune.config import FinetuneConfig
 from finetune.deploy.hf_head import hf_head
 from pretrain.model.checkpoint import load_checkpoint, save_checkpoint
@@ -25,6 +25,8 @@ from tokenizer.encoding.reader import load_reader
 
 HEAD_FILE = "head.safetensors"
 SETTINGS_FILE = "classifier.json"
+ROW_SIZES = (ROWS_PER_BATCH, 8, 1)
+"""Numbers of rows of a batch; each is compiled where it is first needed, which takes a second."""
 
 
 class LabelScore(NamedTuple):
@@ -46,7 +48,8 @@ class Bundle:
 
     def predict(self, texts: list[str]) -> list[list[LabelScore]]:
         """All labels of each text, the most probable first."""
-        return self.ranked(self.classifier.probabilities(self.classifier.sequences(texts)))
+        features_NP = self.classifier.features_in_sizes(self.classifier.sequences(texts), ROW_SIZES)
+        return self.ranked(self.classifier.head_probabilities(features_NP))
 
     def ranked(self, scores_NL: npt.NDArray[np.float32]) -> list[list[LabelScore]]:
         """All labels of each text, from their probabilities, the most probable first."""

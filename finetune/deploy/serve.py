@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 from functools import partial
 from pathlib import Path
@@ -112,4 +113,4 @@ def listen(host: str, port: int) -> socket.socket:
         advice = "choose another --port"
         if error.errno == errno.EADDRNOTAVAIL:
             advice = "name an address of this machine as --host"
-        raise StackbertError(f"{host}:{port}: {error.strerror}; {advice}") from None
+        raise StackbertError(f"{host}:{port}: {os.strerror(error.errno or 0)}; {advice}") from None
