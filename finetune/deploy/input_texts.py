@@ -44,6 +44,8 @@ def input_texts(config: PredictConfig) -> Iterator[InputText]:
     if config.file == "-":
         return _standard_input_texts(config)
     path = Path(config.file)
+    if not path.exists():
+        raise StackbertError(f"{path}: cannot be read: No such file or directory")
     ending = table_ending(path)
     if path.is_dir() or ending:
         return _in_words(path, _table_texts(path, ending, config))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.config import PredictConfig
-from finetune.deploy.bundle import LabelScore, load_bundle
+from finetune.deploy.bundle import LabelScore, load_bundle, require_bundle
 from finetune.deploy.input_texts import STANDARD_INPUT, InputText, decoded, input_texts
 from stackbert.core.errors import StackbertError, require
 from stackbert.core.printing import printable
@@ -27,6 +27,7 @@ def predict(model: Path, text: str, config: PredictConfig) -> Iterator[str]:
     both is given, if there is no text, or if one cannot be read: after the output of those before it.
     """
     require(bool(text) != bool(config.file), "give either a text or --file")
+    require_bundle(model)
     texts = input_texts(config) if config.file else iter([InputText("", _one_text(text))])
     empty: list[str] = []
     chunks = _chunks(_without_empty(texts, empty), 1 if config.file == "-" else CHUNK_TEXTS)

@@ -81,7 +81,7 @@ class ModelServer:
             self.labelling.close()
         if self._server.force_exit:
             raise KeyboardInterrupt
-        print(f"stopped; {self._server.server_state.total_requests:,} requests were answered", flush=True)
+        print(f"stopped; requests answered: {self._server.server_state.total_requests:,}", flush=True)
 
     async def _label(self) -> None:
         await self.labelling.start()

@@ -342,7 +342,7 @@ def test_a_signal_ends_it_with_success_once_requests_are_answered(mysql_model, n
         assert answer.status == 200 and json.loads(answer.read())["labels"][0]["name"] == "mysql"
         connection.close()
         out, _ = process.communicate()
-    assert (process.returncode, out) == (0, "stopped; 1 requests were answered\n")
+    assert (process.returncode, out) == (0, "stopped; requests answered: 1\n")
     assert (tmp_path / "errors").read_text() == ""
 
 
