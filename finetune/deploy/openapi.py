@@ -4,60 +4,62 @@ from typing import Any
 
 from finetune.config import ServeConfig
 from finetune.deploy.predict_request import DEFAULT_TOP
-from stackbert import __version__
 
 EXAMPLE_TEXT = "How do I connect to a mysql database from node.js?"
 
 
 def openapi_document(name: str, config: ServeConfig) -> dict[str, Any]:
     """The document at /openapi.json; `name` is the classifier's."""
-    text: dict[str, Any] = {"type": "string", "maxLength": config.max_characters, "examples": [EXAMPLE_TEXT]}
-    texts: dict[str, Any] = {"type": "array", "items": {"type": "string", "maxLength": config.max_characters}}
-    texts |= {"minItems": 1, "maxItems": config.max_texts}
-    top = {"type": "integer", "minimum": 1, "default": DEFAULT_TOP, "description": "Maximum number of labels per text."}
-    request = {
-        "type": "object",
-        "properties": {
-            "text": text | {"description": "A text to label."},
-            "texts": texts | {"description": "Several texts to label, instead of 'text'."},
-            "top": top,
+    loading = {"503": _error("The classifier is being loaded.")}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"Classifier {name}", "version": "1"},
+        "paths": {
+            "/predict": {"post": _predict(config)},
+            "/health": {"get": _state("Whether the server is alive.", "It is.", "ok")},
+            "/ready": {
+                "get": _state(
+                    "Whether texts are labelled: the classifier is loaded and compiled.", "They are.", "ready", loading
+                )
+            },
         },
-        "oneOf": [{"required": ["text"]}, {"required": ["texts"]}],
-        "additionalProperties": False,
+        "components": {"schemas": _schemas()},
     }
+
+
+def _predict(config: ServeConfig) -> dict[str, Any]:
+    predictions = {"oneOf": [_reference("Prediction"), _reference("Predictions")]}
     errors = {
         "400": "The request is not what is expected; 'error' says what is.",
         "413": f"The body has more than {config.max_body_bytes:,} bytes.",
         "503": "Too many texts are waiting, or the classifier is being loaded: try again after Retry-After seconds.",
     }
     return {
-        "openapi": "3.1.0",
-        "info": {"title": f"Classifier {name}", "version": __version__},
-        "paths": {
-            "/predict": {
-                "post": {
-                    "summary": "The most probable labels of a text, or of each of several texts.",
-                    "requestBody": {"required": True, "content": _json(request)},
-                    "responses": {
-                        "200": {
-                            "description": "For 'text' a prediction, for 'texts' one for each, in their order.",
-                            "content": _json({"oneOf": [_reference("Prediction"), _reference("Predictions")]}),
-                        },
-                        **{status: _error(description) for status, description in errors.items()},
-                    },
-                }
+        "summary": "The most probable labels of a text, or of each of several texts.",
+        "requestBody": {"required": True, "content": _json(_request(config))},
+        "responses": {
+            "200": {
+                "description": "For 'text' a prediction, for 'texts' one for each, in their order.",
+                "content": _json(predictions),
             },
-            "/health": {"get": _state("Whether the server is alive.", "It is.", "ok")},
-            "/ready": {
-                "get": _state(
-                    "Whether texts are labelled: the classifier is loaded and compiled.",
-                    "They are.",
-                    "ready",
-                    {"503": _error("The classifier is being loaded.")},
-                )
-            },
+            **{status: _error(description) for status, description in errors.items()},
         },
-        "components": {"schemas": _schemas()},
+    }
+
+
+def _request(config: ServeConfig) -> dict[str, Any]:
+    text = {"type": "string", "maxLength": config.max_characters}
+    texts = {"type": "array", "items": text, "minItems": 1, "maxItems": config.max_texts}
+    top = {"type": "integer", "minimum": 1, "default": DEFAULT_TOP, "description": "Maximum number of labels per text."}
+    return {
+        "type": "object",
+        "properties": {
+            "text": {**text, "examples": [EXAMPLE_TEXT], "description": "A text to label."},
+            "texts": {**texts, "description": "Several texts to label, instead of 'text'."},
+            "top": top,
+        },
+        "oneOf": [{"required": ["text"]}, {"required": ["texts"]}],
+        "additionalProperties": False,
     }
 
 
