@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 from corpora.build.steps import clean_post
 from corpora.config import CorpusConfig
 from corpora.post import whole_text
-from corpora.sources.lines import MAX_LINE_BYTES, refuse_other_encodings
+from corpora.sources.lines import BYTE_ORDER_MARK, MAX_LINE_BYTES, refuse_other_encodings
 from corpora.sources.source import Dropped
 from corpora.tables.files import table_rows
 from corpora.tables.row import Rows
@@ -26,7 +26,6 @@ _JSON_TABLES = (".jsonl", ".ndjson", ".json")
 _TABLES = (".csv", ".tsv", ".parquet", *_JSON_TABLES)
 _COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class InputText(NamedTuple):
@@ -100,16 +99,17 @@ def _table_texts(path: Path, ending: str, config: PredictConfig) -> Iterator[Inp
 def _column_texts(rows: Rows, name: str, is_json: bool, config: PredictConfig) -> Iterator[InputText]:
     column = config.text_column or (TEXT if is_json else None)
     for where, values in rows:
+        at = _at(name, where)
         if isinstance(values, Dropped):
-            raise StackbertError(f"{name}: {where}: {values.detail}; mend the row")
+            raise StackbertError(f"{at}: {values.detail}; mend the row")
         if column is None:
             raise StackbertError(f"{name}: name the column of texts, or those of titles and bodies ({_listed(values)})")
-        text = _value(values, column, f"{name}: {where}")
+        text = _value(values, column, at)
         if text is not None and not isinstance(text, str):
-            raise StackbertError(f"{name}: {where}: '{column}' is not a text but {text!r:.40}")
+            raise StackbertError(f"{at}: '{column}' is not a text but {text!r:.40}")
         if found := _SURROGATE.search(text or ""):
-            raise StackbertError(f"{name}: {where}: '{column}' is not UTF-8 text at character {found.start() + 1}")
-        yield InputText(where, text or "", _id(values, f"{name}: {where}", config))
+            raise StackbertError(f"{at}: '{column}' is not UTF-8 text at character {found.start() + 1}")
+        yield InputText(where, text or "", _id(values, at, config))
 
 
 def _post_texts(path: Path, config: PredictConfig) -> Iterator[InputText]:
@@ -124,21 +124,28 @@ def _post_texts(path: Path, config: PredictConfig) -> Iterator[InputText]:
     source = table_source(path, posts)
     for part in cast(Any, source.rows).read():
         for (where, values), post in zip(part, source.parse(part), strict=True):
+            at = _at(str(path), where)
             if isinstance(post, Dropped):
-                raise StackbertError(f"{path}: {where}: {post.detail}; mend the row")
+                raise StackbertError(f"{at}: {post.detail}; mend the row")
             clean_post(post, posts)
-            text = whole_text(post.kind, post.title, post.text)
-            yield InputText(where, text, _id(values, f"{path}: {where}", config))
+            yield InputText(where, whole_text(post.kind, post.title, post.text), _id(values, at, config))
 
 
-def _id(values: dict[str, Any], where: str, config: PredictConfig) -> Any:
-    return _value(values, config.id_column, where) if config.id_column else None
+def _at(name: str, where: str) -> str:
+    """File and place of a row; in some tables, the place names the file."""
+    return where if where.startswith(Path(name).name) else f"{name}: {where}"
 
 
-def _value(values: dict[str, Any], column: str, where: str) -> Any:
+def _id(values: dict[str, Any], at: str, config: PredictConfig) -> Any:
+    found = _value(values, config.id_column, at) if config.id_column else None
+    return None if found != found else found  # NaN, which JSON does not have
+
+
+def _value(values: dict[str, Any], column: str, at: str) -> Any:
     if column not in values:
-        raise StackbertError(f"{where}: has no '{column}'{nearest_hint(column, values)} ({_listed(values)})")
-    return values[column]
+        raise StackbertError(f"{at}: has no '{column}'{nearest_hint(column, values)} ({_listed(values)})")
+    found = values[column]
+    return decoded(found, f"{at}: '{column}'") if isinstance(found, bytes) else found
 
 
 def _listed(values: dict[str, Any]) -> str:
@@ -191,7 +198,7 @@ def _lines(file: BufferedReader, name: str) -> Iterator[tuple[str, int, str]]:
             raise StackbertError(f"{name}: {where}: longer than {MAX_LINE_BYTES:,} bytes; put one text on a line")
         if number == 1:
             refuse_other_encodings(Path(name), line[:8])
-        content = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+        content = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
         text = decoded(content, f"{name}: {where}", start + len(line) - len(content))
         if number == 1 and "\r" in text.rstrip("\r\n") and not text.endswith("\n"):
             raise StackbertError(f"{name}: lines end in carriage returns; convert them (tr '\\r' '\\n')")

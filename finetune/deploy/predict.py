@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from corpora.sources.lines import BYTE_ORDER_MARK
 from finetune.config import PredictConfig
 from finetune.deploy.bundle import LabelScore, load_bundle, require_bundle
 from finetune.deploy.input_texts import STANDARD_INPUT, InputText, decoded, input_texts
@@ -53,7 +54,7 @@ def _name(config: PredictConfig) -> str:
 def _one_text(text: str) -> str:
     """The text given, or that of standard input; raises StackbertError if it is empty or not UTF-8."""
     if text == "-":
-        text = decoded(sys.stdin.buffer.read(), STANDARD_INPUT)
+        text = decoded(sys.stdin.buffer.read().removeprefix(BYTE_ORDER_MARK), STANDARD_INPUT)
     try:
         text.encode()
     except UnicodeEncodeError as error:  # what the system gave was not UTF-8
@@ -109,7 +110,7 @@ def _as_json(one: InputText, labels: list[LabelScore], config: PredictConfig) ->
     if config.id_column:
         found["id"] = one.id
     found |= {"text": one.text, "labels": [label._asdict() for label in labels]}
-    return json.dumps(found, ensure_ascii=False, default=str)
+    return json.dumps(found, ensure_ascii=False, default=str)  # str for dates and decimals
 
 
 def _as_lines(one: InputText, labels: list[LabelScore], config: PredictConfig) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import signal
 import socket
 from functools import partial
 from pathlib import Path
@@ -93,8 +94,8 @@ class _Server(uvicorn.Server):
     """Ends with success when it is told to stop, where uvicorn's own raises the signal again at the end."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop; at the second signal without waiting for requests."""
-        self.force_exit = self.should_exit
+        """Stop; at a further SIGINT without waiting for requests. Supervisors may repeat SIGTERM."""
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
         self.should_exit = True
 
 

@@ -60,6 +60,8 @@ def test_labels_are_shown_without_control_characters(tiny_base, recipe, tmp_path
 def test_standard_input(mysql_model, standard_input, capsys):
     standard_input(b"one\ntext\n")
     assert len(list(predict(mysql_model, "-", PredictConfig()))) == 1
+    standard_input(b"\xef\xbb\xbfone")
+    assert json.loads(next(predict(mysql_model, "-", PredictConfig(json=True))))["text"] == "one"
     standard_input(b"one\n\ntwo\n \n")
     lines = list(predict(mysql_model, "", PredictConfig(file="-", top=1)))
     assert lines == ["one\n* 0.622  mysql\n", "two\n* 0.622  mysql\n"]
@@ -234,6 +236,28 @@ def test_columns_of_a_table(mysql_model, tmp_path, ending):
     config = PredictConfig(file=str(path), body_column="details", id_column="key")
     assert [one["id"] for one in predicted(mysql_model, config)] == ["T-1", "T-3"]
     assert next(predict(mysql_model, "", replace(config, top=1))) == "T-1: a table in mysql\n* 0.622  mysql\n"
+
+
+def test_values_of_other_types(mysql_model, tmp_path):
+    path = tmp_path / "tickets.parquet"
+    dates = pd.to_datetime(["2020-01-01", "2021-06-05"])
+    frame = {"text": [b"caf\xc3\xa9", b"b"], "list": [["x"], ["y"]], "id": [1, 2], "float": [1.5, None], "date": dates}
+    pd.DataFrame(frame).to_parquet(path)
+    for column, ids in {
+        "id": [1, 2],
+        "float": [1.5, None],
+        "date": ["2020-01-01 00:00:00", "2021-06-05 00:00:00"],
+    }.items():
+        found = predicted(mysql_model, PredictConfig(file=str(path), text_column="text", id_column=column))
+        assert [(one["text"], one["id"]) for one in found] == list(zip(["café", "b"], ids, strict=True))
+    for column, value in (("list", r"\['x'\]"), ("id", "1"), ("float", "1.5")):
+        with pytest.raises(StackbertError, match=rf"^tickets\.parquet row 1: '{column}' is not a text but {value}$"):
+            texts(path, text_column=column)
+    pd.DataFrame({"text": [b"a", b"\xff"]}).to_parquet(path)
+    with pytest.raises(StackbertError, match="row 2: 'text': not UTF-8 text: byte 1 is 0xff"):
+        texts(path, text_column="text")
+    (tmp_path / "tickets.jsonl").write_text('{"text": "a", "id": NaN}\n{"text": null, "id": 5}\n')
+    assert texts(tmp_path / "tickets.jsonl", id_column="id") == [("line 1", "a", None), ("line 2", "", 5)]
 
 
 def test_a_folder_of_parquet_files_is_a_table(mysql_model, tmp_path):
