@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from finetune.config import CompareConfig, PredictConfig
+from finetune.config import CompareConfig, PredictConfig, ServeConfig
 from stackbert.core.errors import require
 from stackbert.core.home import PathText
 
@@ -41,17 +41,15 @@ def predict(model: Positional[Path], config: OmitArgPrefixes[PredictConfig], tex
         print(line, flush=True)
 
 
-def serve(model: Positional[Path], host: str = "127.0.0.1", port: int = 8017) -> None:
+def serve(model: Positional[Path], config: OmitArgPrefixes[ServeConfig]) -> None:
     """Start a web server with a page to try a classifier on, and a JSON endpoint at POST /predict.
 
     Args:
         model: Fine-tuned classifier, a folder in a comparison's 'models'.
-        host: Address to listen on; 0.0.0.0 accepts connections from the network.
-        port: Port to listen on; 0 chooses a free one.
     """
     from finetune.deploy.serve import serve as start_server
 
-    start_server(model, host, port)
+    start_server(model, config)
 
 
 def export(model: Positional[Path], out: Path) -> None:

@@ -2,6 +2,7 @@
 
 # R rows, T tokens, M = R x T, S text slots per row, D = R x S, N texts, H hidden, P pooled, L labels
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from finetune.classifier.head import Head
-from finetune.classifier.text_batches import TextBatch, batch_of_rows, inference_batches, slots_in_row
+from finetune.classifier.text_batches import TextBatch, batch_of_rows, inference_batches, sized_batches, slots_in_row
 from finetune.classifier.text_sections import encode_texts
 from finetune.config import FinetuneConfig
 from pretrain.model.checkpoint import Checkpoint
@@ -73,15 +74,26 @@ class Classifier(tf.Module):  # type: ignore[misc]
         warm_up = 0 if rows in self._compiled else 1
         with Progress("  encoding", len(sequences), unit="texts", warm_up=warm_up) as progress:
             for batch, indices_N in inference_batches(sequences, self.reader, self.config.max_length, rows):
-                features_NP[indices_N] = self._pooled_of_rows(rows, batch)
+                features_NP[indices_N] = self._pooled_of_rows(batch)
                 progress.advance(len(indices_N))
         return features_NP
 
-    def compile_features(self) -> None:
+    def features_in_sizes(self, sequences: list[list[int]], row_sizes: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Like `features`, without progress and in batches of these numbers of rows, which descend.
+
+        For few texts at a time and often: `compile_features` compiles the sizes before.
+        """
+        features_NP = np.zeros((len(sequences), self.pooled_dim), np.float32)
+        for batch, indices_N in sized_batches(sequences, self.reader, self.config.max_length, row_sizes):
+            features_NP[indices_N] = self._pooled_of_rows(batch)
+        return features_NP
+
+    def compile_features(self, row_sizes: Sequence[int] = (ROWS_PER_BATCH,)) -> None:
         """Compile `features` by encoding an empty text, so that timing it does not include compilation."""
         empty = [[self.reader.first_id, self.reader.last_id]]
-        batch, _ = batch_of_rows(empty, [[0]], self.reader, self.config.max_length, ROWS_PER_BATCH)
-        self._pooled_of_rows(ROWS_PER_BATCH, batch)
+        for rows in row_sizes:
+            batch, _ = batch_of_rows(empty, [[0]], self.reader, self.config.max_length, rows)
+            self._pooled_of_rows(batch)
 
     def probabilities(self, sequences: list[list[int]]) -> npt.NDArray[np.float32]:
         """Probabilities (N, L) from token ids."""
@@ -92,8 +104,9 @@ class Classifier(tf.Module):  # type: ignore[misc]
         probabilities_NL = tf.sigmoid(self.head.logits(tf.constant(features_NP))).numpy()
         return cast(npt.NDArray[np.float32], probabilities_NL)
 
-    def _pooled_of_rows(self, rows: int, batch: TextBatch) -> npt.NDArray[np.float32]:
-        """`pooled` of a batch of `rows` rows, compiled once for any number of texts."""
+    def _pooled_of_rows(self, batch: TextBatch) -> npt.NDArray[np.float32]:
+        """`pooled` of a batch, compiled once for each number of rows and any number of texts."""
+        rows = len(batch.ids_RT)
         if rows not in self._compiled:
             function = tf.function(self.pooled, autograph=False)
             self._compiled[rows] = function.get_concrete_function(batch_spec(rows, self.config.max_length, None))

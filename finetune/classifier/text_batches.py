@@ -2,7 +2,7 @@
 
 # R rows, T tokens, S text slots per row, N texts
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -72,6 +72,20 @@ def inference_batches(
     """Batches of `rows_per_batch` rows that contain every text once, each with the indices of its texts."""
     for rows in batched_lists(pack_texts(sequences, row_length), rows_per_batch):
         yield batch_of_rows(sequences, rows, reader, row_length, rows_per_batch)
+
+
+def sized_batches(
+    sequences: list[list[int]], reader: TextReader, row_length: int, row_sizes: Sequence[int]
+) -> Iterator[tuple[TextBatch, npt.NDArray[np.int64]]]:
+    """Like `inference_batches`, in batches of `row_sizes` rows, which descend: the largest that the texts fill.
+
+    With 1 among the sizes no row is padding, and few shapes need to be compiled.
+    """
+    rows = pack_texts(sequences, row_length)
+    while rows:
+        size = next((size for size in row_sizes if size <= len(rows)), row_sizes[-1])
+        yield batch_of_rows(sequences, rows[:size], reader, row_length, size)
+        rows = rows[size:]
 
 
 def training_batches(

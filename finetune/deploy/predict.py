@@ -1,74 +1,121 @@
 """Predicts the labels of a text, of a file of texts or of standard input."""
 
-import itertools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from corpora.sources.lines import BYTE_ORDER_MARK
 from finetune.config import PredictConfig
-from finetune.deploy.bundle import LabelScore, load_bundle
-from stackbert.core.errors import StackbertError
+from finetune.deploy.bundle import LabelScore, load_bundle, require_bundle
+from finetune.deploy.input_texts import STANDARD_INPUT, InputText, decoded, input_texts
+from stackbert.core.errors import StackbertError, require
 from stackbert.core.printing import printable
+from stackbert.core.progress import Progress
 
 CHUNK_TEXTS = 256
-JSON_LINES = (".jsonl", ".ndjson", ".json")
 MAX_CHARACTERS = 80
 """Characters of a text shown above its labels."""
+NAMED_EMPTY = 3
+"""Empty texts whose places are named."""
 
 
 def predict(model: Path, text: str, config: PredictConfig) -> Iterator[str]:
     """Yield the output for `text` ('-' reads one text from standard input), or for each text of `config.file`.
 
-    Raises StackbertError unless exactly one of them is given, or if a line of a JSON file has no text.
+    Empty texts of a file are left out, which is said on standard error. Raises StackbertError unless exactly one of
+    both is given, if there is no text, or if one cannot be read: after the output of those before it.
     """
-    if bool(text) == bool(config.file):
-        raise StackbertError("give either a text or --file")
-    texts = _texts_of(config.file) if config.file else iter([sys.stdin.read() if text == "-" else text])
+    require(bool(text) != bool(config.file), "give either a text or --file")
+    require_bundle(model)
+    texts = input_texts(config) if config.file else iter([InputText("", _one_text(text))])
+    empty: list[str] = []
+    chunks = _chunks(_without_empty(texts, empty), 1 if config.file == "-" else CHUNK_TEXTS)
+    first = next(chunks, None)  # what cannot be read is said before the classifier is loaded
+    if first is None:
+        raise StackbertError(f"{_name(config)}: holds no text{_described(empty)}")
     bundle = load_bundle(model)
-    chunk_texts = 1 if config.file == "-" else CHUNK_TEXTS  # a program may wait for the answer to each line
-    while chunk := list(itertools.islice(texts, chunk_texts)):
-        for one, labels in zip(chunk, bundle.predict(chunk), strict=True):
-            shown = [label for label in labels[: config.top] if label.score >= config.threshold]
-            yield _as_json(one, shown) if config.json else _as_lines(one, shown, with_text=bool(config.file))
+    quiet = config.file in ("", "-") or sys.stdout.isatty()
+    with Progress("labelled", None, unit="texts", quiet=quiet) as progress:
+        for chunk in _with_first(first, chunks):
+            for one, labels in zip(chunk, bundle.predict([one.text for one in chunk]), strict=True):
+                shown = [label for label in labels[: config.top] if label.score >= config.threshold]
+                yield _as_json(one, shown, config) if config.json else _as_lines(one, shown, config)
+            progress.advance(len(chunk))
+    if empty:
+        print(f"{_name(config)}: left out{_described(empty)}", file=sys.stderr)
 
 
-def _texts_of(file: str) -> Iterator[str]:
+def _name(config: PredictConfig) -> str:
+    return STANDARD_INPUT if config.file in ("", "-") else config.file
+
+
+def _one_text(text: str) -> str:
+    """The text given, or that of standard input; raises StackbertError if it is empty or not UTF-8."""
+    if text == "-":
+        text = decoded(sys.stdin.buffer.read().removeprefix(BYTE_ORDER_MARK), STANDARD_INPUT)
     try:
-        stream = sys.stdin if file == "-" else Path(file).open(encoding="utf-8")  # noqa: SIM115 - closed at the end
-        with stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield _text_of(line.rstrip("\n"), file, number)
-    except OSError as error:
-        raise StackbertError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise StackbertError(f"{file}: not UTF-8 text: {error}") from None
+        text.encode()
+    except UnicodeEncodeError as error:  # what the system gave was not UTF-8
+        raise StackbertError(f"TEXT: not UTF-8 at character {error.start + 1}") from None
+    return text
 
 
-def _text_of(line: str, file: str, number: int) -> str:
-    """The text of a line: the 'text' of a JSON object, or else, unless `file` must be JSON, the line itself."""
-    must_be_json = file.endswith(JSON_LINES)
-    if not must_be_json and file != "-":
-        return line
+def _without_empty(texts: Iterable[InputText], empty: list[str]) -> Iterator[InputText]:
+    for one in texts:
+        if one.text.strip():
+            yield one
+        else:
+            empty.append(one.where)
+
+
+def _described(empty: list[str]) -> str:
+    """Number and first places of empty texts.
+
+    >>> _described(["line 2", "line 5"]), _described([])
+    (': 2 empty texts, in line 2, line 5', '')
+    """
+    places = [place for place in empty[:NAMED_EMPTY] if place]
+    if not places:
+        return ""
+    more = ", ..." if len(empty) > NAMED_EMPTY else ""
+    return f": {len(empty):,} empty text{'s' * (len(empty) > 1)}, in {', '.join(places)}{more}"
+
+
+def _chunks(texts: Iterator[InputText], size: int) -> Iterator[list[InputText]]:
+    """Lists of `size` texts; the texts before one that cannot be read come before its error."""
+    chunk: list[InputText] = []
     try:
-        found: Any = json.loads(line)
-    except ValueError as error:
-        if must_be_json:
-            raise StackbertError(f"{file}: line {number}: not JSON: {error}") from None
-        return line
-    if isinstance(found, dict) and isinstance(found.get("text"), str):
-        return str(found["text"])
-    if must_be_json:
-        raise StackbertError(f"{file}: line {number}: has no 'text' that is a string")
-    return line
+        for one in texts:
+            chunk.append(one)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+    except StackbertError:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
+        yield chunk
 
 
-def _as_json(text: str, labels: list[LabelScore]) -> str:
-    return json.dumps({"text": text, "labels": [label._asdict() for label in labels]}, ensure_ascii=False)
+def _with_first(first: list[InputText], others: Iterator[list[InputText]]) -> Iterator[list[InputText]]:
+    yield first
+    yield from others
 
 
-def _as_lines(text: str, labels: list[LabelScore], with_text: bool) -> str:
+def _as_json(one: InputText, labels: list[LabelScore], config: PredictConfig) -> str:
+    found: dict[str, Any] = {"where": one.where} if config.file else {}
+    if config.id_column:
+        found["id"] = one.id
+    found |= {"text": one.text, "labels": [label._asdict() for label in labels]}
+    return json.dumps(found, ensure_ascii=False, default=str)  # str for dates and decimals
+
+
+def _as_lines(one: InputText, labels: list[LabelScore], config: PredictConfig) -> str:
     lines = [f"{'*' if label.chosen else ' '} {label.score:.3f}  {printable(label.name)}" for label in labels]
-    return "\n".join([printable(" ".join(text.split())[:MAX_CHARACTERS]), *lines, ""] if with_text else lines)
+    if config.file:
+        title = f"{one.id}: {one.text}" if config.id_column else one.text
+        lines = [printable(" ".join(title[: 10 * MAX_CHARACTERS].split())[:MAX_CHARACTERS]), *lines, ""]
+    return "\n".join(lines)

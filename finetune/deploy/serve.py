@@ -1,137 +1,117 @@
-"""A local web server: a page to try a classifier on, and a JSON endpoint."""
+"""A local web server: a page to try a classifier on, and JSON endpoints."""
 
-import json
-import secrets
-import threading
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import asyncio
+import errno
+import os
+import signal
+import socket
+from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from types import FrameType
 
-from finetune.deploy.bundle import Bundle, load_bundle
+import uvicorn
+
+from finetune.config import ServeConfig
+from finetune.deploy.bundle import load_bundle, require_bundle
+from finetune.deploy.labelling import Labelling
+from finetune.deploy.web import web_application
 from stackbert.core.errors import StackbertError
-from stackbert.core.page import page_environment
-from tokenizer.report.view import SPECIALS, UNKNOWN, words_of
 
-MAX_BODY = 1_000_000  # bytes, far more than any text needs
-SHOWN_LABELS = 8
-BASE_POLICY = "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
-NOT_FOUND = "not found; there are GET /, POST / and POST /predict"
-EXAMPLE = "How do I connect to a mysql database from node.js?"
+BACKLOG = 2_048  # connections that the system keeps until they are accepted
+KEEP_ALIVE_SECONDS = 75  # more than the 60 of a reverse proxy, so that the proxy closes idle connections
 
 
-def serve(model: Path, host: str, port: int) -> None:
-    """Serve the classifier in `model` until interrupted, and print the address; port 0 chooses a free port."""
-    with make_server(load_bundle(model), model.name, host, port) as server:
-        shown = f"[{host}]" if ":" in host else host
-        print(f"http://{shown}:{server.server_address[1]}/  (press Ctrl+C to stop; JSON: POST /predict)", flush=True)
-        server.serve_forever()
+def serve(model: Path, config: ServeConfig) -> None:
+    """Serve the classifier in `model` until SIGINT or SIGTERM, and print the address once texts can be labelled.
+
+    Raises StackbertError if the address cannot be listened on or the classifier not be loaded, and KeyboardInterrupt
+    if a second SIGINT ends the server before its requests are answered.
+    """
+    require_bundle(model)
+    with listen(config.host, config.port) as listener:
+        server = ModelServer(model, config, listener)
+        asyncio.run(server.run())
 
 
-def make_server(bundle: Bundle, name: str, host: str, port: int) -> ThreadingHTTPServer:
-    """A server, not yet serving; raises StackbertError if it cannot listen on the address."""
-    handler = type("BoundHandler", (_Handler,), {"predictor": _Predictor(bundle), "model_name": name})
-    try:
-        return ThreadingHTTPServer((host, port), handler)
-    except OSError as error:
-        raise StackbertError(f"{host}:{port}: {error.strerror}; choose another --port") from None
+class ModelServer:
+    """A server of one classifier on a socket that listens."""
 
-
-class _Predictor:
-    """Predicts one text at a time, as the encoder already uses all cores."""
-
-    def __init__(self, bundle: Bundle):
-        self._bundle, self._lock = bundle, threading.Lock()
-
-    def predict(self, text: str, top: int) -> dict[str, Any]:
-        classifier = self._bundle.classifier
-        with self._lock:
-            labels = self._bundle.predict([text])[0]
-            ids = classifier.sequences([text])[0]
-        tokens = [classifier.reader.tokenizer.id_to_token(number) for number in ids]
-        return {
-            "labels": [label._asdict() for label in labels[:top]],
-            "tokens": tokens,
-            "tokens_read": len(tokens),
-            "max_length": classifier.config.max_length,
-        }
-
-
-class _Handler(BaseHTTPRequestHandler):
-    predictor: _Predictor
-    model_name: str
-    protocol_version = "HTTP/1.1"
-    timeout = 30  # seconds that an idle connection may occupy a thread
-
-    def do_GET(self) -> None:
-        if urlsplit(self.path).path == "/":
-            self._page(EXAMPLE)
-        else:
-            self._json(HTTPStatus.NOT_FOUND, {"error": NOT_FOUND})
-
-    def do_POST(self) -> None:
-        path = urlsplit(self.path).path
-        try:
-            body = self._body()
-            if path == "/":
-                self._page(parse_qs(body.decode()).get("text", [""])[0])
-            elif path == "/predict":
-                self._json(HTTPStatus.OK, self.predictor.predict(*_parse_request(body)))
-            else:
-                self._json(HTTPStatus.NOT_FOUND, {"error": NOT_FOUND})
-        except (
-            ValueError,
-            RecursionError,
-        ) as error:  # includes invalid JSON, JSON nested too deeply, and invalid UTF-8
-            self.close_connection = True  # the rest of the body is not read
-            self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing, as texts may be private."""
-
-    def _body(self) -> bytes:
-        """The request's body; raises ValueError if its length is missing or too large."""
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MAX_BODY:
-            raise ValueError(f"send a body of {MAX_BODY:,} bytes at most, with its Content-Length")
-        return self.rfile.read(int(length))
-
-    def _page(self, text: str) -> None:
-        nonce = secrets.token_urlsafe(16)
-        allowed = f"style-src 'unsafe-inline'; img-src data:; script-src 'nonce-{nonce}'; connect-src 'self'"
-        environment = page_environment(Path(__file__).parent)
-        environment.filters["words_of"] = words_of
-        page = environment.get_template("serve.html.j2").render(
-            name=self.model_name,
-            text=text,
-            answer=self.predictor.predict(text, SHOWN_LABELS),
-            nonce=nonce,
-            colours=(),
-            specials=sorted(SPECIALS),
-            unknown=sorted(UNKNOWN),
+    def __init__(self, model: Path, config: ServeConfig, listener: socket.socket) -> None:
+        self._listener, self._config = listener, config
+        self.labelling = Labelling(partial(load_bundle, model), config)
+        application = web_application(self.labelling, model.absolute().name, config)
+        self._server = _Server(
+            uvicorn.Config(
+                application,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="error",  # what clients do wrong is answered, not logged: texts may be private
+                access_log=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=config.stop_seconds,
+            )
         )
-        self._send(HTTPStatus.OK, "text/html; charset=utf-8", page.encode(), f"{BASE_POLICY}; {allowed}")
 
-    def _json(self, status: HTTPStatus, value: dict[str, Any]) -> None:
-        self._send(status, "application/json", json.dumps(value).encode(), BASE_POLICY)
+    @property
+    def address(self) -> str:
+        """Such as http://127.0.0.1:8017/."""
+        host = self._config.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._listener.getsockname()[1]}/"
 
-    def _send(self, status: HTTPStatus, kind: str, content: bytes, policy: str) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("Content-Security-Policy", policy)
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.end_headers()
-        self.wfile.write(content)
+    def stop(self) -> None:
+        """Accept no more connections, and end when the requests in flight are answered."""
+        self._server.should_exit = True
+
+    async def run(self) -> None:
+        """Answer requests until told to stop: at first with 503, while the classifier is being loaded."""
+        serving = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+        labelling = asyncio.create_task(self._label())
+        try:
+            await asyncio.wait((serving, labelling), return_when=asyncio.FIRST_COMPLETED)
+            self.stop()
+            await serving
+            if labelling.done():
+                labelling.result()  # raises why the classifier cannot be loaded
+            labelling.cancel()
+            await asyncio.wait([labelling])
+        finally:
+            self.labelling.close()
+        if self._server.force_exit:
+            raise KeyboardInterrupt
+        print(f"stopped; requests answered: {self._server.server_state.total_requests:,}", flush=True)
+
+    async def _label(self) -> None:
+        await self.labelling.start()
+        print(f"{self.address}  (press Ctrl+C to stop; JSON: POST /predict, described at /docs)", flush=True)
+        await self.labelling.run()
 
 
-def _parse_request(body: bytes) -> tuple[str, int]:
-    """The text and the maximum number of labels of a JSON request; raises ValueError if it is invalid."""
-    request = json.loads(body)
-    if not isinstance(request, dict) or not isinstance(request.get("text"), str):
-        raise ValueError('send {"text": "...", "top": 5}')
-    top = request.get("top", 5)
-    if not isinstance(top, int) or top < 1:
-        raise ValueError(f"top {top!r}: must be a whole number above 0")
-    return request["text"], top
+class _Server(uvicorn.Server):
+    """Ends with success when it is told to stop, where uvicorn's own raises the signal again at the end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; at a further SIGINT without waiting for requests. Supervisors may repeat SIGTERM."""
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
+        self.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens on an address of this machine; raises StackbertError if it cannot."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):
+        raise StackbertError(
+            f"host {host}: no such address; name one of this machine, such as 127.0.0.1, or 0.0.0.0 for all"
+        ) from None
+    family, _, _, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)  # localhost may be ::1 as well
+    try:
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except OSError as error:
+        advice = "choose another --port"
+        if error.errno == errno.EADDRNOTAVAIL:
+            advice = "name an address of this machine as --host"
+        raise StackbertError(f"{host}:{port}: {os.strerror(error.errno or 0)}; {advice}") from None

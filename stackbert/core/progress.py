@@ -16,9 +16,9 @@ LINE_SECONDS = 15.0
 class Progress:
     """Shows how much of some work is done and the time left, on standard error; a context manager.
 
-    `total` and `done` count items; `unit` names them in lines, such as "steps". The first `warm_up` advances do not
-    count for the time left: they hold compilation. Without a terminal, a line is printed at most every `line_seconds`
-    (None: LINE_SECONDS), so that a log stays short. `quiet` shows nothing.
+    `total` and `done` count items; `total` is None where it is not known. `unit` names them in lines, such as "steps".
+    The first `warm_up` advances do not count for the time left: they hold compilation. Without a terminal, a line is
+    printed at most every `line_seconds` (None: LINE_SECONDS), so that a log stays short. `quiet` shows nothing.
 
     >>> with Progress("epoch 1", total=38, unit="steps", warm_up=1) as progress:
     ...     for _ in range(38):
@@ -28,7 +28,7 @@ class Progress:
     def __init__(
         self,
         title: str,
-        total: int,
+        total: int | None,
         done: int = 0,
         *,
         unit: str = "",
@@ -80,8 +80,9 @@ class Progress:
         elif not self._quiet and now - self._last_line >= self._line_seconds:
             self._last_line = now
             unit = f" {self._unit}" if self._unit else ""
+            of = "" if self._total is None else f" of {self._total:,}"
             print(
-                f"{self._title}: {self._done:,} of {self._total:,}{unit}{self._after(', ')}",
+                f"{self._title}: {self._done:,}{of}{unit}{self._after(', ')}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -92,8 +93,8 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Reckoned from the pace since the warm-up; None before there is one."""
-        if self._timed_from is None:
+        """Reckoned from the pace since the warm-up; None before there is one, and without a total."""
+        if self._timed_from is None or self._total is None:
             return None
         since, done_then = self._timed_from
         done = self._done - done_then

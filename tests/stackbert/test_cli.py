@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from corpora.config import CorpusConfig, LabelConfig, PlanConfig
-from finetune.config import CompareConfig, FinetuneConfig, PredictConfig
+from finetune.config import CompareConfig, FinetuneConfig, PredictConfig, ServeConfig
 from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 from stackbert import __version__, cli
 from stackbert.core.errors import StackbertError
@@ -40,7 +40,7 @@ CONFIGS = {
     "pretrain preflight": (PreflightConfig,),
     "finetune compare": (CompareConfig, FinetuneConfig),
     "finetune predict": (PredictConfig,),
-    "finetune serve": (),
+    "finetune serve": (ServeConfig,),
     "finetune export": (),
     "finetune push": (),
 }

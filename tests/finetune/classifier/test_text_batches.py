@@ -6,7 +6,14 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from finetune.classifier.text_batches import TextBatch, batched_lists, inference_batches, rounded_rows, training_batches
+from finetune.classifier.text_batches import (
+    TextBatch,
+    batched_lists,
+    inference_batches,
+    rounded_rows,
+    sized_batches,
+    training_batches,
+)
 from tokenizer.encoding.reader import TextReader, load_reader
 
 ROW_LENGTH = 24
@@ -91,3 +98,20 @@ def test_batches_of_one_text_and_of_none(reader):
 
 def test_last_list_may_be_short():
     assert list(batched_lists([1, 2, 3, 4, 5], 2)) == [[1, 2], [3, 4], [5]]
+
+
+def test_batches_of_given_sizes_hold_every_text_once_without_rows_of_padding(reader):
+    texts = sequences(150)
+    batches = list(sized_batches(texts, reader, ROW_LENGTH, (16, 4, 1)))
+    assert sorted(all_numbers(batches)) == list(range(len(texts)))
+    sizes = [batch.ids_RT.shape[0] for batch, _ in batches]
+    assert sizes == sorted(sizes, reverse=True) and set(sizes) <= {16, 4, 1} and sizes.count(1) < 4
+    for batch, numbers in batches:
+        check_rows(batch, numbers, texts)
+        assert (batch.segments_RT[:, 0] == 1).all()
+    assert list(sized_batches([], reader, ROW_LENGTH, (16, 1))) == []
+
+
+def test_a_size_that_the_texts_do_not_fill_is_padded(reader):
+    ((batch, numbers),) = sized_batches(sequences(1), reader, ROW_LENGTH, (8, 4))
+    assert batch.ids_RT.shape == (4, ROW_LENGTH) and numbers.tolist() == [0]

@@ -113,6 +113,12 @@ def test_features_are_those_of_each_text_alone_and_in_order(classifier, splits):
         np.testing.assert_allclose(splits[0].features_NP[number], alone, atol=1e-5)
 
 
+def test_features_are_the_same_in_batches_of_any_sizes(classifier, splits):
+    for sizes in ((4, 1), (2,)):
+        found = classifier.features_in_sizes(splits[0].sequences, sizes)
+        np.testing.assert_allclose(found, splits[0].features_NP, atol=1e-5)
+
+
 @pytest.mark.parametrize("pooling", ["cls", "mean", "cls+mean"])
 def test_pooling_reads_the_states_of_the_texts_own_tokens(pooling, classifier, splits, recipe):
     pooled = Classifier(classifier.checkpoint, classifier.reader, len(LABELS), replace(recipe, pooling=pooling))

@@ -88,11 +88,30 @@ def test_folder_without_a_file_is_not_a_classifier(name, copied):
         "[]",
         '{"labels": ["a"], "thresholds": [0.5], "config": {"x": 1}}',
         '{"labels": ["a"], "thresholds": [], "config": {}}',
+        '{"labels": "abc", "thresholds": [0.5, 0.5, 0.5], "config": {}}',
+        '{"labels": [1, 2, 3], "thresholds": [0.5, 0.5, 0.5], "config": {}}',
+        '{"labels": ["a", "a", "b"], "thresholds": [0.5, 0.5, 0.5], "config": {}}',
+        '{"labels": null, "thresholds": [], "config": {}}',
+        '{"labels": ["a"], "thresholds": [NaN], "config": {}}',
+        '{"labels": ["a"], "thresholds": [1.5], "config": {}}',
+        '{"labels": ["a"], "thresholds": ["x"], "config": {}}',
+        '{"labels": ["a"], "thresholds": [0.5], "config": {"max_length": "many"}}',
+        '{"labels": ["a"], "thresholds": [0.5], "config": {"max_length": 2}}',
+        '{"labels": ["a"], "thresholds": [0.5], "config": {"pooling": "max"}}',
+        '{"labels": ["a"], "thresholds": [0.5], "config": []}',
     ],
 )
 def test_broken_settings_are_an_error(content, copied):
     (copied / "classifier.json").write_text(content)
-    with pytest.raises(StackbertError, match=r"classifier\.json: cannot be read"):
+    with pytest.raises(StackbertError, match=r"classifier\.json: cannot be read: [^\n]+$"):
+        load_bundle(copied)
+
+
+def test_a_length_that_the_encoder_cannot_read_is_an_error(copied):
+    settings = json.loads((copied / "classifier.json").read_text())
+    settings["config"]["max_length"] = 500
+    (copied / "classifier.json").write_text(json.dumps(settings))
+    with pytest.raises(StackbertError, match=r"max_length is 500, but the checkpoint reads \d+ tokens at most"):
         load_bundle(copied)
 
 

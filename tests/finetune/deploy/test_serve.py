@@ -1,45 +1,57 @@
 """The web server of a classifier, over a real socket."""
 
+import asyncio
 import http.client
 import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
 import threading
-import urllib.error
+import time
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from finetune.deploy.bundle import load_bundle
-from finetune.deploy.serve import EXAMPLE, MAX_BODY, make_server
+from finetune.config import ServeConfig
+from finetune.deploy.openapi import EXAMPLE_TEXT
+from finetune.deploy.serve import ModelServer, listen, serve
 from stackbert.core.errors import StackbertError
+from tests.finetune.deploy.clients import ask_from_many
+from tests.finetune.deploy.servers import ask, running
 from tests.pages import HOSTILE, Structure, browser_page
+from tests.paths import ROOT
+
+LIMITS = ServeConfig(max_characters=2_000, max_texts=5, max_body_bytes=50_000)
 
 
 @pytest.fixture(scope="module")
-def address(mysql_model) -> Iterator[str]:
-    with make_server(load_bundle(mysql_model), "model", "127.0.0.1", 0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+def server(mysql_model) -> Iterator[ModelServer]:
+    with running(mysql_model, LIMITS) as server:
+        yield server
 
 
-def ask(address: str, path: str, body: bytes | None = None) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and content of an answer."""
-    try:
-        with urllib.request.urlopen(urllib.request.Request(address + path, data=body), timeout=20) as answer:  # noqa: S310
-            return answer.status, dict(answer.headers), answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, dict(error.headers), error.read()
+@pytest.fixture(scope="module")
+def address(server) -> str:
+    return server.address
 
 
 def form(text: str) -> bytes:
     return urllib.parse.urlencode({"text": text}, errors="replace").encode()
 
 
+def connection_to(address: str) -> http.client.HTTPConnection:
+    where = urllib.parse.urlsplit(address)
+    return http.client.HTTPConnection(where.hostname, where.port, timeout=20)
+
+
 def test_json_endpoint_predicts(address):
     status, headers, content = ask(address, "/predict", json.dumps({"text": "sort in mysql", "top": 2}).encode())
-    assert (status, headers["Content-Type"]) == (200, "application/json")
+    assert (status, headers["content-type"]) == (200, "application/json")
     answer = json.loads(content)
     assert [label["name"] for label in answer["labels"]] == ["mysql", "numpy"]
     assert [label["chosen"] for label in answer["labels"]] == [True, False]
@@ -48,51 +60,160 @@ def test_json_endpoint_predicts(address):
     assert answer["tokens_read"] == len(answer["tokens"]) <= answer["max_length"] == 12
 
 
+def test_a_list_of_texts_is_answered_in_its_order(address):
+    texts = ["print rows", "mysql", "connect from node.js", ""]
+    status, _, content = ask(address, "/predict", json.dumps({"texts": texts, "top": 1}).encode())
+    alone = [json.loads(ask(address, "/predict", json.dumps({"text": text}).encode())[2]) for text in texts]
+    found = json.loads(content)["predictions"]
+    assert status == 200
+    assert [each["tokens"] for each in found] == [each["tokens"] for each in alone]
+    assert [len(each["labels"]) for each in found] == [1, 1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"", "Expecting value"),
-        (b"\xff", "invalid"),
+        (b"", "not JSON: Expecting value"),
+        (b"\xff", "not UTF-8: invalid start byte 0xff at byte 0"),
+        ('{"text": "ä"}'.encode("latin-1"), "not UTF-8"),
+        ('{"text": "a"}'.encode("utf-16"), "not UTF-8"),
         (b"[]", 'send {"text"'),
-        (b"[" * 200_000, "recursion"),
-        (b'{"text": 1}', 'send {"text"'),
+        (b"null", 'send {"text"'),
+        (b"{}", 'send {"text"'),
+        (b'{"top": 3}', 'send {"text"'),
+        (b'{"text": "a"', "not JSON"),
+        (b'{"text": "a"} x', "not JSON: Extra data"),
+        (b"[" * 40_000, "recursion"),
+        (b'{"text": 1}', 'text must be a string, not 1; send {"text"'),
+        (b'{"text": null}', "text must be a string, not None"),
+        (b'{"text": ["a"]}', "text must be a string, not a list"),
+        (b'{"texts": "a"}', "texts must be a list of strings, not 'a'"),
+        (b'{"texts": []}', "texts: 0, but a request may have 1 to 5"),
+        (b'{"texts": ["a", "a", "a", "a", "a", "a"]}', "texts: 6, but a request may have 1 to 5"),
+        (b'{"texts": ["a", {}]}', "texts[1] must be a string, not an object"),
+        (b'{"text": "a", "texts": ["a"]}', "text and texts: give one of them"),
+        (b'{"txt": "a"}', "unknown field 'txt'; nearest is 'text'"),
+        (b'{"text": "a", "topk": 2}', "unknown field 'topk'; nearest is 'top'"),
+        (b'{"text": "\\ud83d"}', "text: half of a surrogate pair at character 0"),
+        (b'{"text": "' + b"a" * 2_001 + b'"}', "2,001 characters, but a text may have 2,000 at most"),
         (b'{"text": "a", "top": 0}', "top 0: must be a whole number above 0"),
+        (b'{"text": "a", "top": -1}', "top -1: must be"),
+        (b'{"text": "a", "top": 1.5}', "top 1.5: must be"),
+        (b'{"text": "a", "top": true}', "top True: must be"),
         (b'{"text": "a", "top": "x"}', "top 'x': must be"),
+        (b'{"text": "a", "top": ' + b"9" * 5_000 + b"}", "not JSON"),
     ],
 )
 def test_invalid_requests_get_an_error_message(address, body, message):
-    status, _, content = ask(address, "/predict", body)
-    assert status == 400
+    status, headers, content = ask(address, "/predict", body)
+    assert (status, headers["content-type"]) == (400, "application/json")
     assert message in json.loads(content)["error"]
 
 
-def test_bodies_too_large_or_without_a_length_are_refused_unread(address):
-    for length in (str(MAX_BODY + 1), "-1", "x"):
-        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=20)
-        connection.putrequest("POST", "/predict")
-        connection.putheader("Content-Length", length)
-        connection.endheaders()
-        answer = connection.getresponse()
-        assert answer.status == 400
-        assert "1,000,000 bytes at most" in json.loads(answer.read())["error"]
+@pytest.mark.parametrize("text", ["\0", "\x1b[31m", "漢字 🙂", "\ufeff", "a" * 2_000, " ", "\u2028\r\n", "\U0010ffff"])
+def test_any_unicode_text_is_labelled(address, text):
+    for encoded in (json.dumps({"text": text}), json.dumps({"text": text}, ensure_ascii=False)):
+        status, _, content = ask(address, "/predict", encoded.encode())
+        assert status == 200 and json.loads(content)["labels"][0]["name"] == "mysql"
+
+
+@pytest.mark.parametrize("size", [50_001, 1_000_001, 20_000_000])
+@pytest.mark.parametrize("path", ["/predict", "/", "/nothing"])
+def test_an_oversized_body_is_answered_in_full_to_a_client_that_sends_all_of_it_first(address, size, path):
+    status, _, content = ask(address, path, b"x" * size)
+    expected = (404, "not found") if path == "/nothing" else (413, "send 50,000 bytes at most")
+    assert (status, expected[1] in json.loads(content)["error"]) == (expected[0], True)
+
+
+def test_an_oversized_body_is_refused_before_it_is_sent(address):
+    connection = connection_to(address)
+    connection.putrequest("POST", "/predict")
+    connection.putheader("Content-Length", "50001")
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status == 413
+    assert "50,000 bytes at most" in json.loads(answer.read())["error"]
+    connection.close()
+
+
+def test_a_body_in_chunks_without_a_length_is_read_up_to_the_limit(address):
+    for count, status in ((2, 200), (60, 413)):
+        connection = connection_to(address)
+        pieces = iter([b'{"text": "', *[b"a" * 900] * count, b'"}'])
+        connection.request("POST", "/predict", body=pieces, encode_chunked=True)
+        assert connection.getresponse().status == status
         connection.close()
 
 
 def test_other_paths_are_not_found(address):
-    for body in (None, b""):
-        status, _, content = ask(address, "/etc/passwd", body)
-        assert status == 404
-        assert "POST /predict" in json.loads(content)["error"]
+    for path in ("/etc/passwd", "/predict/", "//", "/%00", "/../x", "/docs/x"):
+        for body in (None, b""):
+            status, headers, content = ask(address, path, body)
+            assert (status, headers["content-type"]) == (404, "application/json"), path
+            assert "POST /predict" in json.loads(content)["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", "/predict", "POST"), ("PUT", "/predict", "POST"), ("DELETE", "/", "GET"), ("POST", "/health", "GET")],
+)
+def test_other_methods_are_not_allowed(address, method, path, allowed):
+    status, headers, content = ask(address, path, b"{}" if method != "GET" else None, method)
+    assert status == 405 and allowed in headers["allow"]
+    assert f"{method} is not allowed here, but " in json.loads(content)["error"]
+
+
+def test_health_and_readiness(address):
+    assert ask(address, "/health")[::2] == (200, b'{"status": "ok"}')
+    assert ask(address, "/ready")[::2] == (200, b'{"status": "ready"}')
+
+
+def test_the_server_lives_before_it_is_ready(mysql_model, monkeypatch):
+    loads = threading.Event()
+
+    def slow_load(model):
+        loads.wait(20)
+        raise StackbertError("the classifier is damaged")
+
+    monkeypatch.setattr("finetune.deploy.serve.load_bundle", slow_load)
+    with listen("127.0.0.1", 0) as listener:
+        server = ModelServer(mysql_model, LIMITS, listener)
+        with ThreadPoolExecutor(1) as pool:
+            ending = pool.submit(asyncio.run, server.run())
+            assert ask(server.address, "/health")[0] == 200
+            for path, body in (("/ready", None), ("/", None), ("/predict", b'{"text": "a"}')):
+                status, headers, content = ask(server.address, path, body)
+                assert (status, headers["retry-after"]) == (503, "1")
+                assert "is being loaded" in json.loads(content)["error"]
+            loads.set()
+            with pytest.raises(StackbertError, match="the classifier is damaged"):
+                ending.result(20)
+
+
+def test_endpoints_are_described(address):
+    _, headers, content = ask(address, "/openapi.json")
+    document = json.loads(content)
+    assert headers["content-type"] == "application/json"
+    assert document["openapi"].startswith("3.1") and document["paths"].keys() == {"/predict", "/health", "/ready"}
+    request = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert request["properties"]["texts"]["maxItems"] == 5
+    for name in set(json.dumps(document).split('"#/components/schemas/')[1:]):
+        assert name.split('"')[0] in document["components"]["schemas"]
+    status, headers, content = ask(address, "/docs")
+    page = Structure(content.decode())
+    assert status == 200 and "script-src" not in headers["content-security-policy"]
+    assert all(path in page.text for path in (*document["paths"], *document["components"]["schemas"]))
+    assert not [value for _, name, value in page.attributes if name in ("src", "href") and ":" in value[:8] != "data:,"]
 
 
 def test_page_shows_labels_and_tokens_of_what_is_typed(address):
     status, headers, content = ask(address, "/")
     page = Structure(content.decode())
-    assert status == 200 and EXAMPLE in page.text and "mysql" in page.text
-    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert status == 200 and EXAMPLE_TEXT in page.text and "mysql" in page.text
+    assert "default-src 'none'" in headers["content-security-policy"]
     _, _, content = ask(address, "/", form("numpy rows"))
     page = Structure(content.decode())
-    assert EXAMPLE not in page.text and "0.622" in page.text and "[SEP]" in page.text
+    assert EXAMPLE_TEXT not in page.text and "0.622" in page.text and "[SEP]" in page.text
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -103,9 +224,139 @@ def test_hostile_text_is_shown_as_text(address, text):
     assert not [name for _, name, _ in found.attributes if name.startswith("on")]
 
 
-def test_port_in_use_is_an_error(address):
-    with pytest.raises(StackbertError, match="Address already in use; choose another --port"):
-        make_server(None, "model", "127.0.0.1", int(address.rpartition(":")[2]))
+@pytest.mark.parametrize("host", ["<script>alert(1)</script>", "[", "", "a b", "\xff"])
+def test_a_hostile_host_is_shown_as_text(address, host):
+    connection = connection_to(address)
+    connection.putrequest("GET", "/docs", skip_host=True)
+    connection.putheader("Host", host)
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert answer.status in (200, 400)
+    assert "script" not in {tag for tag, _ in Structure(answer.read().decode()).elements}
+    connection.close()
+
+
+def test_many_clients_at_once_are_all_answered(address):
+    """Thirty-two requests at once were a burst that lost a third of them to resets."""
+    outcome = ask_from_many(address, clients=64, seconds=2, new_connections=True)
+    assert outcome.failures == {} and outcome.wrong == 0
+    assert outcome.statuses.keys() == {200} and outcome.statuses.total() >= 64
+
+
+def test_requests_beyond_the_queue_are_told_when_to_come_back(mysql_model):
+    config = ServeConfig(max_waiting=4, max_texts=4, batch_texts=2, batch_wait_milliseconds=50)
+    with running(mysql_model, config) as server, ThreadPoolExecutor(16) as pool:
+        body = json.dumps({"texts": ["a", "b", "c"]}).encode()
+        answers = list(pool.map(lambda _: ask(server.address, "/predict", body), range(16)))
+    assert {status for status, _, _ in answers} == {200, 503}
+    refused = next((headers, content) for status, headers, content in answers if status == 503)
+    assert refused[0]["retry-after"] == "1" and "more than 4 texts" in json.loads(refused[1])["error"]
+
+
+def test_batches_of_any_size_do_not_trace_anew(mysql_model, server, retracing_warnings):
+    with ThreadPoolExecutor(13) as pool:
+        for clients in range(1, 14):
+            bodies = [json.dumps({"texts": ["mysql rows " * 9] * (1 + n % 5)}).encode() for n in range(clients)]
+            assert {
+                ask_status for ask_status, _, _ in pool.map(lambda b: ask(server.address, "/predict", b), bodies)
+            } == {200}
+    assert retracing_warnings() == []
+
+
+def test_a_failure_of_the_model_is_answered_and_later_requests_too(mysql_model, monkeypatch, caplog):
+    with running(mysql_model, ServeConfig()) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr("finetune.deploy.labelling.read_texts", lambda bundle, texts: 1 / 0)
+            status, _, content = ask(server.address, "/predict", b'{"text": "a"}')
+            assert (status, json.loads(content)) == (500, {"error": "the server failed; its log says why"})
+        assert ask(server.address, "/predict", b'{"text": "a"}')[0] == 200
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_client_that_leaves_does_no_harm(address):
+    where = urllib.parse.urlsplit(address)
+    for sent in (
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\n\r\n{",
+        b"GET",
+        b"\x16\x03\x01 not http\r\n\r\n",
+    ):
+        with socket.create_connection((where.hostname, where.port)) as client:
+            client.sendall(sent)
+    assert ask(address, "/health")[0] == 200
+
+
+def test_addresses_that_cannot_be_listened_on_are_errors(address, mysql_model):
+    port = urllib.parse.urlsplit(address).port
+    with pytest.raises(StackbertError, match=f"^127.0.0.1:{port}: Address already in use; choose another --port$"):
+        serve(mysql_model, ServeConfig(port=port))
+    with pytest.raises(
+        StackbertError, match=r"^192\.0\.2\.1:0: Cannot assign .* name an address of this machine as --host"
+    ):
+        listen("192.0.2.1", 0)
+    for host in ("no such host", "nowhere.invalid", "a" * 70 + ".org", "."):
+        with pytest.raises(StackbertError, match="no such address; name one of this machine"):
+            listen(host, 0)
+    for port in (65_536, 99_999, -1):
+        with pytest.raises(StackbertError, match=f"port {port}: must be from 0 to 65535"):
+            ServeConfig(port=port)
+
+
+def test_localhost_is_listened_on_where_most_clients_look():
+    with listen("localhost", 0) as listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+
+
+def test_a_folder_without_a_classifier_is_an_error_before_anything_is_loaded(tmp_path):
+    with pytest.raises(StackbertError, match=r"no classifier\.json, so this is not a fine-tuned classifier"):
+        serve(tmp_path, ServeConfig(port=0))
+
+
+def test_a_damaged_classifier_ends_the_server_in_words(mysql_model, tmp_path):
+    shutil.copytree(mysql_model, tmp_path / "model")
+    (tmp_path / "model" / "head.safetensors").write_bytes(b"no weights")
+    with pytest.raises(StackbertError, match=r"head\.safetensors: cannot be read"):
+        serve(tmp_path / "model", ServeConfig(port=0))
+
+
+def test_signals_end_it_with_success_once_requests_are_answered(mysql_model, tmp_path):
+    """The request's body is still on its way when the signals come."""
+    command = [sys.executable, "-m", "stackbert", "finetune", "serve", str(mysql_model), "--port", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment.pop("TF_XLA_FLAGS", None)  # the tests' cache, which XLA writes lines about
+    with (
+        (tmp_path / "errors").open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment) as process,
+    ):
+        address = process.stdout.readline().split()[0]
+        connection = connection_to(address)
+        body = b'{"text": "sort in mysql"}'
+        connection.putrequest("POST", "/predict")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:5])
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)  # supervisors may repeat it
+        connection.send(body[5:])
+        answer = connection.getresponse()
+        assert answer.status == 200 and json.loads(answer.read())["labels"][0]["name"] == "mysql"
+        connection.close()
+        out, _ = process.communicate()
+    assert (process.returncode, out) == (0, "stopped; requests answered: 1\n")
+    assert (tmp_path / "errors").read_text() == ""
+
+
+def test_requests_that_do_not_end_in_time_are_told_that_the_server_stops(mysql_model):
+    with running(mysql_model, ServeConfig(stop_seconds=0)) as server:
+        connection = connection_to(server.address)
+        connection.putrequest("POST", "/predict")
+        connection.putheader("Content-Length", "30")
+        connection.endheaders(b'{"text"')
+        time.sleep(0.3)
+        server.stop()
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())) == (503, {"error": "the server is stopping"})
+        connection.close()
 
 
 @pytest.mark.browser
@@ -117,5 +368,13 @@ def test_typing_changes_labels_and_tokens_without_an_error(address):
         page.locator("#tokens .chip", has_text="numpy").wait_for()
         assert "How" not in page.inner_text("#tokens")
         assert page.inner_text("#labels li.chosen").startswith("mysql")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        assert said == []
+
+
+@pytest.mark.browser
+def test_description_fits_a_phone(address):
+    with browser_page(400) as (page, said):
+        page.goto(address + "docs")
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
         assert said == []

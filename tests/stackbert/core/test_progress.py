@@ -30,6 +30,18 @@ def test_a_log_gets_a_line_now_and_then(capsys):
     ]
 
 
+def test_work_of_unknown_length_is_counted(capsys):
+    clock = Clock()
+    with Progress("labelled", None, unit="texts", line_seconds=10, clock=clock) as progress:
+        for _ in range(2):
+            clock.now += 20
+            progress.advance(1_500)
+    assert capsys.readouterr().err.splitlines() == ["labelled: 1,500 texts", "labelled: 3,000 texts"]
+    console = Console(file=io.StringIO(), force_terminal=True)
+    with Progress("labelled", None, unit="texts", console=console) as progress:
+        progress.advance(3)
+
+
 def test_time_left_is_reckoned_without_the_compilation():
     clock = Clock()
     progress = Progress("epoch 1", 40, warm_up=2, clock=clock)
