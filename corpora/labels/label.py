@@ -67,7 +67,7 @@ def choose_labels(tag_counts: Counter[str], config: LabelConfig) -> tuple[str, .
 def _label(corpora: list[Path], folder: Path, config: LabelConfig) -> dict[str, Any]:
     """The stage's work; returns the manifest's counts."""
     paths = [path for corpus in corpora for path in shards(corpus)]
-    tag_counts = _count_tags(paths)
+    tag_counts = count_tags(paths)
     labels = choose_labels(tag_counts, config)
     names = (*labels, MISC) if config.misc else labels
     splits = Splits(paths, labels, config)
@@ -125,7 +125,7 @@ def _row(post: Post, names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _count_tags(paths: Sequence[Path]) -> Counter[str]:
+def count_tags(paths: Sequence[Path]) -> Counter[str]:
     """Tag -> number of questions and documents with it."""
     counts: Counter[str] = Counter()
     for path in paths:
