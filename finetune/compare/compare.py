@@ -12,7 +12,7 @@ from finetune.compare.report import table_text, write_report
 from finetune.compare.results import build_comparison
 from finetune.compare.reuse import earlier_file
 from finetune.compare.systems import System, systems_of
-from finetune.compare.task import Task, load_task
+from finetune.compare.task import Task, check_not_taught, load_task
 from finetune.compare.trial_runner import TrialRunner, load_for
 from finetune.compare.trials import Trial
 from finetune.config import NOT_RECORDED, CompareConfig, FinetuneConfig
@@ -38,6 +38,8 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
     config = replace(config, baseline=config.baseline or next(iter(checkpoints)))
     check_systems(checkpoints, config)
     task = load_task(labels, config)
+    for name, checkpoint in checkpoints.items():
+        check_not_taught(name, resolve_base(checkpoint), task)
     inputs = {"labels": identify(labels)}
     inputs |= {f"system {name}": identify(resolve_base(checkpoint)) for name, checkpoint in checkpoints.items()}
     manifest = build_artifact(

@@ -1,6 +1,6 @@
 """Encodes one block of posts to rows: the unit of work of a process, determined by the posts' files alone."""
 
-# T tokens in a row, R rows, S sequences, I ids of all texts, P pairs of a text and its target
+# T tokens in a row, R rows, S sequences, I ids of all texts, P pairs of a text and its target, N posts
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from corpora.arrays import Keys
 from corpora.post import Post, is_in_share, shards
+from corpora.text_keys import text_keys
 from tokenizer.encoding.packed_rows import SPLITS
 from tokenizer.encoding.packing import RowPacker
 from tokenizer.encoding.reader import TextReader
@@ -87,6 +89,8 @@ class EncodedSplit(NamedTuple):
     """Those of all rows, in order."""
     pair_counts_R: npt.NDArray[np.uint32]
     """Number of pairs of each row."""
+    keys_N: Keys
+    """Key of the whole text of each post that has targets, to find test posts among them."""
     leftover: list[Sequence]
     """Sequences of rows that are not full; they are packed with those of other blocks."""
     counts: dict[str, int]
@@ -131,7 +135,8 @@ def encode_posts(
     full = list(packer.add((len(sequence.ids), sequence) for sequence in sequences))
     counts |= {"rows": len(full), "row_tokens": sum(len(sequence.ids) for row in full for sequence in row)}
     rows_RT = fill_rows(full, row_length, reader.padding_id, id_type(reader))
-    return EncodedSplit(rows_RT, *pairs_of(full), [sequence for row in packer.flush() for sequence in row], counts)
+    leftover = [sequence for row in packer.flush() for sequence in row]
+    return EncodedSplit(rows_RT, *pairs_of(full), _keys(posts if target_ids else []), leftover, counts)
 
 
 def fill_rows(
@@ -175,6 +180,13 @@ def _targets(post: Post, target_ids: Mapping[str, int] | None) -> npt.NDArray[np
     if not target_ids:
         return NO_TARGETS
     return np.array([target_ids[tag] for tag in post.tags if tag in target_ids], np.uint32)
+
+
+def _keys(posts: list[Post]) -> Keys:
+    found = [
+        text_keys([""] * len(batch), [post.whole_text for post in batch]).wholes_N for batch in _post_batches(posts)
+    ]
+    return np.concatenate([np.zeros(0, np.uint64), *found])
 
 
 def _post_batches(posts: Iterable[Post]) -> Iterator[list[Post]]:

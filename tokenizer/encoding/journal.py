@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stackbert.core.artifact import SCRATCH, write_json
 from tokenizer.encoding.blocks import COUNTERS, EncodedSplit, Ids, Pairs, Sequence, fill_rows, pairs_of
-from tokenizer.encoding.packed_rows import PAIR_COUNTS, PAIRS, ROWS, SPLITS
+from tokenizer.encoding.packed_rows import PAIR_COUNTS, PAIRS, ROWS, SPLITS, TEXT_KEYS
 from tokenizer.encoding.packing import RowPacker
 
 STATE = "blocks.json"
@@ -25,7 +25,7 @@ class RowsJournal:
     """
 
     def __init__(self, staging: Path, with_targets: bool = False) -> None:
-        self._endings = (ROWS, PAIRS, PAIR_COUNTS) if with_targets else (ROWS,)
+        self._endings = (ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS) if with_targets else (ROWS,)
         scratch = staging / SCRATCH
         scratch.mkdir(exist_ok=True)
         self._state_path = scratch / STATE
@@ -52,6 +52,8 @@ class RowsJournal:
         """Write the next block: full rows to the output, leftover sequences to the scratch folder."""
         for split, encoded in block.items():
             self._write_rows(split, encoded.rows_RT, encoded.pairs_P2, encoded.pair_counts_R)
+            if TEXT_KEYS in self._endings:
+                self._files[split + TEXT_KEYS].write(encoded.keys_N.tobytes())
             for arrays, dtype in (
                 ([sequence.ids for sequence in encoded.leftover], encoded.rows_RT.dtype),
                 ([sequence.targets for sequence in encoded.leftover], np.dtype(np.uint32)),
@@ -89,9 +91,9 @@ class RowsJournal:
         self.counts[split]["row_tokens"] += sum(len(sequence.ids) for row in rows for sequence in row)
 
     def _write_rows(self, split: str, rows_RT: Ids, pairs_P2: Pairs, pair_counts_R: npt.NDArray[np.uint32]) -> None:
-        arrays = dict(zip((ROWS, PAIRS, PAIR_COUNTS), (rows_RT, pairs_P2, pair_counts_R), strict=True))
-        for ending in self._endings:
-            self._files[split + ending].write(arrays[ending].tobytes())
+        for ending, array in zip((ROWS, PAIRS, PAIR_COUNTS), (rows_RT, pairs_P2, pair_counts_R), strict=True):
+            if ending in self._endings:
+                self._files[split + ending].write(array.tobytes())
 
     def _leftovers(self, split: str) -> Iterator[list[Sequence]]:
         """The leftover sequences, block by block."""

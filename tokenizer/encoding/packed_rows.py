@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from corpora.arrays import Keys
 from stackbert.core.artifact import identify, load_manifest, require_artifact
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.reader import TOKENIZER_FILES
@@ -19,8 +20,8 @@ from tokenizer.encoding.tag_targets import TARGETS_FILE, load_targets
 STAGE = "tokenizer encode"
 LAYOUT = "rows.json"
 SPLITS = ("train", "validation")
-ROWS, PAIRS, PAIR_COUNTS = ".bin", ".pairs.bin", ".pair_counts.bin"
-"""Endings of a split's files; the last two are there if texts have targets."""
+ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS = ".bin", ".pairs.bin", ".pair_counts.bin", ".text_keys.bin"
+"""Endings of a split's files; all but the first are there if texts have targets."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,10 @@ class PackedRows:
         return self.text_tokens / self.text_bytes
 
 
-def load_rows(folder: Path, split: str) -> PackedRows:
+def load_rows(folder: Path, split: str, with_targets: bool = False) -> PackedRows:
     """Open the rows of one split, "train" or "validation", that 'tokenizer encode' wrote to `folder`.
+
+    `with_targets`: with what their texts are given to predict, where they have it.
 
     Raises StackbertError for rows that have no such split.
     """
@@ -85,7 +88,7 @@ def load_rows(folder: Path, split: str) -> PackedRows:
         layout["padding_id"],
         counts["text_bytes"],
         counts["text_tokens"],
-        _load_targets(folder, split) if (folder / TARGETS_FILE).is_file() else None,
+        _load_targets(folder, split) if with_targets and (folder / TARGETS_FILE).is_file() else None,
     )
 
 
@@ -103,6 +106,11 @@ def _load_targets(folder: Path, split: str) -> RowTargets:
         max_texts=max(int(pairs[:, 0].max()) for pairs in pairs_P2.values()),
         max_pairs=max(int(counts.max()) for counts in counts_R.values()),
     )
+
+
+def load_text_keys(folder: Path) -> Keys:
+    """Keys of the texts of rows with targets, of both splits, ascending; see corpora.text_keys."""
+    return np.unique(np.concatenate([np.fromfile(folder / (split + TEXT_KEYS), np.uint64) for split in SPLITS]))
 
 
 def tokenizer_of_rows(folder: Path) -> str:
