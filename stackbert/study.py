@@ -32,7 +32,6 @@ class StudyPhase:
             self.pretrain.base == PretrainConfig.base,
             f"phases: base {self.pretrain.base}: leave it out; a phase begins from the checkpoint of the one before",
         )
-        check_targets(self.encode, self.pretrain)
 
 
 @dataclass(frozen=True)
@@ -59,20 +58,11 @@ class Study:
     """Further checkpoints to compare without pretraining: name and folder or hub id."""
 
     def __post_init__(self) -> None:
-        check_targets(self.encode, self.pretrain)
         require(0 <= self.merged < 1, f"merged {self.merged}: must be from 0 to below 1")
         require(
             not self.merged or (self.pretrain.transfer != "similar" and not is_random(self.pretrain.base)),
             "merged: needs a base with weights, and transfer 'mean' or 'random'; leave it out, or change those",
         )
-
-
-def check_targets(encode: EncodeConfig, pretrain: PretrainConfig) -> None:
-    """Raise StackbertError where the rows of a phase lack the targets of its objective."""
-    require(
-        pretrain.objective != "tags" or encode.targets == "tags",
-        "objective 'tags': set targets = 'tags' in [encode] of the same phase",
-    )
 
 
 def load_study(path: Path | str) -> Study:
@@ -114,6 +104,11 @@ def _unadapted_checkpoints(study: Study) -> dict[str, str]:
     """
     from finetune.compare.compare import check_systems
 
+    for phase, _ in _phases(study):
+        require(
+            phase.pretrain.objective != "tags" or phase.encode.targets == "tags",
+            "objective 'tags': its rows need targets = 'tags' in the [encode] of the same phase",
+        )
     base, planned = study.pretrain.base, list(_adapted_names(study).values())
     planned += [name + MERGED for name in planned] if study.merged else []
     taken = sorted(set(study.checkpoints) & {base, *planned})

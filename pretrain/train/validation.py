@@ -22,6 +22,11 @@ class Validation:
         self._batches = validation_batches(rows, collator, config.batch_rows, config.validation_rows)
         self._sum_losses = compile_evaluation(objective, replicas, config.micro_batch_rows)
 
+    @property
+    def predicts_tokens(self) -> bool:
+        """Whether the objective does."""
+        return self._objective.predicts_tokens
+
     def run(self) -> dict[str, float]:
         """Means of the objective's quantities, by name; with bits per byte where it predicts tokens."""
         sums = np.sum([self._sum_losses(batch) for batch in self._batches], axis=0)

@@ -37,8 +37,8 @@ def choose_target_tags(labelled_set: Path, config: EncodeConfig) -> dict[str, in
     }
     if len(found) < 2:
         raise StackbertError(
-            f"{labelled_set}: {len(found)} tags outside its {len(labels)} labels stand on {config.min_tag_posts} posts "
-            "or more, and two are needed to predict one; lower min_tag_posts, take fewer labels, or use another "
+            f"{labelled_set}: {len(found)} tags outside its {len(labels)} labels stand on {config.min_tag_posts:,} "
+            "posts or more, and two are needed to predict one; lower min_tag_posts, take fewer labels, or use another "
             "objective"
         )
     return found
