@@ -11,6 +11,7 @@ Transfer = Literal["mean", "random", "similar"]
 Schedule = Literal["linear", "cosine", "wsd"]
 Device = Literal["auto", "cpu", "gpu", "tpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
+TextPooling = Literal["mean", "cls", "cls+mean"]
 
 REPLACED_BY_MASK, REPLACED_BY_RANDOM = 0.8, 0.1  # Devlin et al. 2019, section 3.1; 10 % stay as they are
 EXECUTION_FIELDS = ("device", "micro_batch_rows", "steps_per_execution", "state_folder", "save_seconds")
@@ -24,6 +25,9 @@ class PretrainConfig:
     The length of training is one of tokens, steps, epochs or minutes.
     """
 
+    objective: Literal["masked_lm", "tags"] = "masked_lm"
+    """'masked_lm': predict masked tokens. 'tags': predict each text's tags outside the label set from its vector; needs
+    rows encoded with --targets tags, and a learning_rate of about 8e-5. It trains the encoder, not the MLM head."""
     base: PathText = "minilm"
     """Checkpoint to initialise from: 'minilm', a local folder or a Hugging Face hub id. 'random-tiny', 'random-mini',
     'random-small' and 'random-medium' are BERTs with random weights."""
@@ -53,6 +57,11 @@ class PretrainConfig:
     step. 0: all of the device's rows."""
     learning_rate: float = 3e-4
     """Peak learning rate of AdamW. Small encoders tolerate more than the 1e-4 of BERT-base."""
+    head_learning_rate: float = 5e-3
+    """Peak learning rate of the head that predicts tags, which starts from zeros. Used with objective 'tags'."""
+    tag_pooling: TextPooling = "mean"
+    """Vector that tags are predicted from: the mean over tokens, the first token's, or both. Fine-tune with the same
+    pooling. Used with objective 'tags'."""
     warmup_share: float = 0.06
     """Fraction of the steps with linear warm-up of the learning rate."""
     schedule: Schedule = "linear"
@@ -100,7 +109,7 @@ class PretrainConfig:
     """Number of rows for the validation loss, spread over the validation split, with the same masks each time."""
 
     def __post_init__(self) -> None:
-        for name in ("tokens", "batch_rows", "learning_rate", "clip_norm", "validation_rows"):
+        for name in ("tokens", "batch_rows", "learning_rate", "head_learning_rate", "clip_norm", "validation_rows"):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
         for name in (
             "steps",
@@ -120,6 +129,10 @@ class PretrainConfig:
             not (self.distill_weight and is_random(self.base)),
             f"distill_weight {self.distill_weight:g}: {self.base} has random weights and cannot be a teacher; give a "
             "trained base, or distill_weight 0",
+        )
+        require(
+            not (self.distill_weight and self.objective == "tags"),
+            f"distill_weight {self.distill_weight:g}: goes with objective masked_lm only",
         )
         require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
         shares = self.mask_share + self.random_share

@@ -8,6 +8,7 @@ from pretrain.init.transfer import transfer_vocabulary
 from pretrain.model.card import write_merged_card
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, with_positions
 from pretrain.model.stored_tensors import CheckpointError
+from pretrain.model.taught import load_taught
 from pretrain.run import STAGE as RUN_STAGE
 from stackbert.core.artifact import MANIFEST, Manifest, build_artifact, identify, load_manifest, require_artifact
 from stackbert.core.errors import StackbertError
@@ -52,6 +53,7 @@ def _merge(base: Path, adapted: Path, folder: Path, share: float) -> dict[str, i
         for name, array in end.weights.items()
     }
     save_checkpoint(replace(end, weights=weights), adapted, folder)
+    load_taught(adapted).save(folder)
     write_merged_card(folder, base, adapted, share)
     for note in start.notes:
         print(f"{base}: {note}")
@@ -80,4 +82,4 @@ def _transferred(base: Path, adapted: Path) -> Checkpoint:
 def _tokens(adapted: Path) -> dict[str, int]:
     """The number of tokens that `adapted` was trained on, where its manifest has it."""
     counts = load_manifest(adapted).counts if (adapted / MANIFEST).is_file() else {}
-    return {"tokens": counts["tokens"]} if "tokens" in counts else {}
+    return {name: counts[name] for name in ("tokens", "total_tokens") if name in counts}

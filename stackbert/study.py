@@ -2,7 +2,7 @@
 
 import dataclasses
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -22,6 +22,21 @@ MERGED = ", merged with the base"
 
 
 @dataclass(frozen=True)
+class StudyPhase:
+    """A further phase of pretraining, with rows and settings of its own."""
+
+    encode: EncodeConfig = field(default_factory=EncodeConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    """Its base is the checkpoint of the phase before."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.pretrain.base == PretrainConfig.base,
+            f"phases: base {self.pretrain.base}: leave it out; a phase begins from the checkpoint of the one before",
+        )
+
+
+@dataclass(frozen=True)
 class Study:
     """Compares a base checkpoint with two adaptations of it: pretraining continued on the corpora with the base's own
     vocabulary, and with a new code-aware vocabulary."""
@@ -36,6 +51,8 @@ class Study:
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    phases: tuple[StudyPhase, ...] = ()
+    """Further phases of pretraining, after that of 'pretrain', such as tags after masked tokens."""
     merged: float = 0.0
     """Add each adapted checkpoint merged with the base, at this share of the way from the base; 0 adds none."""
     compare: CompareConfig = field(default_factory=CompareConfig)
@@ -96,6 +113,11 @@ def _unadapted_checkpoints(study: Study) -> dict[str, str]:
     """
     from finetune.compare.compare import check_systems
 
+    for phase, _ in _phases(study):
+        require(
+            phase.pretrain.objective != "tags" or phase.encode.targets == "tags",
+            "objective 'tags': its rows need targets = 'tags' in the [encode] of the same phase",
+        )
     base, planned = study.pretrain.base, list(_adapted_names(study).values())
     planned += [name + MERGED for name in planned] if study.merged else []
     taken = sorted(set(study.checkpoints) & {base, *planned})
@@ -152,11 +174,14 @@ def _adapt_checkpoints(study: Study, labels: Path, vocabulary: Path) -> dict[str
     out, base, checkpoints = Path(study.out), study.pretrain.base, {}
     for folder, name in _adapted_names(study).items():
         tokenizer = vocabulary if folder == OWN else resolve_base(base)
-        packed, adapted = out / "rows" / folder, out / "pretrained" / folder
-        _announce(f"packed rows, {folder}", packed)
-        encode_rows(labels, tokenizer, packed, study.encode)
-        _announce(f"continued pretraining, {folder}", adapted)
-        run_pretraining(packed, tokenizer, adapted, study.pretrain)
+        checkpoint = base
+        for phase, suffix in _phases(study):
+            packed, adapted = out / f"rows{suffix}" / folder, out / f"pretrained{suffix}" / folder
+            _announce(f"packed rows, {folder}", packed)
+            encode_rows(labels, tokenizer, packed, phase.encode)
+            _announce(f"continued pretraining, {folder}", adapted)
+            run_pretraining(packed, tokenizer, adapted, replace(phase.pretrain, base=checkpoint))
+            checkpoint = str(adapted)
         checkpoints[name] = str(adapted)
         if study.merged:
             merged = out / "merged" / folder
@@ -166,13 +191,19 @@ def _adapt_checkpoints(study: Study, labels: Path, vocabulary: Path) -> dict[str
     return checkpoints
 
 
+def _phases(study: Study) -> list[tuple[StudyPhase, str]]:
+    """All phases of pretraining, and what their folders end in: nothing for the first."""
+    first = StudyPhase(study.encode, replace(study.pretrain, base=PretrainConfig.base))
+    return [(phase, f"-{number}" if number > 1 else "") for number, phase in enumerate([first, *study.phases], 1)]
+
+
 def _announce(stage: str, folder: Path) -> None:
     print(f"\n== {stage} -> {folder}" + (" (already finished)" if folder.exists() else ""), flush=True)
 
 
 def _adapter() -> TypeAdapter[Study]:
     """Validates settings and rejects unknown ones."""
-    for config in (Study, *_SECTIONS.values()):
+    for config in (Study, StudyPhase, *_SECTIONS.values()):
         setattr(config, "__pydantic_config__", ConfigDict(extra="forbid"))  # noqa: B010
     return TypeAdapter(Study)
 

@@ -65,14 +65,29 @@ class EncodeConfig:
     """Share of validation posts, chosen by a hash of the id; their rows measure the MLM validation loss."""
     max_posts: int = 0
     """Approximate number of posts to encode, chosen by a hash of the id; 0 means all."""
+    max_text_tokens: int = 0
+    """Encode only the first tokens of each post, [CLS] and [SEP] included; 0 means all, in several sequences where a
+    post is longer than a row."""
+    targets: Literal["none", "tags"] = "none"
+    """What a text is given to predict, besides its masked tokens. 'tags': its tags outside the label set, for
+    'pretrain run --objective tags'. Needs a labelled set; posts without such a tag are not encoded."""
+    min_tag_posts: int = 10
+    """Least number of posts with a tag for it to be a target."""
+    leave_out_variants: bool = False
+    """Leave out tags that contain the name of a label as a word, such as python-2.7 for the label python."""
     processes: int = 0
     """Processes that encode; 0 means one per core. The output does not depend on it."""
 
     def __post_init__(self) -> None:
         require(8 <= self.row_length <= 4_096, f"row_length {self.row_length}: must be from 8 to 4,096 tokens")
         require(0 < self.validation_share < 1, f"validation_share {self.validation_share}: must be above 0 and below 1")
-        require(self.max_posts >= 0, f"max_posts {self.max_posts}: must be 0 or more")
-        require(self.processes >= 0, f"processes {self.processes}: must be 0 or more")
+        for name in ("max_posts", "processes"):
+            require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
+        require(
+            self.max_text_tokens == 0 or 3 <= self.max_text_tokens <= self.row_length,
+            f"max_text_tokens {self.max_text_tokens}: must be from 3 to row_length {self.row_length}, or 0",
+        )
+        require(self.min_tag_posts > 0, f"min_tag_posts {self.min_tag_posts}: must be above 0")
 
 
 @dataclass(frozen=True)

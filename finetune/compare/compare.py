@@ -13,7 +13,7 @@ from finetune.compare.report import table_text, write_report
 from finetune.compare.results import build_comparison
 from finetune.compare.reuse import earlier_file
 from finetune.compare.systems import System, systems_of
-from finetune.compare.task import Task, load_task
+from finetune.compare.task import Task, check_not_taught, load_task
 from finetune.compare.trial_runner import TrialRunner, load_for
 from finetune.compare.trials import Trial
 from finetune.config import NOT_RECORDED, CompareConfig, FinetuneConfig
@@ -41,6 +41,8 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
     check_systems(checkpoints, config)
     task = load_task(labels, config)
     folders = {f"system {name}": resolve_base(checkpoint) for name, checkpoint in checkpoints.items()}
+    for name, folder in zip(checkpoints, folders.values(), strict=True):
+        check_not_taught(name, folder, task)
     require_folder_place(out, labels, *folders.values())
     inputs = {name: identify(folder) for name, folder in {"labels": labels, **folders}.items()}
     manifest = build_artifact(

@@ -59,9 +59,9 @@ def build_comparison(
         baseline=config.baseline,
         systems=results,
         pretraining=[
-            PretrainingCurve(name, json.loads((Path(source) / "history.json").read_text("utf-8")))
+            PretrainingCurve(name, curve)
             for name, source in checkpoints.items()
-            if (Path(source) / MANIFEST).is_file() and load_manifest(Path(source)).stage == "pretrain run"
+            if (curve := _token_curve(Path(source)))
         ],
         examples=_examples(task, checkpoints),
         definitions=DEFINITIONS,
@@ -169,11 +169,21 @@ def _phase_scores(metrics: list[dict[str, float]]) -> PhaseScores:
     return PhaseScores(val_acc, weighted_f1)
 
 
+def _token_curve(checkpoint: Path) -> list[dict[str, float]]:
+    """The validations of a run that predicts tokens; none for another objective, or a checkpoint without a run."""
+    if not (checkpoint / MANIFEST).is_file() or load_manifest(checkpoint).stage != "pretrain run":
+        return []
+    curve: list[dict[str, float]] = json.loads((checkpoint / "history.json").read_text("utf-8"))
+    return curve if "bits_per_byte" in curve[0] else []
+
+
 def _adapted_tokens(checkpoint: str) -> int | None:
-    """Tokens of the pretraining that made a checkpoint, if it has a manifest."""
+    """Tokens of the pretraining that made a checkpoint, over all its phases, if it has a manifest."""
     if not checkpoint or not (Path(checkpoint) / MANIFEST).is_file():
         return None
-    return load_manifest(Path(checkpoint)).counts.get("tokens")
+    counts = load_manifest(Path(checkpoint)).counts
+    tokens: int | None = counts.get("total_tokens", counts.get("tokens"))
+    return tokens
 
 
 def _mean_per_label(

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from corpora.labels.labelled_set import Split, label_names, license_counts, load_labelled
+from corpora.text_keys import text_keys
 from finetune.classifier.cleaned_text import clean_split
 from finetune.config import CompareConfig
+from pretrain.model.taught import load_taught
 from stackbert.core.errors import StackbertError, require
 
 SPLITS = ("train", "dev", "test")
@@ -63,3 +65,19 @@ def load_task(labels: Path, config: CompareConfig) -> Task:
     too_large = [size for size in config.label_sizes if size >= total]
     require(not too_large, f"label_sizes {too_large}: must be below {total:,}, the number of training texts")
     return task
+
+
+def check_not_taught(name: str, checkpoint: Path, task: Task) -> None:
+    """Raise StackbertError where a checkpoint was taught labels of the task, or tags of its dev or test texts.
+
+    Its score would tell what it was taught, not what it can learn from the training texts.
+    """
+    taught = load_taught(checkpoint)
+    advice = "adapt it with this labelled set: 'tokenizer encode LABELS TOKENIZER --targets tags' leaves them out"
+    labels = taught.labels(task.labels)
+    require(not labels, f"{name}: was taught {', '.join(labels)}, which are labels here; {advice}")
+    for split in ("dev", "test"):
+        texts = task.splits[split].texts
+        keys_N = text_keys([""] * len(texts), texts).wholes_N
+        count = int(np.isin(keys_N[keys_N != 0], taught.keys_N).sum())
+        require(not count, f"{name}: was taught the tags of {count:,} of the {len(texts):,} {split} texts; {advice}")

@@ -5,12 +5,23 @@ from pathlib import Path
 
 from pretrain.config import PretrainConfig
 
+OBJECTIVES = {
+    "masked_lm": ("masked language modelling", "masked token"),
+    "tags": ("prediction of the texts' tags, outside the label set,", "text"),
+}
+"""Objective, and what its loss is a mean over."""
+
 
 def write_card(folder: Path, config: PretrainConfig, notes: list[str], history: list[dict[str, float]]) -> None:
     """Write `README.md`: the checkpoint's origin, its validation losses and its configuration."""
-    columns = {"loss": "loss", "accuracy": "accuracy", "bits_per_byte": "bits per byte"}
-    if config.distill_weight:
-        columns["distill_loss"] = "distillation loss"
+    known = {
+        "loss": "loss",
+        "accuracy": "accuracy",
+        "bits_per_byte": "bits per byte",
+        "distill_loss": "distillation loss",
+    }
+    columns = {name: title for name, title in known.items() if name in history[0]}
+    objective, unit = OBJECTIVES[config.objective]
     also = "; distillation loss: 1 - cosine, summed over each text's two vectors" if config.distill_weight else ""
     points = ["".join(f" | {point[name]:.3f}" for name in columns) for point in history]
     curve = "".join(f"| {point['tokens']:,}{values} |\n" for point, values in zip(history, points, strict=True))
@@ -19,16 +30,16 @@ def write_card(folder: Path, config: PretrainConfig, notes: list[str], history: 
     (folder / "README.md").write_text(
         f"""---
 library_name: transformers
-pipeline_tag: fill-mask
+pipeline_tag: {"fill-mask" if config.objective == "masked_lm" else "feature-extraction"}
 ---
 
 # Encoder adapted by continued pretraining
 
-Initialised from `{config.base}` and trained with masked language modelling by Stackbert. `manifest.json` beside this
+Initialised from `{config.base}` and trained with {objective} by Stackbert. `manifest.json` beside this
 file holds the hashes of all inputs.
 
 {steps}
-Validation rows, with the same masks at each step (loss in nats per masked token{also}):
+Validation rows, with the same masks at each step (loss in nats per {unit}{also}):
 
 | tokens read | {" | ".join(columns.values())} |
 |---|{"---|" * len(columns)}

@@ -28,12 +28,8 @@ from pretrain.model.weights import Weights, read_weights
 from stackbert.core.checkpoints import read_config
 from tokenizer.encoding.tokenizer_files import write_tokenizer
 
-CLASS_NAMES = {
-    "bert": "BertForMaskedLM",
-    "distilbert": "DistilBertForMaskedLM",
-    "roberta": "RobertaForMaskedLM",
-    "camembert": "CamembertForMaskedLM",
-}
+CLASS_NAMES = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta", "camembert": "Camembert"}
+"""What the names of a family's classes in transformers begin with."""
 NOT_EXPORTED = ("torch_dtype", "_name_or_path", "auto_map", "tie_word_embeddings")
 """Entries of `config.json` that need not hold for what is written: the family's own class, with tied tables."""
 
@@ -90,21 +86,23 @@ class TaskHead:
 
 
 def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task: TaskHead | None = None) -> None:
-    """Write `config.json`, `model.safetensors` (float32, with the MLM head or the task's) and the tokenizer.
+    """Write `config.json`, `model.safetensors` (float32, with its MLM head or the task's) and the tokenizer.
 
     What was written is loaded and compared; raises CheckpointError where it differs or where values are not finite.
     """
+    with_mlm_head = task is None and checkpoint.has_mlm_head
+    class_name = CLASS_NAMES[checkpoint.architecture.family] + ("ForMaskedLM" if with_mlm_head else "Model")
     config = {
         **checkpoint.config,
         **(task.config if task else {}),
         "vocab_size": checkpoint.architecture.vocab_size,
         "max_position_embeddings": checkpoint.architecture.max_positions,
-        "architectures": [task.class_name if task else CLASS_NAMES[checkpoint.architecture.family]],
+        "architectures": [task.class_name if task else class_name],
         "dtype": "float32",
     }
     config = {name: value for name, value in config.items() if name not in NOT_EXPORTED}
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
-    tensors = hugging_face_tensors(checkpoint, with_mlm_head=task is None) | (task.tensors if task else {})
+    tensors = hugging_face_tensors(checkpoint, with_mlm_head) | (task.tensors if task else {})
     save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
     if tokenizer != folder:
         write_tokenizer(tokenizer, folder)
@@ -117,10 +115,12 @@ def _compare_written(checkpoint: Checkpoint, task_tensors: Weights, folder: Path
     differing = [
         name
         for name, array in checkpoint.weights.items()
-        if not (task_tensors and name.startswith("mlm/"))
+        if (written.has_mlm_head or not name.startswith("mlm/"))
         and not np.array_equal(written.weights[name], array.astype(np.float32, copy=False))
     ]
     differing += [name for name, array in task_tensors.items() if not np.array_equal(stored.read(name), array)]
+    if not task_tensors and written.has_mlm_head != checkpoint.has_mlm_head:
+        differing.append("the MLM head")
     if written.architecture != checkpoint.architecture:
         differing.append("config.json")
     if differing:

@@ -7,6 +7,9 @@ from pretrain.model.encoder import Encoder
 from pretrain.objectives.distillation import Distillation, DistillCollator, load_teacher
 from pretrain.objectives.masked_lm import MaskedLM, build_masker
 from pretrain.objectives.objective import Collator, Objective
+from pretrain.objectives.tag_prediction import TagPrediction, collate_tags
+from stackbert.core.errors import StackbertError
+from tokenizer.encoding.packed_rows import PackedRows
 from tokenizer.encoding.reader import TextReader
 
 
@@ -20,13 +23,21 @@ class ConfiguredObjective(NamedTuple):
 
 
 def build_objective(
-    config: PretrainConfig, encoder: Encoder, reader: TextReader, row_length: int, has_new_vocabulary: bool
+    config: PretrainConfig, encoder: Encoder, reader: TextReader, rows: PackedRows, has_new_vocabulary: bool
 ) -> ConfiguredObjective:
-    """Masked language modelling of rows of `row_length`, with distillation where `config.distill_weight` is set.
+    """Masked language modelling of `rows`, with distillation where `config.distill_weight` is set; or tag prediction.
 
     `reader` holds the rows' tokenizer. A teacher computes in the encoder's dtype; call this in the scope of the run's
-    replicas.
+    replicas. Raises StackbertError for tag prediction of rows without tags.
     """
+    if config.objective == "tags":
+        if not rows.targets:
+            raise StackbertError(
+                "objective tags: the rows have no tags to predict; encode them again with 'tokenizer encode --targets "
+                "tags'"
+            )
+        return ConfiguredObjective(TagPrediction(encoder, rows.targets, config.tag_pooling), collate_tags)
+    row_length = rows.ids.shape[1]
     masker = build_masker(reader, config)
     if not config.distill_weight:
         return ConfiguredObjective(MaskedLM(encoder), masker.mask)

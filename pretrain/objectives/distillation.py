@@ -10,7 +10,9 @@ vectors towards the teacher's (the loss of DistilBERT: Sanh et al. 2019, arXiv 1
 
 import math
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +23,7 @@ from pretrain.model.checkpoint import Checkpoint, load_checkpoint, with_position
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.masked_lm import Masker
 from pretrain.objectives.objective import Losses
+from pretrain.objectives.text_vectors import text_vectors
 from stackbert.core.checkpoints import resolve_base
 from tokenizer.encoding.reader import TextReader, load_reader
 
@@ -52,6 +55,9 @@ class Distillation:
     """
 
     metrics: tuple[str, ...] = ("loss", "accuracy", "distill_loss")
+    weights: Mapping[str, tf.Variable] = MappingProxyType({})
+    ignored: tuple[str, ...] = ()
+    predicts_tokens = True
 
     def __init__(self, encoder: Encoder, teacher: Encoder, weight: float) -> None:
         self._encoder, self._teacher, self._weight = encoder, teacher, weight
@@ -83,17 +89,6 @@ def distill_losses(hidden_BTH: tf.Tensor, batch: DistillBatch, teacher: Encoder)
     losses_BS = tf.where(tf.reduce_any(teacher_KBSH[0] != 0, -1), losses_BS, 0.0)
     texts_BP = tf.maximum(tf.gather(batch.segments_BT, batch.positions_BP, batch_dims=1) - 1, 0)
     return tf.reshape(tf.gather(losses_BS, texts_BP, batch_dims=1), [-1])
-
-
-def text_vectors(hidden_BTH: tf.Tensor, segments_BT: tf.Tensor, max_texts: int) -> tf.Tensor:
-    """Mean hidden state of each text, and its first token's, (2, B, S, H) float32; 0 where there is no text."""
-    hidden_BTH = tf.cast(hidden_BTH, tf.float32)
-    begins_BT = tf.pad(segments_BT[:, 1:] != segments_BT[:, :-1], ((0, 0), (1, 0)), constant_values=True)
-    of_text_BST = tf.cast(segments_BT[:, None, :] == tf.range(1, max_texts + 1)[:, None], tf.float32)
-    counts_BS1 = tf.reduce_sum(of_text_BST, -1, keepdims=True)
-    means_BSH = tf.matmul(of_text_BST / tf.maximum(counts_BS1, 1.0), hidden_BTH)
-    first_BSH = tf.matmul(of_text_BST * tf.cast(begins_BT, tf.float32)[:, None, :], hidden_BTH)
-    return tf.stack([means_BSH, first_BSH])
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 # B rows, T tokens, P most masked positions a row, M = B x P, Q = P + 1, H hidden, V vocabulary
 # S the parts of a random stream
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +41,9 @@ class MaskedLM:
     """Cross entropy of the original tokens at the masked positions."""
 
     metrics: tuple[str, ...] = ("loss", "accuracy")
+    weights: Mapping[str, tf.Variable] = MappingProxyType({})
+    ignored: tuple[str, ...] = ()
+    predicts_tokens = True
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder

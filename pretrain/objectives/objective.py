@@ -2,7 +2,7 @@
 
 # B rows of a batch, T tokens of a row, S the parts of a random stream, K reported quantities
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import tensorflow as tf
@@ -21,8 +21,11 @@ class Batch(Protocol):
 
 
 BatchKind = TypeVar("BatchKind", bound=Batch)
-Collator = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Batch]
-"""Makes a batch from `ids_BT`, `segments_BT` and a random stream (S,); runs in tf.data or eagerly."""
+Collator = Callable[..., Batch]
+"""Makes a batch from the tensors of some rows and a random stream (S,); runs in tf.data or eagerly.
+
+The rows' tensors are `ids_BT` and `segments_BT`, and `texts_BM` and `targets_BM` of `RowTargets` where rows have them.
+"""
 
 
 class Losses(NamedTuple):
@@ -40,10 +43,23 @@ class Objective(Protocol):
     """A training objective. Its module also holds the collator that makes its batches."""
 
     metrics: tuple[str, ...]
-    """Names of the reported quantities; the first is 'loss'."""
+    """Names of the reported quantities; the first are 'loss' and 'accuracy'."""
+    weights: Mapping[str, tf.Variable]
+    """Weights of its own, by name: trained beside the encoder's at `head_learning_rate`, saved with the training state,
+    not exported."""
+    ignored: tuple[str, ...]
+    """Prefixes of the encoder's weights that its losses do not depend on."""
+    predicts_tokens: bool
+    """Whether its loss is the cross entropy of tokens, which bits per byte are computed from."""
 
     def losses(self, batch: Any) -> Losses:
         """The losses of some rows of a batch."""
+
+
+def trained_weights(encoder_weights: Mapping[str, tf.Variable], objective: Objective) -> dict[str, tf.Variable]:
+    """What an objective trains: the encoder's weights that its losses depend on, then its own."""
+    own = {name: variable for name, variable in encoder_weights.items() if not name.startswith(objective.ignored)}
+    return {**own, **objective.weights}
 
 
 def map_tensors(function: Callable[[tf.Tensor], tf.Tensor], batch: BatchKind) -> BatchKind:

@@ -1,6 +1,6 @@
 """Batches of packed rows as functions of (seed, step, row): any worker can compute any slice of any step."""
 
-# B rows of a batch, T tokens, E epochs
+# B rows of a batch, T tokens, E epochs, M pairs of a text and its target
 
 from collections.abc import Iterator
 
@@ -43,10 +43,10 @@ class TrainingBatches:
         """The batch of one step, or `num_rows` of its rows from `first_row` on."""
         num_rows = num_rows or self._batch_rows
         numbers_B = self.row_numbers(step, first_row, num_rows)
-        loaded = tf.numpy_function(self._load, [numbers_B], (tf.int32, tf.int32), stateful=False)
-        shape = (num_rows, self._rows.ids.shape[1])
-        ids_BT, segments_BT = (tf.ensure_shape(array, shape) for array in loaded)
-        return self._collator(ids_BT, segments_BT, stream(self._seed, "mask", step, first_row))
+        widths = row_widths(self._rows)
+        loaded = tf.numpy_function(self._load, [numbers_B], (tf.int32,) * len(widths), stateful=False)
+        tensors = [tf.ensure_shape(array, (num_rows, width)) for array, width in zip(loaded, widths, strict=True)]
+        return self._collator(*tensors, stream(self._seed, "mask", step, first_row))
 
     def row_numbers(self, step: tf.Tensor, first_row: int | tf.Tensor = 0, num_rows: int | None = None) -> tf.Tensor:
         """Rows that a step reads, (B,) int64: the next ones of a pseudo-random permutation that each epoch changes."""
@@ -65,7 +65,7 @@ class TrainingBatches:
         each_BE = tf.stack([shuffled(later) for later in range(max_epochs)], axis=1)
         return tf.gather(each_BE, epoch_B - epoch_B[0], batch_dims=1)
 
-    def _load(self, numbers_B: npt.NDArray[np.int64]) -> tuple[Ids, Ids]:
+    def _load(self, numbers_B: npt.NDArray[np.int64]) -> tuple[Ids, ...]:
         return load_batch(self._rows, numbers_B)
 
 
@@ -79,16 +79,22 @@ def validation_batches(rows: PackedRows, collator: Collator, batch_rows: int, ma
     for start in range(0, len(chosen), batch_rows):
         # padding fills up the last batch: it has no masked positions, and the batch no new shape to compile
         numbers = chosen[start : start + batch_rows]
-        ids_BT, segments_BT = load_batch(rows, numbers)
+        ids_BT, *others = load_batch(rows, numbers)
         fill = ((0, batch_rows - len(numbers)), (0, 0))
-        ids_BT = np.pad(ids_BT, fill, constant_values=rows.padding_id)
-        segments_BT = np.pad(segments_BT, fill)
+        arrays = [np.pad(ids_BT, fill, constant_values=rows.padding_id), *(np.pad(array, fill) for array in others)]
         stream_S = stream(0, VALIDATION_STREAM, first_row=start)
-        batches.append(collator(tf.constant(ids_BT), tf.constant(segments_BT), stream_S))
+        batches.append(collator(*map(tf.constant, arrays), stream_S))
     return batches
 
 
-def load_batch(rows: PackedRows, numbers_B: npt.NDArray[np.int64]) -> tuple[Ids, Ids]:
-    """Token ids and segments, each (B, T)."""
+def load_batch(rows: PackedRows, numbers_B: npt.NDArray[np.int64]) -> tuple[Ids, ...]:
+    """Token ids and segments, each (B, T); then texts and targets, each (B, M), where rows have targets."""
     ids_BT = np.asarray(rows.ids[numbers_B]).astype(np.int32)
-    return ids_BT, segments_of(ids_BT, rows.first_id, rows.padding_id)
+    targets = rows.targets.load(numbers_B) if rows.targets else ()
+    return ids_BT, segments_of(ids_BT, rows.first_id, rows.padding_id), *targets
+
+
+def row_widths(rows: PackedRows) -> tuple[int, ...]:
+    """Widths of the arrays that `load_batch` returns."""
+    pairs = (rows.targets.max_pairs,) * 2 if rows.targets else ()
+    return (rows.ids.shape[1],) * 2 + pairs

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from stackbert.core.artifact import require_artifact
 from stackbert.core.drawing import COLOURS, MARKERS, Plot, compact, draw_plot
+from stackbert.core.errors import StackbertError
 from stackbert.core.place import require_file_place
 from stackbert.core.printing import escape_markdown, markdown_lines
 
@@ -16,9 +17,11 @@ MARKERS_PER_LINE = 8
 
 
 def read_curve(run: Path) -> list[dict[str, float]]:
-    """Validation results of a finished run, step 0 first; raises StackbertError where `run` is not one."""
+    """Validation results of a finished run, step 0 first; raises StackbertError where `run` does not predict tokens."""
     require_artifact(run, "pretrain run")
     curve: list[dict[str, float]] = json.loads((run / "history.json").read_text("utf-8"))
+    if "bits_per_byte" not in curve[0]:
+        raise StackbertError(f"{run}: predicted tags, not tokens, and has no bits per byte; see its history.json")
     return curve
 
 

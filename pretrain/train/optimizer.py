@@ -78,22 +78,30 @@ class AdamW(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         corrected_rate = rate * tf.sqrt(1 - BETA_2**count) / (1 - BETA_1**count)
         clip = tf.minimum(1.0, self._clip_norm / tf.maximum(norm, 1e-12))
         factors = _Factors(is_applied, clip / divisor, rate, corrected_rate)
+        # computed here, because within merge_call the scalars are values of all replicas
+        by_rate = {
+            each: factors if each == 1 else factors.with_rate_factor(each) for each in dict.fromkeys(self._rates)
+        }
         # a spike raises the mean by its limit at most, so that norms that stay high are accepted after some steps
         observed = tf.where(is_spike, self._spike_factor * mean, tf.where(is_applied, norm, mean))
         new_mean = tf.where(done > 0, NORM_MEMORY * mean + (1 - NORM_MEMORY) * observed, observed)
-        tf.distribute.get_replica_context().merge_call(self._update, (dense, factors, new_mean))
+        tf.distribute.get_replica_context().merge_call(self._update, (dense, tuple(by_rate.values()), new_mean))
         return norm
 
     def _update(
-        self, strategy: tf.distribute.Strategy, gradients: Sequence[tf.Tensor], factors: _Factors, norm_mean: tf.Tensor
+        self,
+        strategy: tf.distribute.Strategy,
+        gradients: Sequence[tf.Tensor],
+        factors: Sequence[_Factors],
+        norm_mean: tf.Tensor,
     ) -> None:
-        """Update every replica's copy of the variables on its own device."""
+        """Update every replica's copy of the variables on its own device; `factors` are those of each distinct rate."""
+        by_rate = dict(zip(dict.fromkeys(self._rates), factors, strict=True))
         each = zip(self._variables, gradients, self.means, self.squares, self._rates, strict=True)
         for variable, gradient, mean, square, rate in each:
-            own = factors if rate == 1 else factors.with_rate_factor(rate)
-            strategy.extended.update(variable, self._update_one, (mean, square, gradient, own))
+            strategy.extended.update(variable, self._update_one, (mean, square, gradient, by_rate[rate]))
         strategy.extended.update(self.steps, _add, (1,))
-        strategy.extended.update(self.skipped_updates, _count_unless, (factors.is_applied,))
+        strategy.extended.update(self.skipped_updates, _count_unless, (factors[0].is_applied,))
         strategy.extended.update(self.norm_mean, _assign, (norm_mean,))
 
     def _update_one(

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from pretrain.config import PretrainConfig
 from pretrain.model.encoder import Encoder
-from pretrain.objectives.objective import Objective
+from pretrain.objectives.objective import Objective, trained_weights
 from pretrain.train.optimizer import AdamW
 from pretrain.train.replicas import Replicas
 from pretrain.train.step import CompiledStep, TrainStep, compile_step
@@ -43,11 +43,12 @@ class Phases:
             step = TrainStep(objective, variables, num_steps, config, replicas)
             return Phase(end, step.optimizer, compile_step(step, replicas, config.steps_per_execution))
 
-        weights = encoder.weights
+        weights = trained_weights(encoder.weights, objective)
         self._variables = list(weights.values())
         self._phases: list[Phase] = []
         if embedding_steps:
-            first = [variable for name, variable in weights.items() if name.startswith(EMBEDDING_PREFIXES)]
+            new = [name for name in weights if name.startswith(EMBEDDING_PREFIXES) or name in objective.weights]
+            first = [weights[name] for name in new]
             self._phases.append(phase(first, embedding_steps, embedding_steps))
         self._phases.append(phase(self._variables, total_steps, total_steps - embedding_steps))
 

@@ -15,8 +15,14 @@ REPORT_SECONDS = 10.0
 class ProgressLog:
     """Averages the metrics of steps and writes them, every REPORT_SECONDS, to TensorFlow's default summary writer."""
 
-    def __init__(self, first_step: int, batch_tokens: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._batch_tokens, self._clock = batch_tokens, clock
+    def __init__(
+        self,
+        first_step: int,
+        batch_tokens: int,
+        clock: Callable[[], float] = time.monotonic,
+        predicts_tokens: bool = True,
+    ) -> None:
+        self._batch_tokens, self._clock, self._predicts_tokens = batch_tokens, clock, predicts_tokens
         self._step = self._reported_step = first_step
         self._reported_at = clock()
         self._metrics: list[StepMetrics] = []
@@ -42,14 +48,16 @@ class ProgressLog:
         padding = 1 - num_tokens / self._batch_tokens
         curves = {**last.means, "gradient_norm": last.gradient_norm, "learning_rate": last.learning_rate}
         curves |= {"skipped_updates": self._skipped_updates, "tokens_per_second": rate}
-        for name, value in (curves | {"padding": padding, "masked": masked}).items():
+        curves |= {"padding": padding} | ({"masked": masked} if self._predicts_tokens else {})
+        for name, value in curves.items():
             tf.summary.scalar(name, value, self._step)
         means = {
             name: math.fsum(step.means[name] for step in self._metrics) / len(self._metrics) for name in last.means
         }
         parts = [f"loss {means['loss']:.3f}"]
         parts += [f"distillation loss {means['distill_loss']:.3f}"] if "distill_loss" in means else []
-        parts += [f"{rate:,.0f} tokens/s", f"padding {padding:.1%}", f"masked {masked:.1%}"]
+        parts += [f"{rate:,.0f} tokens/s", f"padding {padding:.1%}"]
+        parts += [f"masked {masked:.1%}"] if self._predicts_tokens else []
         parts += [f"{self._skipped_updates:,} skipped updates"] if self._skipped_updates else []
         self._reported_step, self._reported_at = self._step, now
         self._metrics.clear()

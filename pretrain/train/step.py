@@ -52,7 +52,10 @@ class TrainStep:
     ) -> None:
         self.objective, self._variables, self._num_steps = objective, list(variables), num_steps
         self._config, self._replicas = config, replicas
-        self.optimizer = AdamW(variables, config.weight_decay, config.clip_norm, config.spike_factor)
+        head_rate = config.head_learning_rate / config.learning_rate
+        heads = {variable.ref() for variable in objective.weights.values()}
+        rates = [head_rate if variable.ref() in heads else 1.0 for variable in variables]
+        self.optimizer = AdamW(variables, config.weight_decay, config.clip_norm, config.spike_factor, rates)
 
     def update(self, batch: Batch, num_stopping: tf.Tensor, compile_gradients: bool = False) -> tf.Tensor:
         """Take a step on one replica's slice of the batch; returns the values of StepMetrics, those of the whole batch.

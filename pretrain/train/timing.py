@@ -6,7 +6,7 @@ from functools import partial
 
 from pretrain.config import PretrainConfig
 from pretrain.model.encoder import Encoder
-from pretrain.objectives.objective import Objective
+from pretrain.objectives.objective import Objective, trained_weights
 from pretrain.train.batches import TrainingBatches
 from pretrain.train.replicas import Replicas
 from pretrain.train.step import TrainStep, compile_step
@@ -19,9 +19,10 @@ SCHEDULE_STEPS = 10_000  # of a step that is only timed: the learning rate does 
 def step_seconds(
     encoder: Encoder, objective: Objective, config: PretrainConfig, replicas: Replicas, batches: TrainingBatches
 ) -> float:
-    """Median seconds of a step, batch preparation included; changes the encoder's weights."""
+    """Median seconds of a step, batch preparation included; changes the encoder's and the objective's weights."""
     with replicas.scope():
-        step = TrainStep(objective, list(encoder.weights.values()), SCHEDULE_STEPS, config, replicas)
+        variables = list(trained_weights(encoder.weights, objective).values())
+        step = TrainStep(objective, variables, SCHEDULE_STEPS, config, replicas)
     execute = compile_step(step, replicas, config.steps_per_execution)
     count = execute.steps_per_execution
     stream = replicas.distribute(partial(batches.dataset, 0, count * (WARM_UP_EXECUTIONS + TIMED_EXECUTIONS)))

@@ -2,37 +2,36 @@
 
 import hashlib
 import math
-import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
 from pretrain.init.initial_checkpoint import build_initial_checkpoint, tokenizer_of_base
 from pretrain.model.card import write_card
-from pretrain.model.checkpoint import save_checkpoint
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.builder import build_objective
 from pretrain.objectives.objective import Objective
-from pretrain.train.batches import TrainingBatches, validation_batches
+from pretrain.train.batches import TrainingBatches
 from pretrain.train.device import choose_dtype
+from pretrain.train.exporter import Exporter, tokens_before
 from pretrain.train.phases import Phase, Phases
 from pretrain.train.progress_log import ProgressLog
 from pretrain.train.replicas import GONE, Replicas, explain_gone
 from pretrain.train.state import STOPPED_EXIT_CODE, RunState, Stopped
-from pretrain.train.step import StepMetrics, compile_evaluation, num_micro_batches
+from pretrain.train.step import StepMetrics, num_micro_batches
 from pretrain.train.timing import WARM_UP_EXECUTIONS, step_seconds
+from pretrain.train.validation import Validation
 from stackbert.core.artifact import REQUEST, SCRATCH, write_json
 from stackbert.core.checkpoints import CHECKPOINTS, export_folder
 from stackbert.core.errors import StackbertError
 from stackbert.core.progress import Progress
-from tokenizer.encoding.packed_rows import check_tokenizer, load_rows, tokenizer_of_rows
+from tokenizer.encoding.packed_rows import load_rows, tokenizer_of_rows
 from tokenizer.encoding.reader import load_reader
 from tokenizer.encoding.tokenizer_files import check_writing
 
@@ -66,7 +65,11 @@ class Trainer:
         self._replicas = replicas
         replicas.check(config.batch_rows)
         num_micro_batches(config.batch_rows // replicas.count, config.micro_batch_rows)  # raises where there are none
-        self.train_rows, self._validation_rows = load_rows(rows, "train"), load_rows(rows, "validation")
+
+        reads_targets = config.objective == "tags"
+        self.train_rows, validation_rows = (
+            load_rows(rows, split, with_targets=reads_targets) for split in ("train", "validation")
+        )
         self._reader = load_reader(tokenizer)
         self.initial, self._notes = build_initial_checkpoint(config, self._reader, self.train_rows)
         check_writing(tokenizer, self.initial.config)  # before the run, not after it
@@ -80,18 +83,16 @@ class Trainer:
         with replicas.scope():
             self._encoder = Encoder(self.initial.architecture, self.initial.weights, dtype)
             objective, collator, self.teacher_row_length = build_objective(
-                config, self._encoder, self._reader, self.row_length, self.has_new_vocabulary
+                config, self._encoder, self._reader, self.train_rows, self.has_new_vocabulary
             )
         self._batches = TrainingBatches(self.train_rows, collator, config.batch_rows, config.seed)
-        self._validation = validation_batches(
-            self._validation_rows, collator, config.batch_rows, config.validation_rows
-        )
+        self._validation = Validation(objective, validation_rows, collator, config, replicas)
 
         self.total_steps = self._choose_once("steps", lambda: self._budget(objective))
         self._phases = self._build_phases(objective)
-        self._sum_losses = compile_evaluation(objective, replicas, config.micro_batch_rows)
-        self._metrics = objective.metrics
-        self._state.track(encoder=self._encoder, **self._phases.optimizers)
+        head = {"objective": objective} if objective.weights else {}
+        self._state.track(encoder=self._encoder, **head, **self._phases.optimizers)
+        self._exporter = Exporter(config, self.initial, self._encoder, rows, tokenizer)
         self._export_at = spread(config.exports, self.total_steps)
         self._nonfinite_steps = 0  # of the latest steps in a row
         self._notes += self._describe(dtype)
@@ -110,11 +111,13 @@ class Trainer:
             self._loop()
         if not self._folder:
             return {}
-        self._export(self._folder)
+        self._exporter.export(self._folder)
         write_card(self._folder, self._config, self._notes, self._history)
+        tokens = self.total_steps * self.batch_tokens
         return {
             "steps": self.total_steps,
-            "tokens": self.total_steps * self.batch_tokens,
+            "tokens": tokens,
+            "total_tokens": tokens + tokens_before(self._config.base),
             "epochs": round(self.total_steps * self._config.batch_rows / len(self.train_rows.ids), 3),
             "precision": self._encoder.dtype.name,
             "devices": self._replicas.count,
@@ -171,8 +174,11 @@ class Trainer:
         """Steps within the configured budget."""
         config = self._config
         if config.minutes:
+            heads = {variable.ref(): variable.numpy() for variable in objective.weights.values()}
             seconds = step_seconds(self._encoder, objective, config, self._replicas, self._batches)
             self._encoder.assign(self.initial.weights)
+            for variable, before in heads.items():
+                variable.deref().assign(before)
             return max(1, round(config.minutes * 60 / seconds))
         if config.epochs:
             return math.ceil(config.epochs * len(self.train_rows.ids) / config.batch_rows)
@@ -217,7 +223,7 @@ class Trainer:
         step, total = self._phases.done, self.total_steps
         validate_at = spread(self._config.evaluations, total) | {total}
         batches = self._replicas.distribute(partial(self._batches.dataset, step, total))
-        log = ProgressLog(step, self.batch_tokens)
+        log = ProgressLog(step, self.batch_tokens, predicts_tokens=self._validation.predicts_tokens)
         compiled: Phase | None = None
         with Progress("pretraining", total, step, unit="steps", quiet=not self._replicas.is_chief) as progress:
             while step < total:
@@ -237,7 +243,7 @@ class Trainer:
                 if step in validate_at:
                     self._validate(step)
                 if step in self._export_at and self._folder:
-                    self._export_whole(export_folder(self._folder, step))
+                    self._exporter.export_whole(export_folder(self._folder, step))
                 if step < total:
                     self._save_or_stop(step, bool(metrics[-1].num_stopping))
         log.report()
@@ -264,10 +270,7 @@ class Trainer:
             )
 
     def _validate(self, step: int) -> None:
-        sums = np.sum([self._sum_losses(batch) for batch in self._validation], axis=0)
-        means = dict(zip(self._metrics, (float(each) for each in sums[:-1] / sums[-1]), strict=True))
-        bits = means["loss"] / math.log(2) * self._validation_rows.tokens_per_byte
-        ours = {"loss": means.pop("loss"), "accuracy": means.pop("accuracy"), "bits_per_byte": bits, **means}
+        ours = self._validation.run()
         text = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in ours.items())
         self._print(f"validation at step {step:,}: {text}")
         for name, value in ours.items():
@@ -275,20 +278,6 @@ class Trainer:
         self._history.append({"step": step, "tokens": step * self.batch_tokens, **ours})
         if self._folder:
             write_json(self._folder / "history.json", self._history)
-
-    def _export(self, folder: Path) -> None:
-        check_tokenizer(self._rows, self._tokenizer)  # it may have been changed during the run
-        adapted = replace(self.initial, weights=self._encoder.numpy_weights(), has_mlm_head=True)
-        save_checkpoint(adapted, self._tokenizer, folder)
-
-    def _export_whole(self, folder: Path) -> None:
-        """Export so that the folder appears when it is complete; replaces that of an interrupted run."""
-        staging = folder.with_suffix(".partial")
-        for leftover in (folder, staging):
-            shutil.rmtree(leftover, ignore_errors=True)
-        staging.mkdir(parents=True)
-        self._export(staging)
-        staging.rename(folder)
 
 
 def spread(count: int, total: int) -> set[int]:

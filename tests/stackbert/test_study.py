@@ -11,6 +11,7 @@ import pytest
 from corpora.config import CorpusConfig, LabelConfig
 from finetune.config import CompareConfig, FinetuneConfig
 from pretrain.config import PretrainConfig
+from pretrain.model.taught import load_taught
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError
 from stackbert.study import Study, _unadapted_checkpoints, load_study, run_study
@@ -140,6 +141,74 @@ epochs = 1
     assert compared[str(tiny_base)] == str(tiny_base)
     assert [load_manifest(Path(compared[name])).counts["tokens"] for name in names[1:]] == [32] * 4
     assert load_manifest(tmp_path / "out" / "merged" / "code-aware-vocabulary").config == {"share": 0.25}
+
+
+def test_a_study_teaches_tags_after_masked_tokens(tiny_base, tmp_path, monkeypatch):
+    compared: dict[str, str] = {}
+    monkeypatch.setattr("finetune.compare.compare.compare", lambda labels, systems, *_: compared.update(systems))
+    lines = ["title,tags"]
+    for number in range(300):
+        tags = (("c++", "node.js")[number % 2], ("mysql", "numpy")[number % 3 % 2])
+        title = f"how to sort the rows of table {number} and print list {number * 7} in {tags[0]}"
+        lines.append(f"{title},{'|'.join(tags)}")
+    (tmp_path / "posts.csv").write_text("\n".join(lines), "utf-8")
+    study = load(
+        tmp_path,
+        f"""
+out = '{tmp_path}/out'
+data = '{tmp_path}'
+[corpora.posts]
+source = 'table'
+path = 'posts.csv'
+title_column = 'title'
+tags_column = 'tags'
+[labels]
+labels = ['c++', 'node.js']
+[tokenizer]
+vocab_size = 90
+[encode]
+row_length = 16
+[pretrain]
+base = '{tiny_base}'
+steps = 1
+batch_rows = 2
+[[phases]]
+[phases.encode]
+row_length = 16
+targets = 'tags'
+[phases.pretrain]
+objective = 'tags'
+steps = 2
+batch_rows = 2
+[compare]
+tfidf = false
+word_vectors = false
+""",
+    )
+    run_study(study)
+    for folder in map(Path, list(compared.values())[1:]):
+        assert folder.parent.name == "pretrained-2"
+        counts = load_manifest(folder).counts
+        assert (counts["tokens"], counts["total_tokens"]) == (64, 96)
+        assert load_taught(folder).tags == ("mysql", "numpy")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[pretrain]\nobjective = 'tags'\n", "its rows need targets = 'tags' in the .encode. of the same phase"),
+        ("[[phases]]\n[phases.pretrain]\nobjective = 'tags'\n", "its rows need targets = 'tags'"),
+    ],
+)
+def test_tags_without_rows_of_tags_are_refused_before_any_stage(text, message, tmp_path):
+    with pytest.raises(StackbertError, match=message):
+        run_study(load(tmp_path, f"out = '{tmp_path}/out'\n{text}"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_phase_has_no_base_of_its_own(tmp_path):
+    with pytest.raises(StackbertError, match=r"phases: base other: leave it out"):
+        load(tmp_path, "[[phases]]\n[phases.pretrain]\nbase = 'other'\n")
 
 
 def test_any_system_can_be_the_baseline_of_a_study(tmp_path):

@@ -1,9 +1,9 @@
 """Encodes one block of posts to rows: the unit of work of a process, determined by the posts' files alone."""
 
-# T tokens in a row, R rows, S sequences, I ids of all texts
+# T tokens in a row, R rows, S sequences, I ids of all texts, P pairs of a text and its target, N posts
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import parent_process
@@ -14,18 +14,33 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from corpora.arrays import Keys
 from corpora.post import Post, is_in_share, shards
+from corpora.text_keys import text_keys
+from tokenizer.encoding.packed_rows import SPLITS
 from tokenizer.encoding.packing import RowPacker
 from tokenizer.encoding.reader import TextReader
+from tokenizer.encoding.tag_targets import load_targets
 from tokenizer.encoding.truncation import truncate_texts
 from tokenizer.encoding.validation_split import is_validation_post
 
-SPLITS = ("train", "validation")
 BATCH_CHARACTERS = 1_000_000  # bounds a process's memory; larger batches were no faster
-COUNTERS = ("rows", "text_bytes", "text_tokens", "unknown_tokens", "row_tokens")
+NO_TARGETS = np.zeros(0, np.uint32)
+COUNTERS = ("texts", "rows", "text_bytes", "text_tokens", "unknown_tokens", "row_tokens")
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 """Token ids, uint16 or uint32: see `id_type`."""
+
+
+Pairs = npt.NDArray[np.uint32]
+"""(P, 2): the number of a text in its row, from 1, and the id of a target that it has."""
+
+
+class Sequence(NamedTuple):
+    """A piece of a row: token ids from [CLS] to [SEP], and the ids of its text's targets."""
+
+    ids: Ids
+    targets: npt.NDArray[np.uint32]
 
 
 class Block(NamedTuple):
@@ -45,22 +60,38 @@ class BlockEncoder:
     validation_share: float
     chosen_share: float
     """Share of all posts that is encoded."""
+    max_text_tokens: int = 0
+    """Tokens of a post that are encoded, from its first; 0: all."""
+    targets: Path | None = None
+    """File that `save_targets` wrote, if texts get their tags as targets."""
 
     def __call__(self, block: Block) -> "dict[str, EncodedSplit]":
         """The block's rows, by split."""
         reader = _restore_reader(self.reader)
+        target_ids = _restore_targets(self.targets) if self.targets else None
         posts: dict[str, list[Post]] = {split: [] for split in SPLITS}
         for post in _read_posts(block):
+            if target_ids is not None and target_ids.keys().isdisjoint(post.tags):
+                continue
             if is_in_share(post.id, self.chosen_share, "chosen"):
                 posts["validation" if is_validation_post(post.id, self.validation_share) else "train"].append(post)
-        return {split: encode_posts(posts[split], reader, self.row_length) for split in SPLITS}
+        return {
+            split: encode_posts(posts[split], reader, self.row_length, self.max_text_tokens, target_ids)
+            for split in SPLITS
+        }
 
 
 class EncodedSplit(NamedTuple):
     """One split of a block: its full rows, and the sequences left over."""
 
     rows_RT: Ids
-    leftover: list[Ids]
+    pairs_P2: Pairs
+    """Those of all rows, in order."""
+    pair_counts_R: npt.NDArray[np.uint32]
+    """Number of pairs of each row."""
+    keys_N: Keys
+    """Key of the whole text of each post that has targets, to find test posts among them."""
+    leftover: list[Sequence]
     """Sequences of rows that are not full; they are packed with those of other blocks."""
     counts: dict[str, int]
     """By name, see COUNTERS."""
@@ -71,37 +102,66 @@ def list_blocks(folder: Path) -> list[Block]:
     return [Block(path, group) for path in shards(folder) for group in range(pq.ParquetFile(path).num_row_groups)]
 
 
-def encode_posts(posts: list[Post], reader: TextReader, row_length: int) -> EncodedSplit:
-    """Encode the posts, cut long ones into several sequences and pack the sequences into rows."""
-    counts = dict.fromkeys(COUNTERS, 0)
-    sequences: list[Ids] = []
-    for texts in _text_batches(post.whole_text for post in posts):
+def encode_posts(
+    posts: list[Post],
+    reader: TextReader,
+    row_length: int,
+    max_text_tokens: int = 0,
+    target_ids: Mapping[str, int] | None = None,
+) -> EncodedSplit:
+    """Encode the posts, cut long ones into several sequences and pack the sequences into rows.
+
+    With `max_text_tokens` a post gives one sequence, of its first tokens. `target_ids` maps the tags that are targets
+    to their ids.
+    """
+    counts = dict.fromkeys(COUNTERS, 0) | {"texts": len(posts)}
+    sequences: list[Sequence] = []
+    for batch in _post_batches(posts):
+        texts = [post.whole_text for post in batch]
         encoded = reader.cached_tokenizer.encode(texts)
+        ids_I = encoded.ids_I.astype(id_type(reader))
+        starts_S, lengths_S, texts_S = truncate_texts(
+            encoded, (max_text_tokens or row_length) - 2, reader.begins_word, first_only=max_text_tokens > 0
+        )
+        targets_of = [_targets(post, target_ids) for post in batch]
+        for start, length, text in zip(starts_S.tolist(), lengths_S.tolist(), texts_S.tolist(), strict=True):
+            ids = np.empty(length + 2, ids_I.dtype)
+            ids[0], ids[1:-1], ids[-1] = reader.first_id, ids_I[start : start + length], reader.last_id
+            sequences.append(Sequence(ids, targets_of[text]))
         counts["text_bytes"] += sum(len(text.encode("utf-8", "replace")) for text in texts)
         counts["text_tokens"] += len(encoded.ids_I)
         counts["unknown_tokens"] += int(np.count_nonzero(encoded.ids_I == reader.unknown_id))
-        ids_I = encoded.ids_I.astype(id_type(reader))
-        starts_S, lengths_S = truncate_texts(encoded, row_length - 2, reader.begins_word)
-        for start, length in zip(starts_S.tolist(), lengths_S.tolist(), strict=True):
-            sequence = np.empty(length + 2, ids_I.dtype)
-            sequence[0], sequence[1:-1], sequence[-1] = reader.first_id, ids_I[start : start + length], reader.last_id
-            sequences.append(sequence)
-    packer: RowPacker[Ids] = RowPacker(row_length)
-    full = list(packer.add((len(sequence), sequence) for sequence in sequences))
+    packer: RowPacker[Sequence] = RowPacker(row_length)
+    full = list(packer.add((len(sequence.ids), sequence) for sequence in sequences))
+    counts |= {"rows": len(full), "row_tokens": sum(len(sequence.ids) for row in full for sequence in row)}
     rows_RT = fill_rows(full, row_length, reader.padding_id, id_type(reader))
-    counts |= {"rows": len(full), "row_tokens": sum(len(sequence) for row in full for sequence in row)}
-    return EncodedSplit(rows_RT, [sequence for row in packer.flush() for sequence in row], counts)
+    leftover = [sequence for row in packer.flush() for sequence in row]
+    return EncodedSplit(rows_RT, *pairs_of(full), _keys(posts if target_ids else []), leftover, counts)
 
 
-def fill_rows(rows: list[list[Ids]], row_length: int, padding_id: int, dtype: np.dtype[np.unsignedinteger[Any]]) -> Ids:
+def fill_rows(
+    rows: list[list[Sequence]], row_length: int, padding_id: int, dtype: np.dtype[np.unsignedinteger[Any]]
+) -> Ids:
     """The sequences of each row as one array (R, T), padded."""
     rows_RT = np.full((len(rows), row_length), padding_id, dtype)
     for row_T, sequences in zip(rows_RT, rows, strict=True):
         end = 0
-        for sequence in sequences:
-            row_T[end : end + len(sequence)] = sequence
-            end += len(sequence)
+        for ids, _ in sequences:
+            row_T[end : end + len(ids)] = ids
+            end += len(ids)
     return rows_RT
+
+
+def pairs_of(rows: list[list[Sequence]]) -> tuple[Pairs, npt.NDArray[np.uint32]]:
+    """The pairs of text and target of all rows, and each row's number of them."""
+    pairs = [
+        (number, target)
+        for row in rows
+        for number, sequence in enumerate(row, 1)
+        for target in sequence.targets.tolist()
+    ]
+    counts = [sum(len(sequence.targets) for sequence in row) for row in rows]
+    return np.array(pairs, np.uint32).reshape(-1, 2), np.array(counts, np.uint32)
 
 
 def id_type(reader: TextReader) -> np.dtype[np.unsignedinteger[Any]]:
@@ -112,17 +172,30 @@ def id_type(reader: TextReader) -> np.dtype[np.unsignedinteger[Any]]:
 def _read_posts(block: Block) -> Iterator[Post]:
     """The block's posts, with the columns that encoding needs."""
     with pq.ParquetFile(block.path) as file:
-        table = file.read_row_group(block.row_group, columns=["id", "kind", "title", "text"])
-    return (Post(**row) for row in table.to_pylist())
+        table = file.read_row_group(block.row_group, columns=["id", "kind", "title", "text", "tags"])
+    return (Post(**{**row, "tags": tuple(row["tags"])}) for row in table.to_pylist())
 
 
-def _text_batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Batches that end with the text that reaches BATCH_CHARACTERS."""
-    batch: list[str] = []
+def _targets(post: Post, target_ids: Mapping[str, int] | None) -> npt.NDArray[np.uint32]:
+    if not target_ids:
+        return NO_TARGETS
+    return np.array([target_ids[tag] for tag in post.tags if tag in target_ids], np.uint32)
+
+
+def _keys(posts: list[Post]) -> Keys:
+    found = [
+        text_keys([""] * len(batch), [post.whole_text for post in batch]).wholes_N for batch in _post_batches(posts)
+    ]
+    return np.concatenate([np.zeros(0, np.uint64), *found])
+
+
+def _post_batches(posts: Iterable[Post]) -> Iterator[list[Post]]:
+    """Batches that end with the post that reaches BATCH_CHARACTERS."""
+    batch: list[Post] = []
     characters = 0
-    for text in texts:
-        batch.append(text)
-        characters += len(text)
+    for post in posts:
+        batch.append(post)
+        characters += len(post.title) + len(post.text)
         if characters >= BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0
@@ -136,3 +209,9 @@ def _restore_reader(path: Path) -> TextReader:
     if parent_process() is not None:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the other processes use the other cores
     return TextReader.restore(path)
+
+
+@lru_cache(maxsize=1)
+def _restore_targets(path: Path) -> dict[str, int]:
+    """Tag -> id of the target."""
+    return {name: number for number, name in enumerate(load_targets(path))}

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from tokenizer.encoding.blocks import BlockEncoder, id_type, list_blocks
 from tokenizer.encoding.journal import RowsJournal
 from tokenizer.encoding.packed_rows import LAYOUT, STAGE, identify_tokenizer
 from tokenizer.encoding.reader import load_reader
+from tokenizer.encoding.tag_targets import TARGETS_FILE, choose_target_tags, save_targets
 from tokenizer.encoding.tokenizer_checks import check_known
 
+SHOWN_TAGS = 5
 POSTS_WORTH_PROCESSES = 30_000  # about five seconds of work; starting processes takes two
 
 
@@ -28,25 +31,32 @@ def encode_rows(posts: Path, tokenizer: Path, out: Path, config: EncodeConfig) -
     after the last block of posts it finished; the rows do not depend on stops or on the number of processes.
     """
     folder = pretraining_posts(posts)
+    tags = choose_target_tags(posts, config) if config.targets == "tags" else {}
     inputs: dict[str, Path | str] = {"posts": posts, "tokenizer": identify_tokenizer(tokenizer)}
     return build_artifact(
         out,
         STAGE,
         replace(config, processes=0),
         inputs,
-        lambda staging: _encode(folder, tokenizer, staging, config),
+        lambda staging: _encode(folder, tokenizer, tags, staging, config),
         resumable=True,
     )
 
 
-def _encode(posts: Path, tokenizer: Path, staging: Path, config: EncodeConfig) -> dict[str, Any]:
+def _encode(
+    posts: Path, tokenizer: Path, tags: Mapping[str, int], staging: Path, config: EncodeConfig
+) -> dict[str, Any]:
     reader = load_reader(tokenizer)
     count = count_posts(posts)
-    with RowsJournal(staging) as journal:
-        saved = staging / SCRATCH / "reader.json"
+    with RowsJournal(staging, with_targets=bool(tags)) as journal:
+        saved, targets = staging / SCRATCH / "reader.json", staging / TARGETS_FILE if tags else None
         reader.save(saved)
+        if targets:
+            save_targets(tags, targets)
         share = config.max_posts / count if config.max_posts else 1.0
-        encoder = BlockEncoder(saved, config.row_length, config.validation_share, share)
+        encoder = BlockEncoder(
+            saved, config.row_length, config.validation_share, share, config.max_text_tokens, targets
+        )
         is_small = min(share, 1.0) * count < POSTS_WORTH_PROCESSES
         _write_blocks(journal, encoder, posts, 1 if is_small else config.processes)
         splits = journal.finish(config.row_length, reader.padding_id, id_type(reader))
@@ -62,7 +72,10 @@ def _encode(posts: Path, tokenizer: Path, staging: Path, config: EncodeConfig) -
         f"{train['rows']:,} rows of {config.row_length}, padding {padding:.2%}, unknown tokens {unknown:.3%}, "
         f"{train['text_bytes'] / train['text_tokens']:.2f} bytes a token"
     )
-    return {**splits, "padding_share": round(padding, 5), "unknown_share": round(unknown, 7)}
+    if tags:
+        listed = ", ".join(list(tags)[:SHOWN_TAGS])
+        print(f"targets: {len(tags):,} tags on {train['texts']:,} posts, the most frequent: {listed}")
+    return {**splits, "targets": len(tags), "padding_share": round(padding, 5), "unknown_share": round(unknown, 7)}
 
 
 def _write_blocks(journal: RowsJournal, encoder: BlockEncoder, posts: Path, processes: int) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from stackbert.core.artifact import SCRATCH, write_json
-from tokenizer.encoding.blocks import COUNTERS, SPLITS, EncodedSplit, Ids, fill_rows
+from tokenizer.encoding.blocks import COUNTERS, EncodedSplit, Ids, Pairs, Sequence, fill_rows, pairs_of
+from tokenizer.encoding.packed_rows import PAIR_COUNTS, PAIRS, ROWS, SPLITS, TEXT_KEYS
 from tokenizer.encoding.packing import RowPacker
 
 STATE = "blocks.json"
@@ -22,7 +24,8 @@ class RowsJournal:
     truncated.
     """
 
-    def __init__(self, staging: Path) -> None:
+    def __init__(self, staging: Path, with_targets: bool = False) -> None:
+        self._endings = (ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS) if with_targets else (ROWS,)
         scratch = staging / SCRATCH
         scratch.mkdir(exist_ok=True)
         self._state_path = scratch / STATE
@@ -34,7 +37,7 @@ class RowsJournal:
         if self._state_path.exists():
             state = json.loads(self._state_path.read_text("utf-8"))
             self.done, self.counts, ends = state["done"], state["counts"], state["ends"]
-        paths = {split: staging / f"{split}.bin" for split in SPLITS}
+        paths = {(split + end): staging / (split + end) for split in SPLITS for end in self._endings}
         paths |= {_leftover(split): scratch / f"{split}.leftover" for split in SPLITS}
         self._files = {name: _open_truncated(path, ends.get(name, 0)) for name, path in paths.items()}
 
@@ -48,11 +51,15 @@ class RowsJournal:
     def append(self, block: dict[str, EncodedSplit]) -> None:
         """Write the next block: full rows to the output, leftover sequences to the scratch folder."""
         for split, encoded in block.items():
-            self._write_rows(split, encoded.rows_RT)
-            lengths = np.array([len(sequence) for sequence in encoded.leftover], np.int64)
-            ids = np.concatenate([*encoded.leftover, np.zeros(0, encoded.rows_RT.dtype)])
-            np.save(self._files[_leftover(split)], lengths)
-            np.save(self._files[_leftover(split)], ids)
+            self._write_rows(split, encoded.rows_RT, encoded.pairs_P2, encoded.pair_counts_R)
+            if TEXT_KEYS in self._endings:
+                self._files[split + TEXT_KEYS].write(encoded.keys_N.tobytes())
+            for arrays, dtype in (
+                ([sequence.ids for sequence in encoded.leftover], encoded.rows_RT.dtype),
+                ([sequence.targets for sequence in encoded.leftover], np.dtype(np.uint32)),
+            ):
+                np.save(self._files[_leftover(split)], np.array([len(array) for array in arrays], np.int64))
+                np.save(self._files[_leftover(split)], np.concatenate([*arrays, np.zeros(0, dtype)]))
             for name, value in encoded.counts.items():
                 self.counts[split][name] += value
         self.done += 1
@@ -63,9 +70,9 @@ class RowsJournal:
     ) -> dict[str, dict[str, int]]:
         """Pack the leftover sequences of all blocks; returns each split's counts."""
         for split in SPLITS:
-            packer: RowPacker[Ids] = RowPacker(row_length)
+            packer: RowPacker[Sequence] = RowPacker(row_length)
             for sequences in self._leftovers(split):
-                full = list(packer.add((len(ids), ids) for ids in sequences))
+                full = list(packer.add((len(sequence.ids), sequence) for sequence in sequences))
                 self._add_packed(split, full, row_length, padding_id, dtype)
             self._add_packed(split, list(packer.flush()), row_length, padding_id, dtype)
         self._sync()
@@ -74,25 +81,27 @@ class RowsJournal:
     def _add_packed(
         self,
         split: str,
-        rows: list[list[Ids]],
+        rows: list[list[Sequence]],
         row_length: int,
         padding_id: int,
         dtype: np.dtype[np.unsignedinteger[Any]],
     ) -> None:
-        self._write_rows(split, fill_rows(rows, row_length, padding_id, dtype))
+        self._write_rows(split, fill_rows(rows, row_length, padding_id, dtype), *pairs_of(rows))
         self.counts[split]["rows"] += len(rows)
-        self.counts[split]["row_tokens"] += sum(len(ids) for row in rows for ids in row)
+        self.counts[split]["row_tokens"] += sum(len(sequence.ids) for row in rows for sequence in row)
 
-    def _write_rows(self, split: str, rows_RT: Ids) -> None:
-        self._files[split].write(rows_RT.tobytes())
+    def _write_rows(self, split: str, rows_RT: Ids, pairs_P2: Pairs, pair_counts_R: npt.NDArray[np.uint32]) -> None:
+        for ending, array in zip((ROWS, PAIRS, PAIR_COUNTS), (rows_RT, pairs_P2, pair_counts_R), strict=True):
+            if ending in self._endings:
+                self._files[split + ending].write(array.tobytes())
 
-    def _leftovers(self, split: str) -> Iterator[list[Ids]]:
+    def _leftovers(self, split: str) -> Iterator[list[Sequence]]:
         """The leftover sequences, block by block."""
         file = self._files[_leftover(split)]
         file.seek(0)
         for _ in range(self.done):
-            lengths, ids = np.load(file), np.load(file)
-            yield np.split(ids, np.cumsum(lengths)[:-1]) if len(lengths) else []
+            ids, targets = (_split(np.load(file), np.load(file)) for _ in range(2))
+            yield [Sequence(*each) for each in zip(ids, targets, strict=True)]
 
     def _save_state(self) -> None:
         self._sync()
@@ -108,6 +117,11 @@ class RowsJournal:
 def _leftover(split: str) -> str:
     """Name of the file of a split's leftover sequences in the journal's state."""
     return f"{split} leftover"
+
+
+def _split(lengths: npt.NDArray[np.int64], values: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    """The values as arrays of these lengths."""
+    return np.split(values, np.cumsum(lengths)[:-1]) if len(lengths) else []
 
 
 def _open_truncated(path: Path, end: int) -> BinaryIO:

@@ -1,5 +1,7 @@
 """Packed rows on disk: loading them memory-mapped, and the identity of their tokenizer."""
 
+# B rows of a batch, R rows, M most pairs of a row, P pairs of a text and its target
+
 import hashlib
 import json
 from dataclasses import dataclass
@@ -9,12 +11,41 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from corpora.arrays import Keys
 from stackbert.core.artifact import identify, load_manifest, require_artifact
 from stackbert.core.errors import StackbertError
+from tokenizer.encoding.tag_targets import TARGETS_FILE, load_targets
 from tokenizer.encoding.tokenizer_checks import check_files, found_files
 
 STAGE = "tokenizer encode"
 LAYOUT = "rows.json"
+SPLITS = ("train", "validation")
+ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS = ".bin", ".pairs.bin", ".pair_counts.bin", ".text_keys.bin"
+"""Endings of a split's files; all but the first are there if texts have targets."""
+
+
+@dataclass(frozen=True)
+class RowTargets:
+    """What the texts of rows are given to predict: for each row, pairs of a text and a target that it has."""
+
+    names: tuple[str, ...]
+    """Of the targets, in the order of their ids."""
+    starts_R: npt.NDArray[np.int64]
+    """Index of each row's first pair, and last the number of pairs."""
+    pairs_P2: npt.NDArray[np.uint32]
+    """Number of the text in its row, from 1, and id of the target; memory-mapped."""
+    max_texts: int
+    """Most texts of a row."""
+    max_pairs: int
+    """M."""
+
+    def load(self, numbers_B: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Texts, from 1, and targets of some rows' pairs, (B, M) each; text 0 fills up."""
+        pairs_BM2 = np.zeros((len(numbers_B), self.max_pairs, 2), np.int32)
+        for pairs_M2, number in zip(pairs_BM2, numbers_B.tolist(), strict=True):
+            start, end = self.starts_R[number : number + 2]
+            pairs_M2[: end - start] = self.pairs_P2[start:end]
+        return pairs_BM2[:, :, 0], pairs_BM2[:, :, 1]
 
 
 @dataclass(frozen=True)
@@ -29,14 +60,17 @@ class PackedRows:
     """UTF-8 bytes of the encoded posts."""
     text_tokens: int
     """Tokens of the encoded posts, without [CLS], [SEP] and padding."""
+    targets: RowTargets | None = None
 
     @property
     def tokens_per_byte(self) -> float:
         return self.text_tokens / self.text_bytes
 
 
-def load_rows(folder: Path, split: str) -> PackedRows:
+def load_rows(folder: Path, split: str, with_targets: bool = False) -> PackedRows:
     """Open the rows of one split, "train" or "validation", that 'tokenizer encode' wrote to `folder`.
+
+    `with_targets`: with what their texts are given to predict, where they have it.
 
     Raises StackbertError for rows that have no such split.
     """
@@ -47,8 +81,36 @@ def load_rows(folder: Path, split: str) -> PackedRows:
         raise StackbertError(f"{folder}: has splits {found} but no '{split}': made by another version; encode again")
     counts = layout["splits"][split]
     shape = (counts["rows"], layout["row_length"])
-    ids = np.memmap(folder / f"{split}.bin", layout["dtype"], "r", shape=shape)
-    return PackedRows(ids, layout["first_id"], layout["padding_id"], counts["text_bytes"], counts["text_tokens"])
+    ids = np.memmap(folder / (split + ROWS), layout["dtype"], "r", shape=shape)
+    return PackedRows(
+        ids,
+        layout["first_id"],
+        layout["padding_id"],
+        counts["text_bytes"],
+        counts["text_tokens"],
+        _load_targets(folder, split) if with_targets and (folder / TARGETS_FILE).is_file() else None,
+    )
+
+
+def _load_targets(folder: Path, split: str) -> RowTargets:
+    """Sizes are those of both splits, so that their batches have the same shapes."""
+    counts_R = {each: np.fromfile(folder / (each + PAIR_COUNTS), np.uint32) for each in SPLITS}
+    pairs_P2 = {
+        each: np.memmap(folder / (each + PAIRS), np.uint32, "r", shape=(int(counts.sum()), 2))
+        for each, counts in counts_R.items()
+    }
+    return RowTargets(
+        load_targets(folder / TARGETS_FILE),
+        np.concatenate([[0], np.cumsum(counts_R[split], dtype=np.int64)]),
+        pairs_P2[split],
+        max_texts=max(int(pairs[:, 0].max()) for pairs in pairs_P2.values()),
+        max_pairs=max(int(counts.max()) for counts in counts_R.values()),
+    )
+
+
+def load_text_keys(folder: Path) -> Keys:
+    """Keys of the texts of rows with targets, of both splits, ascending; see corpora.text_keys."""
+    return np.unique(np.concatenate([np.fromfile(folder / (split + TEXT_KEYS), np.uint64) for split in SPLITS]))
 
 
 def tokenizer_of_rows(folder: Path) -> str:

@@ -1,6 +1,6 @@
 """Where texts longer than a row are truncated: at the end of a paragraph, a line or a word; the rest starts a new row.
 
-No token is lost: each text becomes one sequence or several.
+Each text becomes one sequence or several, without a loss, or its first sequence alone.
 """
 
 # S sequences, I ids of all texts
@@ -18,18 +18,25 @@ LEAST_FILLED = {"paragraph": 0.85, "line": 0.92, "space": 0.985}
 
 
 def truncate_texts(
-    texts: EncodedTexts, max_tokens: int, begins_word: Flags | None = None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Split each text into sequences of at most `max_tokens`; returns their starts in the ids, (S,), and lengths, (S,).
+    texts: EncodedTexts, max_tokens: int, begins_word: Flags | None = None, first_only: bool = False
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Split each text into sequences of at most `max_tokens`, or keep the first of each (`first_only`).
+
+    Returns the sequences' starts in the ids, their lengths and the numbers of their texts, (S,) each.
 
     `begins_word` tells by id which tokens begin a word: a word is split only if it alone exceeds `max_tokens`. Without
     it, the same holds for chunks (see `cached_tokenizer`).
     """
     truncator = _Truncator(texts, max_tokens, begins_word)
     bounds = itertools.pairwise(texts.texts_N1.tolist())
-    spans = [span for start, end in bounds for span in truncator.spans(start, end)]
-    starts_S = np.array([start for start, _ in spans], np.int64)
-    return starts_S, np.array([end for _, end in spans], np.int64) - starts_S
+    count = 1 if first_only else None
+    spans = [
+        (start, end, text)
+        for text, bound in enumerate(bounds)
+        for start, end in itertools.islice(truncator.spans(*bound), count)
+    ]
+    starts_S, ends_S, texts_S = np.array(spans, np.int64).reshape(-1, 3).T
+    return starts_S, ends_S - starts_S, texts_S
 
 
 class _Truncator:

@@ -22,9 +22,9 @@ from pretrain.objectives.distillation import (
     distill_losses,
     load_teacher,
     teacher_row_length,
-    text_vectors,
 )
 from pretrain.objectives.masked_lm import MaskedLM, build_masker
+from pretrain.objectives.text_vectors import text_vectors
 from pretrain.randomness import stream
 from pretrain.run import run_pretraining
 from pretrain.train.batches import TrainingBatches, load_batch, validation_batches

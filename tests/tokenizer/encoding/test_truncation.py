@@ -26,7 +26,7 @@ def text_of(chunks: list[tuple[int, int]], ids: list[int] | None = None) -> Enco
 
 def sequence_lengths(text: EncodedTexts, max_tokens: int, *, words: bool = True) -> list[int]:
     begins_word = np.array([number != CONTINUES for number in range(10)]) if words else None
-    starts, lengths = truncate_texts(text, max_tokens, begins_word)
+    starts, lengths, _ = truncate_texts(text, max_tokens, begins_word)
     assert starts.tolist() == (np.cumsum(lengths) - lengths).tolist()  # nothing lost, in order
     return lengths.tolist()
 
@@ -66,7 +66,7 @@ def test_a_word_longer_than_a_sequence_is_split(words):
 
 def test_texts_do_not_share_a_sequence_and_empty_ones_have_none():
     texts = EncodedTexts(np.full(30, 5, np.uint32), np.array([0, 0, 12, 30, 30]), np.arange(30), np.zeros(30, int))
-    starts, lengths = truncate_texts(texts, 10)
+    starts, lengths, _ = truncate_texts(texts, 10)
     assert starts.tolist() == [0, 10, 12, 22]
     assert lengths.tolist() == [10, 2, 10, 8]
 

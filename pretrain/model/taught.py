@@ -1,0 +1,59 @@
+"""What a checkpoint was taught besides masked tokens: tags, and the keys of the texts that they were taught on.
+
+A comparison refuses a checkpoint that was taught its labels or its test posts. The record therefore goes with the
+checkpoint: a later phase of pretraining and a merge hand it on.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from corpora.arrays import Keys
+from stackbert.core.artifact import write_json
+from stackbert.core.errors import StackbertError
+from tokenizer.encoding.packed_rows import load_text_keys
+from tokenizer.encoding.tag_targets import TARGETS_FILE, load_targets
+
+TAGS_FILE, KEYS_FILE = "taught_tags.json", "taught_texts.npy"
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """Tags and texts; none for a checkpoint of masked language modelling alone."""
+
+    tags: tuple[str, ...] = ()
+    keys_N: Keys = field(default_factory=lambda: np.zeros(0, np.uint64))
+    """Keys of the whole texts, ascending: see corpora.text_keys."""
+
+    def with_rows(self, rows: Path) -> "Taught":
+        """Together with the targets of packed rows."""
+        tags = dict.fromkeys((*self.tags, *load_targets(rows / TARGETS_FILE)))
+        return Taught(tuple(tags), np.union1d(self.keys_N, load_text_keys(rows)))
+
+    def labels(self, names: Iterable[str]) -> list[str]:
+        """Those of the names that are taught tags, whatever their case."""
+        taught = {tag.casefold() for tag in self.tags}
+        return [name for name in names if name.casefold() in taught]
+
+    def save(self, folder: Path) -> None:
+        """Write TAGS_FILE and KEYS_FILE; nothing where nothing was taught."""
+        if self.tags:
+            write_json(folder / TAGS_FILE, list(self.tags))
+            np.save(folder / KEYS_FILE, self.keys_N, allow_pickle=False)
+
+
+def load_taught(checkpoint: Path) -> Taught:
+    """What the checkpoint in this folder was taught; raises StackbertError where one of the two files is missing."""
+    tags, keys = checkpoint / TAGS_FILE, checkpoint / KEYS_FILE
+    if not tags.is_file() and not keys.is_file():
+        return Taught()
+    try:
+        return Taught(tuple(json.loads(tags.read_text("utf-8"))), np.load(keys, allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise StackbertError(
+            f"{checkpoint}: its record of taught tags ({TAGS_FILE}, {KEYS_FILE}) cannot be read: {error}; copy the "
+            "checkpoint again, whole"
+        ) from None

@@ -1,0 +1,46 @@
+"""A labelled set whose posts have further tags, each with words of its own in the text."""
+
+from pathlib import Path
+
+from corpora.config import LabelConfig
+from corpora.labels.label import build_labels
+from corpora.post import Post
+from tests.tokenizer.made_corpus import write_corpus
+
+LABELS = ("java", "python")
+WORDS = {
+    "mysql": "connect mysql table",
+    "numpy": "numpy list sort",
+    "node.js": "node.js print from",
+    "c++": "c++ list or",
+    "python-2.7": "print them in",
+    "pythonic": "sort the list",
+    "tables": "rows of table",
+}
+POSTS = 400
+
+
+def tags_of(number: int) -> tuple[str, ...]:
+    """The tags of a post, besides its label: two of WORDS in most, none in some."""
+    names = list(WORDS)
+    return tuple({names[number % 7]: 0, names[(number // 7) % 7]: 0}) if number % 11 else ()
+
+
+def tagged_posts() -> list[Post]:
+    posts = []
+    for number in range(POSTS):
+        own = tags_of(number)
+        words = " ".join(WORDS[tag] for tag in own) or "connect to a list"
+        label = LABELS[number % 2] if number % 5 else "Python"
+        further = ("rare",) if number == 3 else ()
+        posts.append(
+            Post(str(number), "question", f"{words} {number} to {number * 7 % 400}", "", (label, *own, *further))
+        )
+    return posts
+
+
+def tagged_set(folder: Path) -> Path:
+    """A labelled set of LABELS; its other tags are those of `tags_of`."""
+    write_corpus(folder / "corpus", tagged_posts())
+    build_labels([folder / "corpus"], folder / "labels", LabelConfig(labels=LABELS, dev_share=0.1, test_share=0.1))
+    return folder / "labels"
