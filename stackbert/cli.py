@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import signal
 import sys
 import sysconfig
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from stackbert import __version__
 from stackbert.core.errors import StackbertError, nearest_hint
 from stackbert.core.home import expand_home
 from stackbert.core.process import keep_freed_memory
-from stackbert.guard import DEBUG, answer, import_tensorflow
+from stackbert.guard import DEBUG, INTERRUPTED, TERMINATED, answer, import_tensorflow
 from stackbert.help import document_attributes, with_help
 from stackbert.study import Study, load_study, run_study
 from tokenizer.commands import COMMANDS as TOKENIZER_COMMANDS
@@ -59,6 +60,8 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     debug = len(arguments) < len(sys.argv) - 1
     code = answer(lambda: _command(arguments), debug)
+    if code in (INTERRUPTED, TERMINATED):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl+C, while Python ends, prints nothing
     if code:
         sys.exit(code)
 

@@ -55,7 +55,7 @@ def answer(command: Callable[[], None], debug: bool) -> int:
     _open_closed_streams()
     _print_any_character()
     try:
-        with _termination_raised():
+        with _signals_raised():
             return _flushed(command)
     except (StackbertError, OSError) as error:
         if isinstance(error, BrokenPipeError) and _drop_unread():
@@ -90,21 +90,24 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def _termination_raised() -> Iterator[None]:
-    """A context in which a first SIGTERM raises Terminated, and a second ends the process at once."""
+def _signals_raised() -> Iterator[None]:
+    """A context in which a first Ctrl+C or SIGTERM is raised, and a second ends the process at once."""
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise Terminated
-
-    before = signal.signal(signal.SIGTERM, stop)
+        before = {}
+    before = {number: known for number, known in before.items() if known not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _drop_unread() -> bool:

@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.paths import ROOT
@@ -46,28 +47,30 @@ class Command:
         printed = self.process.communicate(timeout=300)
         return self.process.returncode, *printed
 
-    def alive(self) -> list[str]:
-        """Command lines of its processes that run; those that have ended and wait for their parents do not."""
-        found = []
+    def alive(self) -> dict[int, str]:
+        """Its processes that run, with their command lines; those that have ended and wait for their parents do not."""
+        found = {}
         for folder in Path("/proc").iterdir():
             try:
                 if folder.name.isdecimal() and self.mark.encode() in (folder / "environ").read_bytes():
-                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                    line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    found[int(folder.name)] = line
             except OSError:
                 continue
         return found
 
-    def workers(self) -> int:
-        """How many worker processes run."""
-        return sum("spawn_main" in line for line in self.alive())
+    def workers(self) -> list[int]:
+        """The worker processes that run."""
+        return [number for number, line in self.alive().items() if "spawn_main" in line]
 
-    def wait(self, condition: Callable[[], bool], seconds: float) -> bool:
+    def wait(self, condition: Callable[[], object], seconds: float) -> bool:
         """Whether the condition came true in that time."""
         deadline = time.monotonic() + seconds
         while not condition() and time.monotonic() < deadline:
             time.sleep(0.01)
-        return condition()
+        return bool(condition())
 
     def interrupt(self) -> None:
         """What a terminal does on Ctrl+C: SIGINT to each process of the command."""
-        os.killpg(self.process.pid, signal.SIGINT)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGINT)

@@ -1,5 +1,6 @@
 """A command that is stopped, in whatever way and at whatever instant, leaves no process; the same command continues."""
 
+import os
 import random
 import shutil
 import signal
@@ -61,7 +62,7 @@ def written(out: Path) -> dict[str, Any]:
 def undisturbed(stage: str, made: Path, out: Path) -> tuple[float, float]:
     """Seconds from the start of a run until its workers start, and until it ends."""
     command = start(stage, made, out)
-    assert command.wait(lambda: command.workers() > 0, 60), f"{stage} uses no worker processes: {command.finish()}"
+    assert command.wait(lambda: command.workers(), 60), f"{stage} uses no worker processes: {command.finish()}"
     first = time.monotonic() - command.started
     code, _, stderr = command.finish()
     assert code == 0, stderr
@@ -75,7 +76,7 @@ def kill_at_instants(stage: str, made: Path, folder: Path, instants: int) -> Non
         seconds = first + (end - first) * instant / instants
         command = start(stage, made, folder / "killed")
         command.wait(lambda: False, command.started + seconds - time.monotonic())
-        workers.append(command.workers())
+        workers.append(len(command.workers()))
         command.process.kill()
         assert command.wait(lambda: not command.alive(), GONE_SECONDS), command.alive()  # noqa: B023
         command.finish()
@@ -109,7 +110,7 @@ def test_a_leader_killed_at_ten_instants_leaves_no_process(stage: str, made: Pat
 @pytest.mark.parametrize("stage", STAGES)
 def test_ctrl_c_is_one_line_and_the_same_command_continues(stage: str, made: Path, tmp_path: Path) -> None:
     command = start(stage, made, tmp_path / "out")
-    assert command.wait(lambda: command.workers() > 0, 60)
+    assert command.wait(lambda: command.workers(), 60)
     command.interrupt()
     code, stdout, stderr = command.finish()
     assert (code, stdout) == (130, "")
@@ -121,9 +122,32 @@ def test_ctrl_c_is_one_line_and_the_same_command_continues(stage: str, made: Pat
 @pytest.mark.parametrize("stage", STAGES)
 def test_sigterm_is_one_line_and_leaves_no_process(stage: str, made: Path, tmp_path: Path) -> None:
     command = start(stage, made, tmp_path / "out")
-    assert command.wait(lambda: command.workers() > 1, 60)
+    assert command.wait(lambda: len(command.workers()) > 1, 60)
     command.process.send_signal(signal.SIGTERM)
     code, _, stderr = command.finish()
     assert (code, stderr.count("\n")) == (143, 1)
     assert "ended by SIGTERM" in stderr
+    assert command.wait(lambda: not command.alive(), GONE_SECONDS)
+
+
+@pytest.mark.parametrize("stage", ["corpora build", "tokenizer encode"])
+def test_a_worker_that_the_system_kills_is_an_error_with_advice(stage: str, made: Path, tmp_path: Path) -> None:
+    command = start(stage, made, tmp_path / "out")
+    assert command.wait(lambda: command.workers(), 60)
+    os.kill(command.workers()[0], signal.SIGKILL)
+    code, _, stderr = command.finish()
+    assert code == 1 and stderr.count("\n") == 1
+    assert "a worker process was killed, mostly because memory ran out" in stderr
+    assert command.wait(lambda: not command.alive(), GONE_SECONDS)
+
+
+def test_a_second_ctrl_c_prints_nothing(made: Path, tmp_path: Path) -> None:
+    command = start("corpora build", made, tmp_path / "out")
+    assert command.wait(lambda: command.workers(), 60)
+    for _ in range(3):
+        command.interrupt()
+        time.sleep(0.02)
+    code, _, stderr = command.finish()
+    assert code in (130, -signal.SIGINT)
+    assert "Traceback" not in stderr and "Exception" not in stderr
     assert command.wait(lambda: not command.alive(), GONE_SECONDS)
