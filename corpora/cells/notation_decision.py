@@ -13,6 +13,7 @@ MAX_CONTRADICTING = 0.1  # of the rows with tags: more is not an exception
 MIN_ROWS = 20  # fewer rows show nothing about which words stand together
 MIN_TEXTS = 3  # different ones, likewise
 FREQUENT, MIN_FREQUENT = 5, 5  # different texts with a word, from which on it is frequent; and frequent words
+RARE = 0.1  # share of the rows with a separator, below which it may stand in a few names
 REPEATED = 2  # rows a text, from which on texts are names of classes rather than combinations of tags
 
 
@@ -81,8 +82,9 @@ def _decide_separator(counts: Counter[str], one_a_row: bool) -> tuple[TagsFormat
     name = min(found, key=lambda name: sum(_contradicting(counts, name).values()))
     _refuse_contradictions(counts, name, (*found, "single"))
     pieces = _pieces(counts, SEPARATORS[name])
-    repeated = pieces.rows >= REPEATED * pieces.texts or (pieces.all_rows >= 50 and pieces.texts <= 3)
-    if name in ("comma", "semicolon") and pieces.all_rows >= MIN_ROWS and repeated and pieces.known <= 0.3:
+    recurring = name in ("comma", "semicolon") and pieces.rows >= REPEATED * pieces.texts
+    is_rare = pieces.rows < RARE * pieces.all_rows
+    if pieces.all_rows >= MIN_ROWS and (recurring or is_rare) and pieces.known <= 0.3:  # names that hold the sign
         raise _undecided(next(text for text in counts if SEPARATORS[name] in text), ("single", name))
     return name, True  # type: ignore[return-value]
 
