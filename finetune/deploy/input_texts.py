@@ -119,6 +119,8 @@ def _post_texts(path: Path, config: PredictConfig) -> Iterator[InputText]:
         path=str(path),
         title_column=config.title_column,
         body_column=config.body_column,
+        format=config.format,
+        code=config.code,
         part_megabytes=1.0,  # read at a time
     )
     source = table_source(path, posts)

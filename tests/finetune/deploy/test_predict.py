@@ -238,6 +238,25 @@ def test_columns_of_a_table(mysql_model, tmp_path, ending):
     assert next(predict(mysql_model, "", replace(config, top=1))) == "T-1: a table in mysql\n* 0.622  mysql\n"
 
 
+def test_bodies_are_made_into_text_as_the_corpus_was(tiny_base, recipe, tmp_path):
+    path = tmp_path / "posts.csv"
+    path.write_text('id,body\n1,"<p>Why?</p><pre><code>a = 1</code></pre>"\n')
+    for settings, text in (
+        ({}, "Why?\n\na = 1"),
+        ({"code": "mark"}, "Why?\n\n```\na = 1\n```"),
+        ({"code": "drop"}, "Why?"),
+        ({"format": "text"}, "<p>Why?</p><pre><code>a = 1</code></pre>"),
+    ):
+        assert [one.text for one in input_texts(PredictConfig(str(path), body_column="body", **settings))] == [text]
+    sections = replace(recipe, code_tokens=4)
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), 1, sections)
+    save_bundle(classifier, tiny_base, ("a",), np.full(1, 0.5), tmp_path / "model")
+    config = PredictConfig(file=str(path), body_column="body")
+    with pytest.raises(StackbertError, match=r"reads code apart .* bodies need --code mark"):
+        list(predict(tmp_path / "model", "", config))
+    assert len(list(predict(tmp_path / "model", "", replace(config, code="mark")))) == 1
+
+
 def test_values_of_other_types(mysql_model, tmp_path):
     path = tmp_path / "tickets.parquet"
     dates = pd.to_datetime(["2020-01-01", "2021-06-05"])
