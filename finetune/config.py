@@ -163,6 +163,10 @@ class PredictConfig:
     if the classifier was trained on such posts."""
     body_column: str | None = None
     """Column of bodies of a table."""
+    format: Literal["auto", "html", "text"] = "auto"
+    """Format of the bodies, as in 'corpora build'."""
+    code: Literal["keep", "mark", "drop"] = "keep"
+    """Code in HTML bodies, as in 'corpora build'; name what the classifier's posts were built with."""
     id_column: str | None = None
     """Column of a table that is copied to the output."""
     top: int = 5

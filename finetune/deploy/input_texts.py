@@ -46,13 +46,8 @@ def input_texts(config: PredictConfig) -> Iterator[InputText]:
     if not path.exists():
         raise StackbertError(f"{path}: cannot be read: No such file or directory")
     ending = table_ending(path)
-    if path.is_dir() or ending:
+    if path.is_dir() or ending or config.columns:  # the reader of tables says what a file with columns should be
         return _in_words(path, _table_texts(path, ending, config))
-    if config.columns:
-        raise StackbertError(
-            f"{path}: is read as one text per line, so it has no column '{config.columns[0]}'; "
-            f"tables end in {', '.join(_TABLES)}"
-        )
     return _in_words(path, _line_texts(path))
 
 
@@ -119,6 +114,8 @@ def _post_texts(path: Path, config: PredictConfig) -> Iterator[InputText]:
         path=str(path),
         title_column=config.title_column,
         body_column=config.body_column,
+        format=config.format,
+        code=config.code,
         part_megabytes=1.0,  # read at a time
     )
     source = table_source(path, posts)

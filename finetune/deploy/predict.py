@@ -36,6 +36,10 @@ def predict(model: Path, text: str, config: PredictConfig) -> Iterator[str]:
     if first is None:
         raise StackbertError(f"{_name(config)}: holds no text{_described(empty)}")
     bundle = load_bundle(model)
+    require(
+        config.code == "mark" or not (config.body_column and bundle.classifier.config.code_tokens),
+        f"{model}: reads code apart from the body (code_tokens), so bodies need --code mark",
+    )
     quiet = config.file in ("", "-") or sys.stdout.isatty()
     with Progress("labelled", None, unit="texts", quiet=quiet) as progress:
         for chunk in _with_first(first, chunks):
