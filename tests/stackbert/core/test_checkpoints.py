@@ -55,3 +55,17 @@ def test_the_error_for_an_unreachable_hub_has_advice(name, hint, monkeypatch):
     with pytest.raises(BaseError, match="cannot be downloaded from the hub") as error:
         resolve_base(name)
     assert hint in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["added_tokens.json", "sentencepiece.bpe.model", "spiece.model", "merges.txt", "vocab.txt"]
+)
+def test_every_file_of_a_tokenizer_is_downloaded(name, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    asked = []
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda _, allow_patterns: asked.extend(allow_patterns) or tmp_path
+    )
+    resolve_base("owner/name")
+    assert name in asked
