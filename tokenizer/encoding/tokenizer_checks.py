@@ -35,6 +35,7 @@ ORDINARY_TEXTS = (
 """Texts that each reading of a vocabulary must split alike: case, accents, punctuation, digits and other scripts."""
 SAMPLED_WORDS = 200  # of the vocabulary's own
 MOST_UNKNOWN = 0.5  # share of a sample's tokens; real tokenizers are below 0.05 even on other languages
+MOST_IDS = 10_000_000  # the largest vocabularies have a million tokens
 PADDED_TO = tuple(2**power for power in range(3, 11))  # multiples that word tables are rounded up to, for speed
 
 
@@ -57,13 +58,26 @@ def check_files(folder: Path) -> None:
             start = file.read(len(LFS_POINTER))
         require(
             bool(start) or path.name not in VOCABULARY_FILES,
-            f"{path}: is empty; copy it again from where the checkpoint was published",
+            f"{path}: its tokenizer cannot be loaded: the file is empty; copy it again",
         )
         require(
             start != LFS_POINTER,
             f"{path}: is a pointer of Git LFS instead of the file; run 'git lfs pull' where it was cloned",
         )
+        if path.suffix == ".json":
+            _check_object(path)
     _check_vocab_txt(folder / "vocab.txt")
+
+
+def _check_object(path: Path) -> None:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise StackbertError(
+            f"{path}: its tokenizer cannot be loaded: not JSON: {error}; copy the file again"
+        ) from None
+    kind = type(found).__name__
+    require(isinstance(found, dict), f"{path}: its tokenizer cannot be loaded: holds a {kind}, not an object")
 
 
 def _check_vocab_txt(path: Path) -> None:
@@ -91,6 +105,11 @@ def check_loaded(loaded: Any, folder: Path) -> None:
             "tokenizer_class in tokenizer_config.json to the class that reads it, or add the file"
         )
     components = json.loads(loaded.backend_tokenizer.to_str())
+    require(
+        not components["model"].get("dropout"),
+        f"{folder}: its byte-pair encoding has dropout, so the same text gets other ids each time; set dropout to "
+        "null in tokenizer.json",
+    )
     vocabulary: dict[str, int] = loaded.backend_tokenizer.get_vocab()
     _check_special_tokens(loaded, components, folder)
     _check_ids(vocabulary, folder)
@@ -133,13 +152,13 @@ def _declared_tokens(folder: Path) -> Iterator[tuple[str, int]]:
     """Added tokens that the files list beside the vocabulary, with the ids that they name."""
     for token in _object(folder / "tokenizer.json").get("added_tokens", []):
         yield token["content"], token["id"]
-    yield from _object(folder / "added_tokens.json").items()
+    yield from ((token, int(number)) for token, number in _object(folder / "added_tokens.json").items())
     for number, token in _object(folder / "tokenizer_config.json").get("added_tokens_decoder", {}).items():
         yield token["content"] if isinstance(token, dict) else str(token), int(number)
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file, empty where there is no such file; transformers has read it before."""
+    """The JSON object in a file, empty where there is no such file."""
     found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     return found if isinstance(found, dict) else {}
 
@@ -151,8 +170,12 @@ def _check_ids(vocabulary: dict[str, int], folder: Path) -> None:
         if tokens.setdefault(number, token) != token:
             raise StackbertError(
                 f"{folder}: the tokens {tokens[number]!r} and {token!r} both have the id {number}"
-                f"{_repeated_line(folder)}; give each token one line, or save the tokenizer as tokenizer.json"
+                f"{_repeated_line(folder)}; give each token an id of its own"
             )
+    highest = max(tokens)
+    require(
+        highest < MOST_IDS, f"{folder}: token {tokens[highest]!r} has the id {highest:,}; ids go up to {MOST_IDS:,}"
+    )
 
 
 def _repeated_line(folder: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from stackbert.core.artifact import write_json
-from stackbert.core.checkpoints import TOKENIZER_FILES
+from stackbert.core.checkpoints import TOKENIZER_FILES, VOCABULARY_FILES
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.model_config import model_config
 from tokenizer.encoding.tokenizer_checks import ROLES, check_files, check_loaded, found_files, moved_tokens
@@ -82,10 +82,15 @@ def _open(folder: Path) -> Any:
 def _reason(folder: Path, error: Exception) -> str:
     """What is wrong in a line, and what to do."""
     if "Couldn't instantiate the backend tokenizer" in str(error):
-        found = ", ".join(found_files(folder))
+        found = ", ".join(name for name in found_files(folder) if name in VOCABULARY_FILES)
+        path = folder / "tokenizer_config.json"
+        named = json.loads(path.read_text("utf-8")).get("tokenizer_class") if path.is_file() else None
+        kind = (
+            f"transformers has no fast tokenizer_class {named!r} that reads" if named else "nobody can tell the kind of"
+        )
         return (
-            f"of {found} alone nobody can tell its kind; add the checkpoint's config.json, or a tokenizer_config.json "
-            "with its tokenizer_class, such as BertTokenizer"
+            f"{kind} {found} alone; add the checkpoint's config.json, or a tokenizer_config.json with its "
+            "tokenizer_class, such as BertTokenizer"
         )
     return str(error).strip().partition("\n")[0] or type(error).__name__
 

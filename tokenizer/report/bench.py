@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from tokenizers.models import WordPiece
+
 from corpora.post import Post, pretraining_posts, read_posts
 from stackbert.core.errors import StackbertError
 from tokenizer.config import EncodeBenchConfig
 from tokenizer.encoding.blocks import encode_posts
 from tokenizer.encoding.packed_rows import identify_tokenizer
 from tokenizer.encoding.reader import TEXTS_PER_BATCH, TextReader, load_reader
+from tokenizer.encoding.tokenizer_files import load_tokenizer
 
 
 class Speeds(NamedTuple):
@@ -60,6 +63,8 @@ def _load_peer(base: Path) -> Callable[[list[str]], list[list[int]]]:
     """A function from texts to ids that uses transformers, in batches of TEXTS_PER_BATCH."""
     from transformers import BertTokenizerFast  # type: ignore[attr-defined] # slow to import
 
+    if not isinstance(load_tokenizer(base).backend_tokenizer.model, WordPiece):
+        raise StackbertError(f"{base}: no BERT tokenizer; name a base with a WordPiece vocabulary")
     try:
         tokenizer = BertTokenizerFast.from_pretrained(str(base), local_files_only=True)
     except Exception as error:  # broken files raise many types, among them plain Exception from the Rust library

@@ -74,3 +74,17 @@ def test_the_error_for_an_unreachable_hub_has_advice(name, hint, monkeypatch):
 )
 def test_the_hub_is_asked_for_weights_in_one_file_or_in_shards(file, is_asked_for):
     assert any(fnmatch(file, pattern) for pattern in bases.HUB_FILES) == is_asked_for
+
+
+@pytest.mark.parametrize(
+    "name", ["added_tokens.json", "sentencepiece.bpe.model", "spiece.model", "merges.txt", "vocab.txt"]
+)
+def test_every_file_of_a_tokenizer_is_downloaded(name, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    asked = []
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda _, allow_patterns: asked.extend(allow_patterns) or tmp_path
+    )
+    resolve_base("owner/name")
+    assert name in asked

@@ -202,3 +202,11 @@ def test_shares_of_padding_and_unknown_tokens_are_recorded_and_printed(small_row
         f"padding {counts['padding_share']:.2%}, unknown tokens {counts['unknown_share']:.3%}"
         in capsys.readouterr().out
     )
+
+
+def test_text_that_the_tokenizer_does_not_know_is_refused(small_rows, tmp_path):
+    greek = "\u03c0\u03ce\u03c2 \u03bd\u03b1 \u03c4\u03b1\u03be\u03b9\u03bd\u03bf\u03bc\u03ae\u03c3\u03c9"
+    write_corpus(tmp_path / "posts", [Post(str(n), "question", greek, greek, ()) for n in range(200)])
+    with pytest.raises(StackbertError, match="100% of the text's tokens are unknown to the tokenizer"):
+        encode_rows(tmp_path / "posts", small_rows / "tokenizer", tmp_path / "out", EncodeConfig(row_length=16))
+    assert not (tmp_path / "out").exists()

@@ -16,6 +16,7 @@ from tests.tokenizer.made_tokenizers import (
     TEXTS,
     added_tokens,
     byte_level,
+    byte_level_json,
     camembert,
     cased_wordpiece,
     config,
@@ -34,7 +35,7 @@ from tokenizer.encoding.tokenizer_files import write_tokenizer
 
 FIELD = SHARED / "field"
 TOKENS = wordpiece_tokens()
-WITHOUT_CLASS = r"of vocab.txt alone nobody can tell its kind; add the checkpoint's config.json"
+WITHOUT_CLASS = r"nobody can tell the kind of vocab.txt alone; add the checkpoint's config.json"
 OTHER_FILE = r"its \w+ reads vocab.txt or tokenizer.json, but the folder holds "
 ENDED = "\n".join(TOKENS)
 
@@ -69,7 +70,7 @@ def test_settings_without_a_vocabulary_are_refused(name, tmp_path):
         ("vocab.txt", "\ufeff" + ENDED, r"vocab.txt:1: begins with a byte order mark"),
         ("vocab.txt", ENDED.encode("utf-16"), r"vocab.txt:1: byte 0xff is not UTF-8"),
         ("vocab.txt", (ENDED + "\ncaf\u00e9").encode("latin-1", "replace"), r"vocab.txt:\d+: byte 0xe9 is not UTF-8"),
-        ("vocab.txt", "", r"vocab.txt: is empty"),
+        ("vocab.txt", "", r"vocab.txt: .* the file is empty"),
         (
             "tokenizer.json",
             "version https://git-lfs.github.com/spec/v1\n",
@@ -114,7 +115,7 @@ def test_half_of_a_byte_pair_encoding_is_refused(missing, tmp_path):
 def test_broken_sentencepiece_model_is_refused(content, tmp_path):
     base = camembert(tmp_path / "base")
     (base / "sentencepiece.bpe.model").write_bytes(content)
-    with pytest.raises(StackbertError, match=r"its tokenizer|is empty"):
+    with pytest.raises(StackbertError, match="its tokenizer"):
         load_reader(base)
 
 
@@ -215,6 +216,42 @@ def test_normalizer_that_does_not_fit_the_vocabulary_is_refused(tmp_path):
     refused(base, r"29 of the 29 tokens of 'SELECT' and 28 more texts are \[UNK\]")
     write_files(base, {"tokenizer_config.json": {"do_lower_case": False}})
     assert load_reader(base).tokens() == tokens
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"])
+@pytest.mark.parametrize(
+    ("content", "message"), [("[]", "holds a list, not an object"), ("{\n]", r"not JSON: .* line 2 column 1")]
+)
+def test_settings_that_are_no_object_are_refused(name, content, message, tmp_path):
+    base = wordpiece(tmp_path / "base", **{name: content})
+    refused(base, rf"{name}: its tokenizer cannot be loaded: .*{message}")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [({"zzzz": 50}, "both have the id 50"), ({"zzzz": 2_000_000_000}, r"'zzzz' has the id 2,000,000,000")],
+)
+def test_ids_that_cannot_be_are_refused(tokens, message, tmp_path):
+    base = byte_level(tmp_path / "base")
+    vocabulary = json.loads((base / "vocab.json").read_text("utf-8")) | tokens
+    write_files(base, {"vocab.json": vocabulary, "config.json": {"model_type": "roberta"}})
+    refused(base, message)
+
+
+def test_encoding_that_draws_lots_is_refused(tmp_path):
+    base = byte_level_json(tmp_path / "base")
+    components = json.loads((base / "tokenizer.json").read_text("utf-8"))
+    components["model"]["dropout"] = 0.1
+    names = dict(zip(BERT_ROLES, ("<pad>", "<unk>", "<s>", "</s>", "<mask>"), strict=True))
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast"} | names
+    write_files(base, {"tokenizer.json": components, "tokenizer_config.json": settings})
+    refused(base, "has dropout")
+
+
+@pytest.mark.parametrize("name", ["NoSuchTokenizer", "Evil"])
+def test_class_that_transformers_does_not_have_is_named(name, tmp_path):
+    base = wordpiece(tmp_path / "base", **{"tokenizer_config.json": {"tokenizer_class": name}})
+    refused(base, f"transformers has no fast tokenizer_class '{name}' that reads vocab.txt alone")
 
 
 def test_text_that_is_mostly_unknown_is_refused():

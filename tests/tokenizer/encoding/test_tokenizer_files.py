@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tokenizers import normalizers
 
 from pretrain.model.checkpoint import save_checkpoint
-from tests.pretrain.tiny import tiny_checkpoint
-from tests.tokenizer.made_tokenizers import FORMS, random_texts
-from tokenizer.encoding.blocks import encode_posts  # noqa: F401
+from stackbert.core.errors import StackbertError
+from tests.pretrain.tiny import CONFIGS, tiny_checkpoint
+from tests.tokenizer.made_tokenizers import FORMS, config, random_texts, write_files
+from tokenizer.encoding import tokenizer_files
 from tokenizer.encoding.reader import TextReader, load_reader
 from tokenizer.encoding.tokenizer_files import write_tokenizer
 
@@ -53,3 +55,31 @@ def test_without_a_config_beside_it_the_tokenizer_is_still_the_same(form, tmp_pa
     write_tokenizer(source, out)
     texts = random_texts(seed=3, number=200)
     assert loaded(out)(texts)["input_ids"] == loaded(source)(texts)["input_ids"]
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+@pytest.mark.parametrize("form", ["wordpiece", "cased_wordpiece", "added_tokens", "byte_level", "camembert", "albert"])
+def test_beside_the_config_of_another_family_the_tokenizer_is_the_same(form, family, tmp_path):
+    """As where a base is pretrained with another checkpoint's tokenizer: the family chooses the class."""
+    source, out = FORMS[form](tmp_path / "source"), tmp_path / "out"
+    write_files(out, {"config.json": config(family, 1_000)})
+    write_tokenizer(source, out)
+    texts = random_texts(seed=7, number=100)
+    assert loaded(out)(texts)["input_ids"] == loaded(source)(texts)["input_ids"]
+    assert loaded(out).model_max_length == loaded(source).model_max_length
+
+
+def test_difference_that_remains_is_an_error(tmp_path, monkeypatch):
+    source, out = FORMS["wordpiece"](tmp_path / "source"), tmp_path / "out"
+    out.mkdir()
+    opened = tokenizer_files._open
+
+    def open_otherwise(folder: Path):
+        found = opened(folder)
+        if folder == out:
+            found.backend_tokenizer.normalizer = normalizers.Lowercase()
+        return found
+
+    monkeypatch.setattr(tokenizer_files, "_open", open_otherwise)
+    with pytest.raises(StackbertError, match="cannot be written so that transformers reads the same one: normalizer"):
+        write_tokenizer(source, out)

@@ -11,6 +11,7 @@ from corpora.post import Post
 from stackbert.core.artifact import write_json
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import StackbertError
+from tests.paths import SHARED
 from tests.tokenizer.made_corpus import write_corpus
 from tests.tokenizer.made_tokenizers import (
     added_tokens,
@@ -29,6 +30,7 @@ from tokenizer.encoding.reader import load_reader
 from tokenizer.vocabulary.extension import BaseVocabulary, extend_vocabulary, read_base
 from tokenizer.vocabulary.train import train_tokenizer
 
+FIELD = SHARED / "field"
 SPECIAL_ROWS = ["[PAD]", "[unused0]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 BASE = [*SPECIAL_ROWS, *"myqlsnup", "##y", "##s", "##q", "##l", "my"]
 WORDS = {"mysql": 9, "sql": 20, "numpy": 5, "my": 50}
@@ -231,3 +233,11 @@ def test_base_with_other_names_of_special_tokens_is_refused(tmp_path):
     base = wordpiece(tmp_path / "base", **{"tokenizer_config.json": settings})
     with pytest.raises(StackbertError, match=r"its special tokens are .*; only a base with \[PAD\]"):
         read_base(base)
+
+
+@pytest.mark.skipif(not FIELD.is_dir(), reason="needs the field's cases")
+def test_case_of_the_field_with_a_sequence_of_normalizers_stays_uncased(tmp_path):
+    base = FIELD / "normalizer_sequence" / "base"
+    new = load_reader(extended_of(base, tmp_path, extend_by=60))
+    for word in ("Why", "WHY", "why"):
+        assert list(new.ids_without_specials([word])) == list(load_reader(base).ids_without_specials(["why"]))
