@@ -70,7 +70,8 @@ class RowShape:
 def _shapes(values: Sequence[str]) -> frozenset[str] | None:
     """The shapes that are a habit of the column; rare ones may come from rows that are none."""
     counts = Counter(map(shape_of, values))
-    habits = {shape: count for shape, count in counts.most_common(MAX_SHAPES) if count >= max(2, RARE * len(values))}
+    least = max(2, RARE * len(values)) if len(counts) > 1 else 1
+    habits = {shape: count for shape, count in counts.most_common(MAX_SHAPES) if count >= least}
     if None in habits or sum(habits.values()) < COVERED * len(values):
         return None
     return frozenset(shape for shape in habits if shape is not None)

@@ -173,3 +173,13 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_bytes_that_an_encoding_has_not_are_refused_with_their_line(tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match="name its encoding, or convert the file to UTF-8"):
         rows_of(open_text(tmp_path, "id,title\n1,a\n".encode("utf-16")[:-1]))
+
+
+def test_a_header_within_a_file_is_a_bad_row(tmp_path: Path) -> None:
+    text = "id,title\n1,title\n"
+    found = rows_of(open_text(tmp_path, text + text + "\ufeff" + text))
+    assert [row for row in found if isinstance(row, list)] == [["1", "title"]] * 3
+    assert [row.detail for row in found if isinstance(row, BadLines)] == [
+        "the header again, as in files that were put together"
+    ] * 2
+    assert rows_of(open_text(tmp_path, "title\na\ntitle\n")) == [["a"], ["title"]]
