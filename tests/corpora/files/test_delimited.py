@@ -183,3 +183,13 @@ def test_a_header_within_a_file_is_a_bad_row(tmp_path: Path) -> None:
         "the header again, as in files that were put together"
     ] * 2
     assert rows_of(open_text(tmp_path, "title\na\ntitle\n")) == [["a"], ["title"]]
+
+
+def test_a_stray_quote_at_the_beginning_does_not_make_text_of_the_quotes_that_follow(tmp_path: Path) -> None:
+    plain = [f"{n},{TITLES[n % 36]}\n" for n in range(60_000)]
+    plain[7] = plain[7].replace(",", ',"')
+    quoted = '60000,"Hello, world"\n60001,"good bye"\n'
+    found = rows_of(open_text(tmp_path, "id,title\n" + "".join(plain) + quoted))
+    assert found[-2:] == [["60000", "Hello, world"], ["60001", "good bye"]]
+    assert [number for number, row in enumerate(found) if isinstance(row, BadLines)] == [7]
+    assert len(found) == 60_002
