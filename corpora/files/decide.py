@@ -99,7 +99,9 @@ def _has_reason(reading: Reading, sample: Sample) -> bool:
         mark = '\\"' if dialect.quote else "\\" + dialect.delimiter
         return mark in sample.text or (not dialect.quote and "\\\n" in sample.text)
     closed, opened = reading.quotes
-    return opened > 0 and (closed == 0 or (dialect.delimiter in BARE_DELIMITERS and closed < opened))
+    if dialect.delimiter in BARE_DELIMITERS:
+        return opened > closed
+    return opened > 0 and closed == 0 and not sample.is_cut  # quotes may yet enclose fields in the rest of the file
 
 
 def _escapes_only(sample: Sample, usual: Reading) -> bool:
@@ -132,7 +134,7 @@ def _is_spaced(reading: Reading) -> bool:
 
 
 def _has_single_quoted_header(reading: Reading) -> bool:
-    return all(len(name) > 2 and name[0] == name[-1] == "'" for name in reading.header)
+    return bool(reading.header) and all(len(name) > 2 and name[0] == name[-1] == "'" for name in reading.header)
 
 
 def _only(readings: Sequence[Reading], path: Path) -> Reading:

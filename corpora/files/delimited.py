@@ -58,10 +58,16 @@ class DelimitedFile:
             for number, fields in rows:
                 if isinstance(fields, BadLines):
                     yield number, fields
+                elif fields[-1] == reading.header[-1] and self._is_header(fields):
+                    yield number, BadLines("the header again, as in files that were put together", ",".join(fields))
                 elif reading.trailing and fields[-1]:
                     yield number, BadLines(f"{len(names)} fields, the header has {len(names) - 1}", fields[0])
                 else:
                     yield number, _together(columns, fields) if repeated else dict(zip(names, fields, strict=True))
+
+    def _is_header(self, fields: Sequence[str]) -> bool:
+        """Whether a row of several fields repeats the header, with or without a byte order mark."""
+        return len(fields) > 1 and (fields[0].removeprefix("\ufeff"), *fields[1:]) == self.reading.header
 
     def __str__(self) -> str:
         names = list(dict.fromkeys(filter(None, self.names)))

@@ -17,10 +17,7 @@ MAX_LINE = 4 << 20
 """Characters of a line, and of a field; no post is so long."""
 
 UNCLOSED = "a quote is not closed"
-_PROBLEMS = {
-    "unexpected end of data": UNCLOSED,
-    "',' expected after '\"'": "a field goes on after its closing quote: a quote is not doubled, or not closed",
-}
+GOES_ON = "a field goes on after its closing quote: a quote is not doubled, or not closed"
 _RETURN_MARK = "\udc0d"  # stands for a carriage return inside a row; no codec decodes to it
 _RETURN_INSIDE = re.compile(r"\r(?![\r\n]|$)")
 
@@ -112,7 +109,7 @@ class RowReader:
         Without a telling column, the lines after it cannot be judged, and are trusted.
         """
         if problem:
-            after = sys.maxsize if self.shape.is_telling and problem in _PROBLEMS.values() else 0
+            after = sys.maxsize if self.shape.is_telling and problem in (UNCLOSED, GOES_ON) else 0
             self._doubted = max(self._doubted, number + len(self._taken), after)
         return problem
 
@@ -123,7 +120,7 @@ class RowReader:
         try:
             fields = next(reader, [])
         except csv.Error as error:
-            return [], _PROBLEMS.get(str(error), str(error))
+            return [], _in_words(str(error))
         return fields, f"longer than {MAX_LINE:,} characters; no post is so long" if self._is_long else ""
 
     def _recorded(self) -> Iterator[str]:
@@ -161,3 +158,8 @@ class RowReader:
             return False
         self._again.extendleft(reversed(marked))
         return True
+
+
+def _in_words(error: str) -> str:
+    """An error of the csv module, as people understand it."""
+    return UNCLOSED if error == "unexpected end of data" else GOES_ON if "expected after" in error else error

@@ -1,11 +1,13 @@
 """What rows of a table look like, to recognise a row where quotes have come out of step."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_SHAPES = 3  # of a telling column: ids, dates, numbers, classes; titles have many more
-VALUES_PER_SHAPE = 5  # a shape is a habit of the column if so many values have it on average
+COVERED = 0.9  # share of the column's values that its shapes must have
+RARE = 0.02  # a shape that fewer of the values have is no habit
 MAX_LENGTH = 64  # characters; a longer value is prose
 PROSE_LINES = 10  # so many lines in a row with the same number of delimiters, as rows have and prose has not
 
@@ -66,12 +68,10 @@ class RowShape:
 
 
 def _shapes(values: Sequence[str]) -> frozenset[str] | None:
-    shapes = set[str]()
-    for value in values:
-        shape = shape_of(value)
-        if shape is None:
-            return None
-        shapes.add(shape)
-        if len(shapes) > MAX_SHAPES:
-            return None
-    return frozenset(shapes) if len(shapes) * VALUES_PER_SHAPE <= len(values) or len(shapes) == 1 else None
+    """The shapes that are a habit of the column; rare ones may come from rows that are none."""
+    counts = Counter(map(shape_of, values))
+    least = max(2, RARE * len(values)) if len(counts) > 1 else 1
+    habits = {shape: count for shape, count in counts.most_common(MAX_SHAPES) if count >= least}
+    if None in habits or sum(habits.values()) < COVERED * len(values):
+        return None
+    return frozenset(shape for shape in habits if shape is not None)

@@ -173,3 +173,23 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_bytes_that_an_encoding_has_not_are_refused_with_their_line(tmp_path: Path) -> None:
     with pytest.raises(StackbertError, match="name its encoding, or convert the file to UTF-8"):
         rows_of(open_text(tmp_path, "id,title\n1,a\n".encode("utf-16")[:-1]))
+
+
+def test_a_header_within_a_file_is_a_bad_row(tmp_path: Path) -> None:
+    text = "id,title\n1,title\n"
+    found = rows_of(open_text(tmp_path, text + text + "\ufeff" + text))
+    assert [row for row in found if isinstance(row, list)] == [["1", "title"]] * 3
+    assert [row.detail for row in found if isinstance(row, BadLines)] == [
+        "the header again, as in files that were put together"
+    ] * 2
+    assert rows_of(open_text(tmp_path, "title\na\ntitle\n")) == [["a"], ["title"]]
+
+
+def test_a_stray_quote_at_the_beginning_does_not_make_text_of_the_quotes_that_follow(tmp_path: Path) -> None:
+    plain = [f"{n},{TITLES[n % 36]}\n" for n in range(60_000)]
+    plain[7] = plain[7].replace(",", ',"')
+    quoted = '60000,"Hello, world"\n60001,"good bye"\n'
+    found = rows_of(open_text(tmp_path, "id,title\n" + "".join(plain) + quoted))
+    assert found[-2:] == [["60000", "Hello, world"], ["60001", "good bye"]]
+    assert [number for number, row in enumerate(found) if isinstance(row, BadLines)] == [7]
+    assert len(found) == 60_002

@@ -33,3 +33,10 @@ def test_without_a_telling_column_many_lines_with_as_many_delimiters_hide_rows()
     assert not shape.is_telling
     assert not shape.hides_rows(["a,b\n"] * 9, ",")
     assert shape.hides_rows(["a,b\n"] * 10, ",")
+
+
+def test_shapes_of_a_few_damaged_rows_are_no_habit() -> None:
+    damaged = [["three", "four", "left over"], ["17.5", "x", "- and so on"]]
+    shape = RowShape.of(ROWS * 5 + damaged)
+    assert shape.columns == SHAPE.columns
+    assert not shape.fits(damaged[0])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.files.dialect import DialectSettings
+from corpora.files.encoding import BROKEN_BYTE
 from corpora.sources.source import Dropped
 from corpora.tables.files import AS_FOUND, table_rows
 from stackbert.core.errors import StackbertError
@@ -25,6 +26,8 @@ def round_trip(folder: Path, rows: Rows, written: Written, settings: DialectSett
         return REFUSED
     if any(isinstance(values, Dropped) for values in read):
         return REFUSED
+    if any(BROKEN_BYTE.search(str(value)) for row in read if isinstance(row, dict) for value in row.values()):
+        return REFUSED  # a post with such a value is a bad row
     expected = rows
     if written.ending in (".csv", ".tsv"):
         expected = [{name.strip(): value for name, value in row.items()} for row in rows]
