@@ -127,7 +127,7 @@ def test_what_the_system_refuses_is_said_with_path_reason_and_remedy(folder, mon
     message = refused(
         monkeypatch, capsys, f"{TABLE} table.parquet --title-column title".replace("out out", "out file/x")
     )
-    assert "file: File exists; name another output" in message
+    assert "file is not a folder; name another output" in message
 
 
 def test_debug_shows_the_traceback(folder, monkeypatch, capsys):
