@@ -9,7 +9,7 @@ from corpora.build.build import build_corpus
 from corpora.config import CorpusConfig
 
 TEXT = "A body of post {} that is long enough"
-HEADER = "id,title,body,tags,priority,Title ,when\n"
+HEADER = "id,title,body,tags,priority,TITLE,when\n"
 
 
 def build(folder: Path, rows: list[str], **options: Any) -> dict[str, Any]:
@@ -38,11 +38,11 @@ def test_three_posts_shares_tags_and_columns_are_shown(tmp_path: Path, capsys: p
     assert "bodies: 100 % Markdown or plain text, with format 'auto'" in lines
     assert "tags: read as a|b" in lines
     assert "tags: 2 different, most frequent: a 30, b 30" in lines
-    assert "columns not used: priority, Title, when" in lines
-    assert "'Title ' is another column than 'title', which is the one that is read" in lines
+    assert "columns not used: priority, TITLE, when" in lines
+    assert "'TITLE' is another column than 'title', which is the one that is read" in lines
     assert "- id     1\n  title  Title 1\n  body   A body of post 1 that is long enough\n  tags   a, b" in shown
     assert len([line for line in lines if line.startswith("- id")]) == 3
-    assert said == ""
+    assert "warning" not in said and "hint" not in said
     assert counts["contents"]["posts"] == 40 and counts["contents"]["no_tags"] == 10
     assert counts["tags"] == {"a": 30, "b": 30}
 
@@ -57,9 +57,7 @@ def test_dates_are_shown_where_a_column_has_them(tmp_path: Path, capsys: pytest.
 def test_a_named_column_that_is_mostly_empty_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build(tmp_path, [row.replace("Title", "", 1).replace(f" {n},", ",", 1) for n, row in enumerate(rows(40))])
     said = capsys.readouterr().err
-    assert said.startswith(
-        "warning: 100 % of the posts have no titles: column 'title' for title_column is mostly empty"
-    )
+    assert "warning: 100 % of the posts have no titles: column 'title' for title_column is mostly empty" in said
 
 
 def test_spellings_of_a_tag_and_missing_values_are_hints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
