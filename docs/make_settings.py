@@ -38,6 +38,10 @@ TITLES = {
     "tokenizer": ("Tokenizer", "`[tokenizer]`"),
     "encode": ("Encoding", "`[encode]`"),
     "pretrain": ("Pretraining", "`[pretrain]`"),
+    "phases": (
+        "Further phases of pretraining",
+        "`[[phases]]`, once for each, followed by `[phases.encode]` and `[phases.pretrain]` with the settings above",
+    ),
     "compare": ("Comparison", "`[compare]`"),
     "recipe": ("Fine-tuning recipe", "`[compare.recipe]`"),
 }
@@ -64,7 +68,8 @@ def settings_page() -> str:
         title, where = TITLES[section]
         command = used_by.get(config, "finetune compare" if section == "recipe" else "run")
         parts.append(f"### {title}\n\n{_class_text(config)}\n\nSection: {where}. Command: `stackbert {command}`.\n")
-        parts.append(_table(config))
+        if section != "phases":
+            parts.append(_table(config))
     parts.append("## Of single commands\n")
     for command in COMMANDS:
         configs = command_configs(command)
@@ -100,8 +105,8 @@ def _table(config: type) -> str:
     texts, hints = attribute_docstrings(config), get_type_hints(config)
     lines = ["| setting | type | default | meaning |", "|---|---|---|---|"]
     for setting in dataclasses.fields(config):
-        if dataclasses.is_dataclass(hints[setting.name]) or setting.name == "corpora":
-            continue  # a section of its own
+        if dataclasses.is_dataclass(hints[setting.name]) or setting.name in ("corpora", "phases"):
+            continue  # sections of their own
         described = (_type(hints[setting.name]), _default(setting), escape(texts[setting.name]))
         lines.append(f"| `{setting.name}` | {' | '.join(described)} |")
     return "\n".join(lines) + "\n"

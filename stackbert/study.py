@@ -23,7 +23,8 @@ MERGED = ", merged with the base"
 
 @dataclass(frozen=True)
 class StudyPhase:
-    """A further phase of pretraining, with rows and settings of its own."""
+    """A further phase of pretraining, with rows and settings of its own. It begins from the checkpoint of the one
+    before."""
 
     encode: EncodeConfig = field(default_factory=EncodeConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
