@@ -106,7 +106,7 @@ def _has_reason(reading: Reading, sample: Sample) -> bool:
 
 def _escapes_only(sample: Sample, usual: Reading) -> bool:
     """Whether each backslash of the sample stands before something that needs one, so that it may be an escape."""
-    # Escaped ends of lines show as rows of other lengths, unless rows have one field or escaped delimiters make up for it.
+    # Escaped ends of lines show as rows of other lengths, unless rows have one field or escaped delimiters, too.
     may_hide = len(usual.header) == 1 or "\\" + usual.dialect.delimiter in sample.text
     line_ends = "\r\n" if may_hide else ""
     return "\\" not in re.sub(rf'\\[\\"{line_ends}{re.escape(usual.dialect.delimiter)}]', "", sample.text)
