@@ -106,7 +106,9 @@ def _has_reason(reading: Reading, sample: Sample) -> bool:
 
 def _escapes_only(sample: Sample, usual: Reading) -> bool:
     """Whether each backslash of the sample stands before something that needs one, so that it may be an escape."""
-    line_ends = "\r\n" if len(usual.header) == 1 else ""  # in a row of more fields, they would have shown
+    # Escaped ends of lines show as rows of other lengths, unless rows have one field or escaped delimiters, too.
+    may_hide = len(usual.header) == 1 or "\\" + usual.dialect.delimiter in sample.text
+    line_ends = "\r\n" if may_hide else ""
     return "\\" not in re.sub(rf'\\[\\"{line_ends}{re.escape(usual.dialect.delimiter)}]', "", sample.text)
 
 
@@ -122,11 +124,12 @@ def _is_bare(reading: Reading) -> bool:
 
 
 def _is_single_quoted(value: str) -> bool:
-    """Whether a value stands in single quotes for a reason: quotes within it are doubled, or nothing is in it."""
+    """Whether a value stands in single quotes for a reason: quotes within it are doubled, a line ends in it, or
+    nothing is in it."""
     if len(value) < 2 or not value[0] == value[-1] == "'":
         return False
     inner = value[1:-1]
-    return not inner or ("''" in inner and "'" not in inner.replace("''", ""))
+    return not inner or "\r" in inner or ("''" in inner and "'" not in inner.replace("''", ""))
 
 
 def _is_spaced(reading: Reading) -> bool:
