@@ -301,6 +301,15 @@ def test_addresses_that_cannot_be_listened_on_are_errors(address, mysql_model):
             ServeConfig(port=port)
 
 
+def test_an_answer_is_sent_without_waiting_for_acknowledgements():
+    with (
+        listen("127.0.0.1", 0) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_localhost_is_listened_on_where_most_clients_look():
     with listen("localhost", 0) as listener:
         assert listener.getsockname()[0] == "127.0.0.1"
