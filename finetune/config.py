@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from corpora.files.dialect import DialectSettings, Escape, Quote
 from pretrain.config import Precision
 from stackbert.core.errors import require
 from stackbert.core.home import PathText
@@ -169,6 +170,14 @@ class PredictConfig:
     """Code in HTML bodies, as in 'corpora build'; name what the classifier's posts were built with."""
     id_column: str | None = None
     """Column of a table that is copied to the output."""
+    delimiter: str = "auto"
+    """Delimiter, quotes, escapes and encoding of a CSV or TSV, as in 'corpora build'; 'auto' finds and says them."""
+    quote: Quote = "auto"
+    """'double', 'single' or 'none'."""
+    escape: Escape = "auto"
+    """'doubled' or 'backslash'."""
+    encoding: str = "auto"
+    """Such as cp1251 or shift_jis."""
     top: int = 5
     """Maximum number of labels per text."""
     threshold: float = 0.0
@@ -184,6 +193,11 @@ class PredictConfig:
             "text_column: name either the column of whole texts, or title_column and body_column",
         )
         require(bool(self.file) or not self.columns, "columns are those of a table: name it as --file")
+
+    @property
+    def dialect(self) -> DialectSettings:
+        """What is named of a table's dialect."""
+        return DialectSettings(self.delimiter, self.quote, self.escape, self.encoding)
 
     @property
     def columns(self) -> tuple[str, ...]:

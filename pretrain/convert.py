@@ -22,8 +22,8 @@ from pretrain.model.stored_tensors import (
 from stackbert.core.artifact import Manifest, build_artifact, write_json
 from stackbert.core.checkpoints import from_hub
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.tokenizer_checks import found_files
-from tokenizer.encoding.tokenizer_files import load_tokenizer, write_tokenizer
+from tokenizer.files.tokenizer_checks import found_files
+from tokenizer.files.tokenizer_files import load_tokenizer, write_tokenizer
 
 SHARDS = "pytorch_model-*-of-*.bin"
 Tensors = dict[str, npt.NDArray[np.generic]]

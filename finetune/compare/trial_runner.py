@@ -25,8 +25,8 @@ from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import StackbertError
 from stackbert.core.process import forget_peak, peak_bytes
 from tokenizer.encoding.reader import TextReader, load_reader
-from tokenizer.encoding.tokenizer_checks import check_known
-from tokenizer.encoding.tokenizer_files import check_writing
+from tokenizer.files.tokenizer_checks import check_known
+from tokenizer.files.tokenizer_files import check_writing
 
 
 class TrialRunner:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from finetune.deploy.bundle import SETTINGS_FILE, Bundle, load_bundle
 from stackbert.core.artifact import Manifest, build_artifact
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.tokenizer_files import write_tokenizer
+from tokenizer.files.tokenizer_files import write_tokenizer
 
 MODEL_FILE = "model.onnx"
 TOLERANCE = 1e-4

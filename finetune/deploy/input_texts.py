@@ -88,7 +88,7 @@ def _in_words(path: Path, texts: Iterator[InputText]) -> Iterator[InputText]:
 def _table_texts(path: Path, ending: str, config: PredictConfig) -> Iterator[InputText]:
     if config.title_column or config.body_column:
         return _post_texts(path, config)
-    return _column_texts(table_rows(path), str(path), ending in _JSON_TABLES, config)
+    return _column_texts(table_rows(path, config.dialect, config.columns), str(path), ending in _JSON_TABLES, config)
 
 
 def _column_texts(rows: Rows, name: str, is_json: bool, config: PredictConfig) -> Iterator[InputText]:
@@ -116,6 +116,10 @@ def _post_texts(path: Path, config: PredictConfig) -> Iterator[InputText]:
         body_column=config.body_column,
         format=config.format,
         code=config.code,
+        delimiter=config.delimiter,
+        quote=config.quote,
+        escape=config.escape,
+        encoding=config.encoding,
         part_megabytes=1.0,  # read at a time
     )
     source = table_source(path, posts)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.tokenizer_files import load_tokenizer
+from tokenizer.files.tokenizer_files import load_tokenizer
 
 CARD = "README.md"
 NOT_UPLOADED = ("checkpoints/*", "tensorboard/*")

@@ -12,8 +12,8 @@ from pretrain.init.similarity import sparsemax
 from pretrain.model.checkpoint import Checkpoint, with_vocabulary
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.reader import TextReader
-from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SENTENCEPIECE_SPACE
-from tokenizer.encoding.tokenizer_checks import ROLES
+from tokenizer.files.token_notation import CONTINUATION_PREFIX, SENTENCEPIECE_SPACE
+from tokenizer.files.tokenizer_checks import ROLES
 
 INITIAL_DEVIATION = 0.02  # BERT's
 MAX_SIMILAR = 64  # candidates of a weighted mean; sparsemax gives most of them no weight

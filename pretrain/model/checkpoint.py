@@ -26,7 +26,7 @@ from pretrain.model.stored_tensors import (
 from pretrain.model.tensor_names import family_of, find_root, plain_name
 from pretrain.model.weights import Weights, read_weights
 from stackbert.core.checkpoints import read_config
-from tokenizer.encoding.tokenizer_files import write_tokenizer
+from tokenizer.files.tokenizer_files import write_tokenizer
 
 CLASS_NAMES = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta", "camembert": "Camembert"}
 """What the names of a family's classes in transformers begin with."""

@@ -17,7 +17,7 @@ from pretrain.model.encoder import Encoder
 from pretrain.objectives.objective import Losses
 from pretrain.randomness import split, uniform, uniform_integers
 from tokenizer.encoding.reader import TextReader
-from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, SENTENCEPIECE_SPACE
+from tokenizer.files.token_notation import BYTE_LEVEL_SPACE, SENTENCEPIECE_SPACE
 
 CONTINUES, BEGINS, STANDS_ALONE = 0, 1, 2
 """Role of a token in its word: a further token, the first, or a word of its own."""

@@ -33,7 +33,7 @@ from stackbert.core.errors import StackbertError
 from stackbert.core.progress import Progress
 from tokenizer.encoding.packed_rows import load_rows, tokenizer_of_rows
 from tokenizer.encoding.reader import load_reader
-from tokenizer.encoding.tokenizer_files import check_writing
+from tokenizer.files.tokenizer_files import check_writing
 
 DTYPES = (tf.float32, tf.bfloat16)  # a training state holds an index
 MAX_LOSS = 50.0  # nats; beyond it training has diverged: ln of any vocabulary size is below 13

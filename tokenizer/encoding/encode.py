@@ -18,7 +18,7 @@ from tokenizer.encoding.journal import RowsJournal
 from tokenizer.encoding.packed_rows import LAYOUT, STAGE, identify_tokenizer
 from tokenizer.encoding.reader import load_reader
 from tokenizer.encoding.tag_targets import TARGETS_FILE, choose_target_tags, save_targets
-from tokenizer.encoding.tokenizer_checks import check_known
+from tokenizer.files.tokenizer_checks import check_known
 
 SHOWN_TAGS = 5
 POSTS_WORTH_PROCESSES = 30_000  # about five seconds of work; starting processes takes two

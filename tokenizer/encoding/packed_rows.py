@@ -15,7 +15,7 @@ from corpora.arrays import Keys
 from stackbert.core.artifact import identify, load_manifest, require_artifact
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.tag_targets import TARGETS_FILE, load_targets
-from tokenizer.encoding.tokenizer_checks import check_files, found_files
+from tokenizer.files.tokenizer_checks import check_files, found_files
 
 STAGE = "tokenizer encode"
 LAYOUT = "rows.json"

@@ -13,9 +13,9 @@ from tokenizers.models import WordPiece
 
 from stackbert.core.artifact import write_json
 from tokenizer.encoding.cached_tokenizer import CachedTokenizer
-from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, SENTENCEPIECE_SPACE
-from tokenizer.encoding.tokenizer_checks import ROLES
-from tokenizer.encoding.tokenizer_files import load_tokenizer
+from tokenizer.files.token_notation import BYTE_LEVEL_SPACE, SENTENCEPIECE_SPACE
+from tokenizer.files.tokenizer_checks import ROLES
+from tokenizer.files.tokenizer_files import load_tokenizer
 
 TEXTS_PER_BATCH = 1_000  # a few megabytes of text and of ids
 

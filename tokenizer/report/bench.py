@@ -15,7 +15,7 @@ from tokenizer.config import EncodeBenchConfig
 from tokenizer.encoding.blocks import encode_posts
 from tokenizer.encoding.packed_rows import identify_tokenizer
 from tokenizer.encoding.reader import TEXTS_PER_BATCH, TextReader, load_reader
-from tokenizer.encoding.tokenizer_files import load_tokenizer
+from tokenizer.files.tokenizer_files import load_tokenizer
 
 
 class Speeds(NamedTuple):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from corpora.post import Post
 from tokenizer.encoding.reader import TextReader
-from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, CONTINUATION_PREFIX, SENTENCEPIECE_SPACE
+from tokenizer.files.token_notation import BYTE_LEVEL_SPACE, CONTINUATION_PREFIX, SENTENCEPIECE_SPACE
 
 LENGTHS = (128, 256, 512)
 NUM_SPECIALS = 2  # [CLS] and [SEP]

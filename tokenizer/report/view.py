@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tokenizer.encoding import token_notation
+from tokenizer.files import token_notation
 
 WORD_STARTS = (token_notation.BYTE_LEVEL_SPACE, token_notation.SENTENCEPIECE_SPACE)
 """Marks of tokens that start a word; WordPiece marks those that continue one."""

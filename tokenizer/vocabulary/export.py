@@ -6,8 +6,8 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, processors
 
 from stackbert.core.artifact import write_json
-from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SPECIALS
-from tokenizer.encoding.tokenizer_checks import ROLES
+from tokenizer.files.token_notation import CONTINUATION_PREFIX, SPECIALS
+from tokenizer.files.tokenizer_checks import ROLES
 from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer
 from tokenizer.vocabulary.wordpiece import build_wordpiece
 

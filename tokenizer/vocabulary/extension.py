@@ -16,9 +16,9 @@ from tokenizers import Tokenizer
 from stackbert.core.errors import StackbertError, require
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import TextReader, load_reader
-from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SPECIALS, UNKNOWN
-from tokenizer.encoding.tokenizer_checks import ORDINARY_TEXTS
-from tokenizer.encoding.tokenizer_files import UNLIMITED, load_tokenizer
+from tokenizer.files.token_notation import CONTINUATION_PREFIX, SPECIALS, UNKNOWN
+from tokenizer.files.tokenizer_checks import ORDINARY_TEXTS
+from tokenizer.files.tokenizer_files import UNLIMITED, load_tokenizer
 from tokenizer.vocabulary.base_steps import OUR_STEPS, BaseSteps, steps_of
 from tokenizer.vocabulary.export import build_tokenizer
 from tokenizer.vocabulary.word_counts import WordCounts

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, UNKNOWN
+from tokenizer.files.token_notation import CONTINUATION_PREFIX, UNKNOWN
 from tokenizer.vocabulary.wordpiece import encode_words
 
 KEPT_PER_ROUND = 0.85  # dropping pieces changes what others save; smaller rounds changed no measured result

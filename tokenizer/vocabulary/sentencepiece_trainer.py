@@ -12,7 +12,7 @@ import sentencepiece
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from tokenizer.config import TokenizerConfig
-from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SENTENCEPIECE_SPACE, SPECIALS, UNKNOWN
+from tokenizer.files.token_notation import CONTINUATION_PREFIX, SENTENCEPIECE_SPACE, SPECIALS, UNKNOWN
 from tokenizer.vocabulary.export import add_normalizer_and_template
 from tokenizer.vocabulary.pretokenizer import build_pretokenizer
 from tokenizer.vocabulary.word_counts import WordCounts

@@ -16,7 +16,7 @@ from stackbert.core.artifact import SCRATCH, Manifest, build_artifact
 from stackbert.core.errors import StackbertError, require
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.packed_rows import identify_tokenizer
-from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, SPECIALS
+from tokenizer.files.token_notation import CONTINUATION_PREFIX, SPECIALS
 from tokenizer.vocabulary.base_steps import OUR_STEPS, BaseSteps
 from tokenizer.vocabulary.export import build_tokenizer, save_tokenizer
 from tokenizer.vocabulary.extension import build_extended, check_extension, extend_vocabulary, read_base

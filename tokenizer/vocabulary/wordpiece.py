@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, models
 
-from tokenizer.encoding.token_notation import CONTINUATION_PREFIX, UNKNOWN
+from tokenizer.files.token_notation import CONTINUATION_PREFIX, UNKNOWN
 
 MAX_WORD_CHARACTERS = 100  # WordPiece's own limit; longer words become [UNK]
 WORDS_PER_BATCH = 20_000

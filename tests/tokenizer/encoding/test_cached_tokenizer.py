@@ -16,7 +16,7 @@ from tests.tokenizer.made_corpus import random_posts
 from tokenizer.encoding import cached_tokenizer as cached_tokenizer_module
 from tokenizer.encoding.cached_tokenizer import CachedTokenizer, is_cacheable
 from tokenizer.encoding.reader import load_reader
-from tokenizer.encoding.token_notation import SPECIALS
+from tokenizer.files.token_notation import SPECIALS
 from tokenizer.vocabulary.export import build_tokenizer
 from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer
 

@@ -10,7 +10,7 @@ from corpora.post import Post
 from stackbert.core.artifact import write_json
 from tests.tokenizer.made_tokenizers import repeated_lines, wordpiece
 from tokenizer.encoding.reader import TextReader, load_reader
-from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE, SPECIALS
+from tokenizer.files.token_notation import BYTE_LEVEL_SPACE, SPECIALS
 from tokenizer.report.measures import looks_like_code, measure, tag_is_whole, take_sample
 from tokenizer.vocabulary.export import build_tokenizer, save_tokenizer
 

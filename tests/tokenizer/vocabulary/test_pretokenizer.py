@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tokenizer.encoding.token_notation import SPECIALS
+from tokenizer.files.token_notation import SPECIALS
 from tokenizer.vocabulary.export import build_tokenizer
 from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer, needs_rule
 

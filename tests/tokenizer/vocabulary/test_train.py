@@ -14,7 +14,7 @@ from tests.paths import ROOT
 from tests.tokenizer.made_corpus import SENTENCES, write_corpus
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import load_reader
-from tokenizer.encoding.token_notation import SPECIALS
+from tokenizer.files.token_notation import SPECIALS
 from tokenizer.vocabulary.train import build_vocabulary, train_tokenizer
 
 TRAIN = """

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from stackbert.core.artifact import write_json
 from stackbert.core.checkpoints import TOKENIZER_FILES, VOCABULARY_FILES
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.model_config import model_config
-from tokenizer.encoding.tokenizer_checks import ROLES, check_files, check_loaded, found_files, moved_tokens
+from tokenizer.files.model_config import model_config
+from tokenizer.files.tokenizer_checks import ROLES, check_files, check_loaded, found_files, moved_tokens
 
 GENERAL_CLASS = "PreTrainedTokenizerFast"
 """Reads tokenizer.json as it is; the classes of families build parts of it anew."""

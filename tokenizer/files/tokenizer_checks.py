@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 
 from stackbert.core.checkpoints import TOKENIZER_FILES, VOCABULARY_FILES
 from stackbert.core.errors import StackbertError, require
-from tokenizer.encoding.token_notation import BYTE_LEVEL_SPACE
+from tokenizer.files.token_notation import BYTE_LEVEL_SPACE
 
 ROLES = ("pad", "unk", "cls", "sep", "mask")  # in the order of SPECIALS
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

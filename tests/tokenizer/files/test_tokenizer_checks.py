@@ -30,8 +30,8 @@ from tests.tokenizer.made_tokenizers import (
     write_files,
 )
 from tokenizer.encoding.reader import load_reader
-from tokenizer.encoding.tokenizer_checks import check_known
-from tokenizer.encoding.tokenizer_files import write_tokenizer
+from tokenizer.files.tokenizer_checks import check_known
+from tokenizer.files.tokenizer_files import write_tokenizer
 
 FIELD = SHARED / "field"
 TOKENS = wordpiece_tokens()

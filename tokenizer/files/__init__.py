@@ -1,0 +1,1 @@
+"""The files of a tokenizer: loaded and checked, written and compared."""
