@@ -48,6 +48,8 @@ class CorpusConfig:
     """Notation of the tags in a text: 'angle' <a><b>, 'pipe' a|b or |a|b|, 'comma', 'semicolon', 'space', 'newline',
     'json' ["a", "b"], 'python' ['a', 'b'], 'postgres' {a,b}, 'brackets' [a, b], or 'single': the whole text is one tag.
     'auto' finds one notation for all rows from the first ones, and prints it."""
+    tags_separator: str = ""
+    """What stands between the tags in a text, where no tags_format has it: such as '/' or ' - '."""
     tags_case: Literal["keep", "lower"] = "keep"
     """'lower' makes all tags lower-case, so that Python and python are one; with 'keep' they are two, which is said."""
     date_column: str | None = None
@@ -136,6 +138,8 @@ class CorpusConfig:
         if self.source == "table" and not (self.title_column or self.body_column):
             raise StackbertError("source 'table' needs title_column or body_column: name the columns that hold text")
         _ = self.dialect  # raises an error for a delimiter that is none
+        if self.tags_separator and self.tags_format != "auto":
+            raise StackbertError("tags_separator and tags_format: set one of them")
         if self.processes < 0:
             raise StackbertError(f"processes must be 0 or more, not {self.processes}")
         if not self.part_megabytes > 0:

@@ -91,6 +91,8 @@ def _decide(
 
 
 def _tag_reader(values: list[Any], config: CorpusConfig, classes: tuple[str, ...], one_tag_a_row: bool) -> TagReader:
+    if config.tags_separator:
+        return TagReader(separator=config.tags_separator, named=True, classes=classes)
     texts = [found for found in map(_as_text, values) if found]
     named = config.tags_format != "auto"
     notation, spaces = (config.tags_format, True) if named else decide_notation(texts, one_tag_a_row)
@@ -125,7 +127,7 @@ def _as_text(value: Any) -> str | None:
 def _description(reader: TagReader, values: list[Any]) -> str:
     """How the tags are read, in words."""
     kinds = dict.fromkeys(kind_of(value) for value in values if not is_missing(value) and not isinstance(value, bytes))
-    found = []
+    found = [f"texts separated by {reader.separator!r}"] if reader.separator else []
     if reader.notation:
         found.append(SHOWN[reader.notation])
     if "a list" in kinds:

@@ -33,6 +33,8 @@ class TagReader:
     """Names of numbered classes; a number is an index in them."""
     whole: bool = False
     """Whether '3.0' is the class 3 of a column with gaps."""
+    separator: str = ""
+    """What the user named as standing between tags, instead of a notation."""
 
     def read(self, value: Any) -> tuple[str, ...]:
         """The tags in their order, without repetitions; raises CellError for a value that contradicts the column."""
@@ -49,6 +51,10 @@ class TagReader:
         text = text.strip()
         if not text or text in EMPTY:
             return ()
+        if self.separator:
+            if is_list_like(text):
+                raise CellError(f"{shown(text)}, which is a list and not separated by {self.separator!r}")
+            return unique(text.split(self.separator))
         if self.notation is None:
             raise CellError(f"a text, {shown(text)}; the first rows have none")
         if self.notation in LISTS:

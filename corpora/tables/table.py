@@ -165,7 +165,10 @@ def _require_columns(names: Sequence[str], path: str, named: dict[str, str]) -> 
         if column not in names:
             same = [name for name in names if _folded(name) == _folded(column)]
             hint = f"; nearest is '{same[0]}'" if same else nearest_hint(column, names)
-            raise StackbertError(f"{path}: no column '{column}' for {field}{hint}; the columns are: {_listed(names)}")
+            advice = "; where this is several columns, name their delimiter" if len(names) == 1 else ""
+            raise StackbertError(
+                f"{path}: no column '{column}' for {field}{hint}; the columns are: {_listed(names)}{advice}"
+            )
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -90,6 +90,23 @@ def test_a_row_in_another_notation_stops_the_build_with_its_number(tmp_path: Pat
         build(write(tmp_path / "table.parquet", tags=tags), tmp_path / "out")
 
 
+def test_a_separator_of_tags_can_be_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "table.parquet", tags=["sql server / c++", "c++", "", " / "])
+    posts = build(path, tmp_path / "out", tags_separator="/")
+    assert [post.tags for post in posts] == [("sql server", "c++"), ("c++",), (), ()]
+
+
+def test_a_list_is_no_tag_where_a_separator_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "table.parquet", tags=["a/b"] * 20 + ["['a', 'b']"])
+    with pytest.raises(StackbertError, match=r"row 21: column 'tags' for tags_column holds .* not separated by '/'"):
+        build(path, tmp_path / "out", tags_separator="/")
+
+
+def test_separator_and_format_exclude_each_other() -> None:
+    with pytest.raises(StackbertError, match="tags_separator and tags_format: set one of them"):
+        CorpusConfig(tags_separator="/", tags_format="comma")
+
+
 def test_tags_in_lower_case_and_their_synonyms(tmp_path: Path) -> None:
     (tmp_path / "synonyms.csv").write_text("source,target\nJS,JavaScript\n")
     path = write(tmp_path / "table.parquet", tags=[["Python", "python"], ["js", "CSS"]])
