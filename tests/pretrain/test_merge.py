@@ -1,6 +1,7 @@
 """Weight interpolation between a base and its adapted checkpoint."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,10 +95,9 @@ def test_another_base_is_refused(tiny_base, headless, adapted, other_rows, tmp_p
     run_pretraining(other_rows / "rows", other_rows / "tokenizer", tmp_path / "similar", settings)
     with pytest.raises(StackbertError, match="transfer similar"):
         merge_checkpoints(headless, tmp_path / "similar", tmp_path / "out", QUARTER)
-    for path in tiny_base.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    config = json.loads((tmp_path / "config.json").read_text("utf-8"))
-    (tmp_path / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 1e-3}), "utf-8")
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    config = json.loads((base / "config.json").read_text("utf-8"))
+    (base / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 1e-3}), "utf-8")
     with pytest.raises(StackbertError, match=r"differs from .* in norm_epsilon; merge a checkpoint with its own base"):
-        merge_checkpoints(tiny_base, tmp_path, tmp_path / "out", QUARTER)
+        merge_checkpoints(tiny_base, base, tmp_path / "out", QUARTER)
     assert not (tmp_path / "out").exists()

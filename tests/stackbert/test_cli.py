@@ -112,7 +112,8 @@ def test_help_of_run_lists_the_sections_of_a_study(monkeypatch, capsys):
     code, printed = run(monkeypatch, capsys, "run", "--help")
     assert code == 0
     assert "--tokenizer.vocab-size" in printed
-    assert all(field.name in printed for field in dataclasses.fields(Study))
+    # a list of sections is set in a file only
+    assert all(field.name in printed for field in dataclasses.fields(Study) if field.name != "phases")
 
 
 def test_unknown_commands_name_the_known_ones(monkeypatch, capsys):

@@ -41,12 +41,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = ["id,title,body,tags"]
     for number in range(12_000):
         title, body = " ".join(draw.choices(WORDS, k=6)), " ".join(draw.choices(WORDS, k=30))
-        rows.append(f"{number},{title} {number},{body},{' '.join(draw.sample(WORDS[:9], 2))}")
+        rows.append(f"{number},{title} {number},{body},{'|'.join(draw.sample(WORDS[:9], 2))}")
     (folder / "table.csv").write_text("\n".join(rows))
     with py7zr.SevenZipFile(folder / "site.7z", "w") as archive:
         archive.write(write_dump(folder, 9_000), "Posts.xml")
     for stage, out in (("corpora build", "posts"), ("tokenizer train", "vocabulary"), ("corpora label", "labels")):
-        assert start(stage, folder, folder / out).finish()[0] == 0
+        code, _, stderr = start(stage, folder, folder / out).finish()
+        assert code == 0, stderr
     return folder
 
 

@@ -54,6 +54,8 @@ def other_value(field: dataclasses.Field) -> tuple[str, Any]:
         return ("[7, 8]", (7, 8)) if int in typing.get_args(kind) else ('["b", "a"]', ("b", "a"))
     if kind is bool:
         return str(not field.default).lower(), not field.default
+    if field.name == "delimiter":
+        return '"pipe"', "pipe"
     if field.name == "spike_factor":  # the one that must be above 1
         return "2.5", 2.5
     return {str: ('"other"', "other"), int: ("77", 77), float: ("0.125", 0.125)}[kind]
@@ -183,6 +185,8 @@ batch_rows = 2
 [compare]
 tfidf = false
 word_vectors = false
+[compare.recipe]
+max_length = 16
 """,
     )
     run_study(study)

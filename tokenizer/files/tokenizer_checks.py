@@ -159,7 +159,7 @@ def _declared_tokens(folder: Path) -> Iterator[tuple[str, int]]:
 
 def _object(path: Path) -> dict[str, Any]:
     """The JSON object in a file, empty where there is no such file."""
-    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    found = json.loads(path.read_text("utf-8-sig")) if path.is_file() else {}
     return found if isinstance(found, dict) else {}
 
 

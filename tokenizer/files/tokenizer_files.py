@@ -84,7 +84,7 @@ def _reason(folder: Path, error: Exception) -> str:
     if "Couldn't instantiate the backend tokenizer" in str(error):
         found = ", ".join(name for name in found_files(folder) if name in VOCABULARY_FILES)
         path = folder / "tokenizer_config.json"
-        named = json.loads(path.read_text("utf-8")).get("tokenizer_class") if path.is_file() else None
+        named = json.loads(path.read_text("utf-8-sig")).get("tokenizer_class") if path.is_file() else None
         kind = (
             f"transformers has no fast tokenizer_class {named!r} that reads" if named else "nobody can tell the kind of"
         )
@@ -131,7 +131,7 @@ def _write_plain(loaded: Any, source: Path, folder: Path) -> None:
     tokenizer.no_padding()
     tokenizer.save(str(folder / "tokenizer.json"))
     path = source / "tokenizer_config.json"
-    settings: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    settings: dict[str, Any] = json.loads(path.read_text("utf-8-sig")) if path.is_file() else {}
     for name in ("auto_map", "added_tokens_decoder", "name_or_path", "vocab_file", "tokenizer_file"):
         settings.pop(name, None)
     settings |= {name: getattr(loaded, name) for name in SETTINGS if name != "model_max_length"}

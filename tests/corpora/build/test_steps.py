@@ -21,7 +21,7 @@ def row(number: int, body: str) -> tuple[int, bytes]:
 @pytest.fixture
 def job(tmp_path: Path) -> PartJob:
     path = tmp_path / "Posts.xml"
-    path.touch()
+    path.write_text("<posts>\n</posts>\n")
     config = CorpusConfig(source="dump", path=str(path))
     return PartJob(tmp_path / "parts", dump_source(path, config), config, synonyms={"js": "javascript"})
 
@@ -40,7 +40,7 @@ def test_two_parts_that_are_built_at_the_same_time_do_not_mix(job: PartJob) -> N
     assert (written.kept, written.dropped) == (2, {})
     assert ids(job, 0) == ["1", "4"] and ids(job, 1) == ["2"]
     counts = json.loads((part_folder(job.folder, 1) / COUNTS).read_text())
-    assert counts == {"kept": 1, "dropped": {"too_short": 1}}
+    assert (counts["kept"], counts["dropped"]) == (1, {"too_short": 1})
 
 
 def test_a_part_that_fails_leaves_no_folder(job: PartJob) -> None:

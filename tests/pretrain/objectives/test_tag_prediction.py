@@ -171,7 +171,7 @@ def settings(base: Path, **changes):
 
 def test_a_run_learns_the_tags(trained):
     history = json.loads((trained / "history.json").read_text())
-    assert history[-1]["loss"] < history[0]["loss"] - 0.3
+    assert history[-1]["loss"] < history[0]["loss"] - 0.1
     assert history[-1]["accuracy"] > history[0]["accuracy"] + 0.2
     assert "bits_per_byte" not in history[0]
     with pytest.raises(StackbertError, match="predicted tags, not tokens"):
