@@ -41,7 +41,7 @@ class Command:
             text=True,
             start_new_session=True,
             # a shell has its background jobs ignore Ctrl+C, and what they start inherits that
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def finish(self) -> tuple[int, str, str]:

@@ -55,6 +55,11 @@ def start(stage: str, made: Path, out: Path) -> Command:
     return Command(*(STAGES | FURTHER)[stage].format(made=made).split(), "--out", out, cwd=made)
 
 
+def without_notes(stderr: str) -> list[str]:
+    """The lines on standard error, except for how a table is read."""
+    return [line for line in stderr.splitlines() if ": read as " not in line]
+
+
 def written(out: Path) -> dict[str, Any]:
     """sha256 of the output, a folder or a file."""
     return load_manifest(out).files if out.is_dir() else {"": file_sha256(out)}
@@ -115,7 +120,7 @@ def test_ctrl_c_is_one_line_and_the_same_command_continues(stage: str, made: Pat
     command.interrupt()
     code, stdout, stderr = command.finish()
     assert (code, stdout) == (130, "")
-    assert stderr == "stackbert: interrupted; the same command goes on from what is finished\n"
+    assert without_notes(stderr) == ["stackbert: interrupted; the same command goes on from what is finished"]
     assert command.wait(lambda: not command.alive(), GONE_SECONDS)
     assert start(stage, made, tmp_path / "out").finish()[0] == 0
 
@@ -126,7 +131,7 @@ def test_sigterm_is_one_line_and_leaves_no_process(stage: str, made: Path, tmp_p
     assert command.wait(lambda: len(command.workers()) > 1, 60)
     command.process.send_signal(signal.SIGTERM)
     code, _, stderr = command.finish()
-    assert (code, stderr.count("\n")) == (143, 1)
+    assert (code, len(without_notes(stderr))) == (143, 1)
     assert "ended by SIGTERM" in stderr
     assert command.wait(lambda: not command.alive(), GONE_SECONDS)
 
@@ -137,7 +142,7 @@ def test_a_worker_that_the_system_kills_is_an_error_with_advice(stage: str, made
     assert command.wait(lambda: command.workers(), 60)
     os.kill(command.workers()[0], signal.SIGKILL)
     code, _, stderr = command.finish()
-    assert code == 1 and stderr.count("\n") == 1
+    assert code == 1 and len(without_notes(stderr)) == 1
     assert "a worker process was killed, mostly because memory ran out" in stderr
     assert command.wait(lambda: not command.alive(), GONE_SECONDS)
 
