@@ -83,8 +83,12 @@ def _warnings(contents: Contents, config: CorpusConfig) -> list[str]:
         "date_column": (contents.no_date, contents.posts, "dates"),
     }
     return [
-        f"warning: {_percent(count, of)} of the posts have no {what}: column '{getattr(config, field)}' for {field} is "
-        "mostly empty; is it the right one?"
+        f"warning: {_percent(count, of)} of the posts have no {what}: "
+        + (
+            f"their ids are not in {config.tags_path}; is it the right table?"
+            if field == "tags_column" and config.tags_path
+            else f"column '{getattr(config, field)}' for {field} is mostly empty; is it the right one?"
+        )
         for field, (count, of, what) in empty.items()
         if getattr(config, field) and count > MOSTLY_EMPTY * of
     ]
