@@ -4,7 +4,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from corpora.cells.tag_notations import EMPTY, LISTS, SEPARATORS, SHOWN, bounded_pipes, is_list_like, is_numbers
+from corpora.cells.tag_notations import (
+    EMPTY,
+    LISTS,
+    NO_LIST,
+    SEPARATORS,
+    SHOWN,
+    bounded_pipes,
+    is_list_like,
+    is_numbers,
+)
 from corpora.cells.tags import separators_fit
 from corpora.cells.value import CellError, shown
 from corpora.config import TagsFormat
@@ -46,8 +55,9 @@ def decide_notation(texts: Iterable[str], one_a_row: bool = False) -> tuple[Tags
     counts = Counter(text for text in map(str.strip, texts) if text and text not in EMPTY)
     if not counts:
         return None, True
-    if sum(count for text, count in counts.items() if is_list_like(text)) > counts.total() / 2:
-        return _decide_list(counts), True
+    values = Counter({text: count for text, count in counts.items() if text not in NO_LIST})
+    if sum(count for text, count in values.items() if is_list_like(text)) > values.total() / 2:
+        return _decide_list(values), True
     return _decide_separator(counts, one_a_row)
 
 

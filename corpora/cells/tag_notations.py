@@ -10,6 +10,8 @@ SEPARATORS = {"newline": "\n", "pipe": "|", "semicolon": ";", "comma": ",", "spa
 """Notations that only separate the tags."""
 
 EMPTY = frozenset(("[]", "{}", "()", "set()", "<>", "||"))
+NO_LIST = frozenset(("None", "nan", "NaN", "null", "NULL", "<NA>"))
+"""What pandas, Python and databases print in place of a list."""
 """Lists without a tag inside, in any notation."""
 
 _ANGLE = re.compile(r"(?:\s*+<[^<>]*+>\s*+,?+)++")

@@ -4,6 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from corpora.cells.notation_decision import decide_notation
+from corpora.cells.tags import TagReader
 from corpora.cells.value import CellError
 from tests.paths import SHARED
 
@@ -65,6 +66,18 @@ def test_a_row_of_a_second_table_is_one_tag() -> None:
     assert decide_notation(["['a', 'b']"], one_a_row=True)[0] == "python"
     with pytest.raises(CellError, match="several ways"):
         decide_notation(["a|b", "c|d"], one_a_row=True)
+
+
+@pytest.mark.parametrize("text", ["None", "nan", "NULL"])
+@pytest.mark.parametrize(("tags", "notation"), [("['a', 'b']", "python"), ('["a"]', "json"), ("<a><b>", "angle")])
+def test_a_printed_missing_value_among_lists_is_no_tag(text: str, tags: str, notation: str) -> None:
+    assert decide_notation([*[text] * 9, tags, tags])[0] == notation
+    assert TagReader(notation=notation).read(text) == ()  # type: ignore[arg-type]
+
+
+def test_the_tag_null_stays_one_where_tags_are_no_lists() -> None:
+    notation, spaces = decide_notation(["null", "java", "NaN"])
+    assert TagReader(notation, spaces=spaces).read("null") == ("null",)
 
 
 def test_exceptions_do_not_change_the_decision() -> None:
