@@ -1,5 +1,7 @@
 """The notation of a column: decided by all its first rows, or refused."""
 
+import re
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -78,6 +80,21 @@ def test_a_printed_missing_value_among_lists_is_no_tag(text: str, tags: str, not
 def test_the_tag_null_stays_one_where_tags_are_no_lists() -> None:
     notation, spaces = decide_notation(["null", "java", "NaN"])
     assert TagReader(notation, spaces=spaces).read("null") == ("null",)
+
+
+TAGS = ["python", "java", "c#", "linux", "docker", "c++", "aws"]
+
+
+@pytest.mark.parametrize("separator", ["/", "::", " & ", "^", " / ", " + "])
+def test_a_separator_that_is_no_notation_is_asked_for(separator: str) -> None:
+    texts = [*TAGS, *(f"{one}{separator}{two}" for one in TAGS for two in TAGS if one != two)]
+    with pytest.raises(CellError, match=rf"set tags_separator to {re.escape(repr(separator))}, or"):
+        decide_notation(texts * 2)
+
+
+@pytest.mark.parametrize("label", ["area/{}", "type::{}", "{}/core", "kind+{}", "{}#"])
+def test_signs_that_stand_in_names_of_labels_separate_nothing(label: str) -> None:
+    assert decide_notation([*TAGS, *map(label.format, TAGS)] * 5)[0] == "single"
 
 
 def test_exceptions_do_not_change_the_decision() -> None:
