@@ -72,16 +72,18 @@ def _examine(table: _Table, path: Path, config: CorpusConfig) -> Columns:
     """How a table's columns are read, from its first rows; raises StackbertError if it has no such column."""
     named = {field: str(getattr(config, field)) for field in table.fields if getattr(config, field)}
     sparse = [named[field] for field in ("tags_column", "date_column") if field in named]
+    within = dict[str, list[str]]()
     sample, filled, names = list[dict[str, Any]](), Counter[str](), dict[str, None]()
     for number, (_, values) in enumerate(islice(table.rows(), MAX_SAMPLE_ROWS), 1):
         if isinstance(values, dict):
             names.update(dict.fromkeys(values))
+            within = within or {key: list(value) for key, value in values.items() if isinstance(value, dict)}
             sample.append({name: values.get(name) for name in named.values()})
             filled.update(name for name in sparse if values.get(name))
         if number >= SAMPLE_ROWS and all(filled[name] >= FILLED_CELLS for name in sparse):
             break
     if sample:
-        _require_columns(list(names), table.name, named)
+        _require_columns(list(names), table.name, named, within)
     is_tag_table = table.fields is TAG_TABLE_FIELDS
     if "tags_column" in named and not is_tag_table:
         refuse_repeated_posts(table.name, sample, config)
@@ -173,13 +175,18 @@ def _parts(rows: Callable[[], Rows], config: CorpusConfig) -> Iterator[list[Row]
         yield part
 
 
-def _require_columns(names: Sequence[str], path: str, named: dict[str, str]) -> None:
-    """Raise StackbertError if a named column is missing, with the most similar name."""
+def _require_columns(names: Sequence[str], path: str, named: dict[str, str], within: dict[str, list[str]]) -> None:
+    """Raise StackbertError if a named column is missing, with the most similar name, or the object that holds it.
+
+    `within` has the names in each object of a row.
+    """
     for field, column in named.items():
         if column not in names:
             same = [name for name in names if _folded(name) == _folded(column)]
             hint = f"; nearest is '{same[0]}'" if same else nearest_hint(column, names)
             advice = "; where this is several columns, name their delimiter" if len(names) == 1 else ""
+            if outer := next((key for key, inner in within.items() if column in inner), None):
+                advice = f"; '{outer}' holds an object with it: write its values as columns (jq, pandas.json_normalize)"
             raise StackbertError(
                 f"{path}: no column '{column}' for {field}{hint}; the columns are: {_listed(names)}{advice}"
             )
