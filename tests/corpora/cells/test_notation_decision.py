@@ -97,6 +97,11 @@ def test_signs_that_stand_in_names_of_labels_separate_nothing(label: str) -> Non
     assert decide_notation([*TAGS, *map(label.format, TAGS)] * 5)[0] == "single"
 
 
+def test_angles_that_are_written_as_in_xml_are_angles() -> None:
+    assert decide_notation(["&lt;c#&gt;&lt;r&amp;d&gt;", "&lt;java&gt;"])[0] == "angle"
+    assert TagReader(notation="angle").read("&lt;c#&gt;&lt;r&amp;d&gt;") == ("c#", "r&d")
+
+
 def test_exceptions_do_not_change_the_decision() -> None:
     assert decide_notation([*["a|b", "c", "b|d"] * 20, "{e}"])[0] == "pipe"
 
