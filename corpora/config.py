@@ -67,7 +67,7 @@ class CorpusConfig:
     """How a quote is written within quotes: 'doubled', or after a 'backslash'."""
     encoding: str = "auto"
     """Encoding of a CSV, TSV or JSON file, such as cp1251, utf-16-le or shift_jis; 'auto' finds UTF-8, UTF-16 with a
-    byte order mark and Windows-1252."""
+    byte order mark and Windows-1252. In a folder of text files, of those that are not UTF-8."""
     packages: tuple[str, ...] = ()
     """Packages whose docstrings are read, 'stdlib' for the standard library; empty: the installed ones of a default
     list."""

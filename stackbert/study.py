@@ -61,6 +61,12 @@ class Study:
     """Further checkpoints to compare without pretraining: name and folder or hub id."""
 
     def __post_init__(self) -> None:
+        require(bool(self.corpora), "corpora: name at least one, as [corpora.NAME]")
+        for name in self.corpora:
+            require(
+                name.strip(". ") != "" and not set(name) & set("/\\\0"),
+                f"corpora: {name!r} names no folder in that of the study; choose a name such as 'tickets'",
+            )
         require(0 <= self.merged < 1, f"merged {self.merged}: must be from 0 to below 1")
         require(
             not self.merged or (self.pretrain.transfer != "similar" and not is_random(self.pretrain.base)),

@@ -184,7 +184,7 @@ class _Build:
         contents = Contents()
         for part in range(parts):
             contents.include(self._counts(part_folder(self.job.folder, part) / COUNTS).get("contents", {}))
-        return summarize(self.folder, contents, self.source.notes, self.config)
+        return summarize(self.folder, contents, self.source.notes, self.config, self.job.synonyms)
 
     def _concatenate_lists(self, parts: int) -> None:
         """Write rejected.jsonl and dropped.jsonl, unless empty."""

@@ -3,7 +3,7 @@
 import sys
 import textwrap
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ SHOWN_TAG_WIDTH = 30
 MOSTLY_EMPTY = 0.5  # share of posts from which on an empty column is a warning
 HINTED = 3  # groups of tags that a hint lists
 NO_VALUE_SHARE = 0.03  # of the tags; Stack Overflow has the tags 'null' and 'nan', but few posts
-NO_VALUE = frozenset(("nan", "none", "null", "na", "n/a", "<na>", "nat"))
+NO_VALUE = frozenset(("nan", "none", "null", "na", "n/a", "<na>", "nat", "#n/a", "-"))
 
 
-def summarize(folder: Path, contents: Contents, notes: Sequence[str], config: CorpusConfig) -> dict[str, Any]:
+def summarize(
+    folder: Path, contents: Contents, notes: Sequence[str], config: CorpusConfig, synonyms: Mapping[str, str]
+) -> dict[str, Any]:
     """Print the summary of the finished posts in `folder`, warnings on stderr; returns the counts for the manifest."""
     tags = count_tags(shards(folder))
     frequent = sorted(tags, key=lambda tag: (-tags[tag], tag))[:SHOWN_TAGS]
@@ -36,7 +38,7 @@ def summarize(folder: Path, contents: Contents, notes: Sequence[str], config: Co
         print(textwrap.fill(printable(line), WIDTH, subsequent_indent="  "))
     for post in islice(read_posts(folder), SHOWN_POSTS):
         print(*_post_lines(post), sep="\n")
-    for line in [*_warnings(contents, config), *_hints(tags, config)]:
+    for line in [*_warnings(contents, config), *_unused(synonyms, tags, config), *_hints(tags, config)]:
         print(printable(line), file=sys.stderr)
     return {"contents": contents.counts(), "tags": {tag: tags[tag] for tag in frequent}, "read_as": list(notes)}
 
@@ -83,10 +85,25 @@ def _warnings(contents: Contents, config: CorpusConfig) -> list[str]:
         "date_column": (contents.no_date, contents.posts, "dates"),
     }
     return [
-        f"warning: {_percent(count, of)} of the posts have no {what}: column '{getattr(config, field)}' for {field} is "
-        "mostly empty; is it the right one?"
+        f"warning: {_percent(count, of)} of the posts have no {what}: "
+        + (
+            f"their ids are not in {config.tags_path}; is it the right table?"
+            if field == "tags_column" and config.tags_path
+            else f"column '{getattr(config, field)}' for {field} is mostly empty; is it the right one?"
+        )
         for field, (count, of, what) in empty.items()
         if getattr(config, field) and count > MOSTLY_EMPTY * of
+    ]
+
+
+def _unused(synonyms: Mapping[str, str], tags: Counter[str], config: CorpusConfig) -> list[str]:
+    """A warning where the posts cannot have had any tag that the synonyms replace."""
+    if not tags or not synonyms or any(target in tags for target in synonyms.values()):
+        return []
+    source, target = next(iter(synonyms.items()))
+    return [
+        f"warning: no tag is replaced by {config.tag_synonyms}, which has {source!r} -> {target!r} first: are its tags "
+        "written as those of the posts?"
     ]
 
 

@@ -24,6 +24,12 @@ EXPECTED = {
     "date_column": "dates: ISO 8601, seconds or milliseconds since 1970, or days, months and years",
 }
 
+MIN_ESCAPED, ESCAPED_SHARE = 5, 0.2  # bodies: code has \n, too, but few posts, and then other posts have line breaks
+ESCAPED_LINES = (
+    r"warning: the bodies have \n as two characters and no line breaks, as MySQL's and Postgres' text exports; "
+    "export as CSV (Postgres: COPY ... WITH (FORMAT csv, HEADER)) or JSON to keep their lines"
+)
+
 _LOST_DIGITS = re.compile(r"[0-9]\.[0-9]+[eE]\+[0-9]+")  # a long id as Excel and pandas write it
 
 
@@ -87,7 +93,16 @@ def _decide(
     filled = [value for value in values if not is_missing(value) and value != ""]
     if name in ("title_column", "body_column") and filled and all(map(is_integer, filled)):
         raise CellError(f"whole numbers only, such as {filled[0]}; name a column of texts")
+    if name == "body_column" and _are_escaped(filled):
+        return replace(columns, notes=(*columns.notes, ESCAPED_LINES))
     return columns
+
+
+def _are_escaped(values: list[Any]) -> bool:
+    r"""Whether texts have \n as two characters in place of line breaks."""
+    texts = [value for value in values if isinstance(value, str)]
+    escaped = sum(r"\n" in text for text in texts)
+    return escaped >= max(MIN_ESCAPED, ESCAPED_SHARE * len(texts)) and not any("\n" in text for text in texts)
 
 
 def _tag_reader(values: list[Any], config: CorpusConfig, classes: tuple[str, ...], one_tag_a_row: bool) -> TagReader:

@@ -4,7 +4,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from corpora.cells.tag_notations import EMPTY, LISTS, SEPARATORS, SHOWN, bounded_pipes, is_list_like, is_numbers
+from corpora.cells.tag_notations import (
+    EMPTY,
+    LISTS,
+    NO_LIST,
+    SEPARATORS,
+    SHOWN,
+    bounded_pipes,
+    is_list_like,
+    is_numbers,
+)
 from corpora.cells.tags import separators_fit
 from corpora.cells.value import CellError, shown
 from corpora.config import TagsFormat
@@ -14,6 +23,7 @@ MIN_ROWS = 20  # fewer rows show nothing about which words stand together
 MIN_TEXTS = 3  # different ones, likewise
 FREQUENT, MIN_FREQUENT = 5, 5  # different texts with a word, from which on it is frequent; and frequent words
 RARE = 0.1  # share of the rows with a separator, below which it may stand in a few names
+OTHER_SEPARATORS = ("/", "::", "&", "+", "#", "\\", "^", "~")
 REPEATED = 2  # rows a text, from which on texts are names of classes rather than combinations of tags
 
 
@@ -46,8 +56,9 @@ def decide_notation(texts: Iterable[str], one_a_row: bool = False) -> tuple[Tags
     counts = Counter(text for text in map(str.strip, texts) if text and text not in EMPTY)
     if not counts:
         return None, True
-    if sum(count for text, count in counts.items() if is_list_like(text)) > counts.total() / 2:
-        return _decide_list(counts), True
+    values = Counter({text: count for text, count in counts.items() if text not in NO_LIST})
+    if sum(count for text, count in values.items() if is_list_like(text)) > values.total() / 2:
+        return _decide_list(values), True
     return _decide_separator(counts, one_a_row)
 
 
@@ -76,6 +87,7 @@ def _decide_separator(counts: Counter[str], one_a_row: bool) -> tuple[TagsFormat
         _refuse_contradictions(counts, "single", ("single", *found))
         return "single", True
     if not found:
+        _refuse_other_separators(counts)
         if not any(" " in text for text in counts):
             return "single", False
         return _decide_spaces(counts, ("single", "space"))
@@ -104,13 +116,25 @@ def _decide_spaces(counts: Counter[str], readings: tuple[str, ...]) -> tuple[Tag
     raise _undecided(next(text for text in counts if " " in text), readings)
 
 
-def _are_combined(texts: Iterable[str]) -> bool:
+def _refuse_other_separators(counts: Counter[str]) -> None:
+    """Raise CellError if a sign that no notation has seems to separate tags; in 'area/core', it stands in a name."""
+    for sign in (*(f" {sign} " for sign in OTHER_SEPARATORS), *OTHER_SEPARATORS):  # 'c++ + java' has both
+        if _are_combined(counts, sign):
+            text = next(text for text in counts if sign in text)
+            raise CellError(
+                f"{shown(text)}, which seems to be several tags; set tags_separator to {sign!r}, "
+                "or tags_format to single"
+            )
+
+
+def _are_combined(texts: Iterable[str], separator: str | None = None) -> bool:
     """Whether the frequent words are tags: they stand alone, and first, between and last; words of names do not.
 
     Of 1,000 questions on Stack Overflow, 0.5 of the frequent tags stand alone and 0.95 change their place.
     """
     places, number, alone = defaultdict[str, set[int]](set), Counter[str](), set[str]()
-    for words in map(str.split, texts):
+    for text in texts:
+        words = [word.strip() for word in text.split(separator) if word.strip()]
         number.update(words)
         if len(words) == 1:
             alone.add(words[0])

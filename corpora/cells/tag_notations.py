@@ -4,6 +4,7 @@ import json
 import re
 from ast import literal_eval
 from collections.abc import Callable, Iterable
+from html import unescape
 from typing import Any
 
 SEPARATORS = {"newline": "\n", "pipe": "|", "semicolon": ";", "comma": ",", "space": " "}
@@ -11,12 +12,14 @@ SEPARATORS = {"newline": "\n", "pipe": "|", "semicolon": ";", "comma": ",", "spa
 
 EMPTY = frozenset(("[]", "{}", "()", "set()", "<>", "||"))
 """Lists without a tag inside, in any notation."""
+NO_LIST = frozenset(("None", "nan", "NaN", "null", "NULL", "<NA>"))
+"""What pandas, Python and databases print in place of a list."""
 
 _ANGLE = re.compile(r"(?:\s*+<[^<>]*+>\s*+,?+)++")
 _ANGLE_TAG = re.compile(r"<([^<>]*+)>")
 _NUMBERS = re.compile(r"[-+0-9.eE\s,]*+")
-_LIST_BEGINS = ("[", "{", "<", "(", "array(", "frozenset(", "set(", "'", '"')
-_LIST_LIKE = re.compile(r"[\[{<]|\(\s*['\"]|(?:array|frozenset|set)\(|(['\"]).*\1\Z", re.DOTALL)
+_LIST_BEGINS = ("[", "{", "<", "&lt;", "(", "array(", "frozenset(", "set(", "'", '"')
+_LIST_LIKE = re.compile(r"[\[{<]|&lt;|\(\s*['\"]|(?:array|frozenset|set)\(|(['\"]).*\1\Z", re.DOTALL)
 
 _PYTHON = re.compile(
     r"(?:array\(|(?:frozen)?set\()?\s*(?:\[(?P<list>.*)\]|\((?P<tuple>.*)\)|\{(?P<set>.*)\})\s*"
@@ -36,7 +39,8 @@ Items = list[Any]
 
 
 def angle(text: str) -> Items | None:
-    """Tags in `<a><b>`."""
+    """Tags in `<a><b>`, also where the signs are written as in XML."""
+    text = unescape(text) if text.startswith("&lt;") else text
     return _ANGLE_TAG.findall(text) if _ANGLE.fullmatch(text) else None
 
 

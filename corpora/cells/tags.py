@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from corpora.cells.tag_notations import EMPTY, LISTS, SEPARATORS, SHOWN, bounded_pipes, is_list_like, unique
+from corpora.cells.tag_notations import EMPTY, LISTS, NO_LIST, SEPARATORS, SHOWN, bounded_pipes, is_list_like, unique
 from corpora.cells.value import CellError, decoded, is_missing, kind_of, shown, whole_number, without_zero
 from corpora.config import TagsFormat
 
@@ -58,7 +58,7 @@ class TagReader:
         if self.notation is None:
             raise CellError(f"a text, {shown(text)}; the first rows have none")
         if self.notation in LISTS:
-            items = LISTS[self.notation](text)
+            items = [] if text in NO_LIST else LISTS[self.notation](text)
             if items is None:
                 raise self._contradiction(text)
             return self._names(items)

@@ -109,7 +109,9 @@ def _escapes_only(sample: Sample, usual: Reading) -> bool:
     # Escaped ends of lines show as rows of other lengths, unless rows have one field or escaped delimiters, too.
     may_hide = len(usual.header) == 1 or "\\" + usual.dialect.delimiter in sample.text
     line_ends = "\r\n" if may_hide else ""
-    return "\\" not in re.sub(rf'\\[\\"{line_ends}{re.escape(usual.dialect.delimiter)}]', "", sample.text)
+    delimiter = re.escape(usual.dialect.delimiter)
+    null = rf"(?<![^\n{delimiter}])\\N(?![^\r\n{delimiter}])"  # as MySQL and Postgres write it
+    return "\\" not in re.sub(rf'{null}|\\[\\"{line_ends}{delimiter}]', "", sample.text)
 
 
 def _is_escaped(reading: Reading, sample: Sample) -> bool:

@@ -23,6 +23,8 @@ NAMES_SHOWN = 8
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)  # as Excel writes and reads it
 _FIRST_END = re.compile(r'(?:[^"\r\n]|"[^"]*")*(\r*\n|\r)')  # of a line, outside of quotes
 
+NULL = r"\N"  # how MySQL and Postgres write that a field has no value
+
 Values = dict[str, str | list[str]]
 """Value of each column; a list for a name that the header repeats."""
 
@@ -58,7 +60,10 @@ class DelimitedFile:
             for number, fields in rows:
                 if isinstance(fields, BadLines):
                     yield number, fields
-                elif fields[-1] == reading.header[-1] and self._is_header(fields):
+                    continue
+                if NULL in fields:
+                    fields = ["" if value == NULL else value for value in fields]
+                if fields[-1] == reading.header[-1] and self._is_header(fields):
                     yield number, BadLines("the header again, as in files that were put together", ",".join(fields))
                 elif reading.trailing and fields[-1]:
                     yield number, BadLines(f"{len(names)} fields, the header has {len(names) - 1}", fields[0])

@@ -1,6 +1,7 @@
 """The dialect of a delimited file: what separates its fields, and how they are quoted."""
 
 import csv
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -13,6 +14,7 @@ NO_DELIMITER = "\x1f"
 Quote = Literal["auto", "double", "single", "none"]
 Escape = Literal["auto", "doubled", "backslash"]
 QUOTE_CHARACTERS = {"double": '"', "single": "'", "none": ""}
+EITHER_QUOTE = "\"'"
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,8 @@ class Dialect:
     quote: str = '"'
     """Character around fields; empty: quote characters are text, as in TSV by its IANA definition."""
     backslash: bool = False
-    """A backslash takes the next character as it is; otherwise a quote in quotes is doubled, and backslashes are
-    text."""
+    """A backslash takes the next character as it is where that is a quote, a delimiter, a line's end or a backslash;
+    else it is text, as Spark and MySQL (\\N) write it. Without this, a quote in quotes is doubled."""
     spaced: bool = False
     """Spaces after a delimiter are not part of the field."""
     newline: str = "\n"
@@ -53,6 +55,9 @@ class Dialect:
 
     def reader(self, lines: Iterable[str]) -> Any:
         """A csv.reader that raises csv.Error where a quoted field does not end at a delimiter or a line's end."""
+        if self.backslash:  # the csv module drops a backslash that is text, as in C:\temp
+            escape = re.compile(rf"\\[\\\r\n{re.escape(self.delimiter + (self.quote or EITHER_QUOTE))}]|(\\)")
+            lines = (escape.sub(_kept, line) if "\\" in line else line for line in lines)
         return csv.reader(
             lines,
             delimiter=self.delimiter,
@@ -74,3 +79,8 @@ class Dialect:
         parts += ["backslash escapes"] if self.backslash else []
         parts += ["spaces after delimiters skipped"] if self.spaced else []
         return ", ".join(parts)
+
+
+def _kept(found: re.Match[str]) -> str:
+    """An escape as it is; a backslash that is text, escaped."""
+    return r"\\" if found[1] else found[0]

@@ -74,17 +74,23 @@ def encoding_title(encoding: str) -> str:
     return _NAMES.get(encoding, encoding)
 
 
-def _named(path: Path, named: str, marked: str | None) -> str:
+def codec_name(named: str) -> str:
+    """Python's name for the encoding; raises StackbertError if it has none."""
     try:
-        info = codecs.lookup(named)
-        "".encode(info.name)
+        name = codecs.lookup(named).name
+        "".encode(name)
     except (LookupError, UnicodeError, TypeError):
         raise StackbertError(
             f"encoding {named!r} is unknown; name one as Python does: utf-8, utf-16-le, cp1251, gb18030, shift_jis"
         ) from None
-    if marked and not codecs.lookup(marked).name.startswith(info.name[:6]):
+    return name
+
+
+def _named(path: Path, named: str, marked: str | None) -> str:
+    name = codec_name(named)
+    if marked and not codecs.lookup(marked).name.startswith(name[:6]):
         raise StackbertError(f"{path}: begins with the mark of {encoding_title(marked)}, so it is not in {named}")
-    return marked or info.name
+    return marked or name
 
 
 def _guess(path: Path, sample: bytes) -> str:

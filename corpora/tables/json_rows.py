@@ -91,6 +91,10 @@ def _single(values: dict[str, Any], path: Path) -> Form:
         raise StackbertError(f"{path}: holds one object with several lists: {', '.join(lists)}; {in_lines(lists[0])}")
     if lists:
         return f"the list {lists[0]!r} in a JSON object", partial(JsonStream.list_in_object, name=lists[0])
+    if len(values) > 1 and list(values) == [str(number) for number in range(len(values))]:
+        raise StackbertError(
+            f"{path}: holds rows by their numbers, in one object; write the rows: jq -c '.[]' FILE.json > FILE.jsonl"
+        )
     if _is_by_columns(list(values.values())) or {"columns", "data"} <= set(values) <= {"columns", "index", "data"}:
         raise StackbertError(
             f"{path}: holds a table by columns, as pandas writes it by default; "
@@ -104,9 +108,12 @@ def _is_table(value: Any) -> bool:
 
 
 def _is_by_columns(columns: list[Any]) -> bool:
-    """Whether the values of an object are columns: objects with the same keys, without lists or objects in them."""
+    """Whether the values of an object are columns: objects with the same keys, without lists or objects in them unless
+    the keys are the numbers of rows."""
     if not columns or not all(isinstance(column, dict) and column.keys() == columns[0].keys() for column in columns):
         return False
+    if len(columns[0]) > 1 and list(columns[0]) == [str(number) for number in range(len(columns[0]))]:
+        return True
     return not any(isinstance(value, list | dict) for column in columns for value in column.values())
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -16,6 +17,7 @@ from corpora.tables.arrow_rows import HUB, hub_address, hub_rows
 from corpora.tables.class_names import class_names
 from corpora.tables.files import table_rows
 from corpora.tables.posts import parse_rows, post_id
+from corpora.tables.repeated_posts import refuse_repeated_posts
 from corpora.tables.row import Row, Rows
 from corpora.tables.tag_table import TagTable
 from stackbert.core.errors import StackbertError, nearest_hint
@@ -70,17 +72,21 @@ def _examine(table: _Table, path: Path, config: CorpusConfig) -> Columns:
     """How a table's columns are read, from its first rows; raises StackbertError if it has no such column."""
     named = {field: str(getattr(config, field)) for field in table.fields if getattr(config, field)}
     sparse = [named[field] for field in ("tags_column", "date_column") if field in named]
+    within = dict[str, list[str]]()
     sample, filled, names = list[dict[str, Any]](), Counter[str](), dict[str, None]()
     for number, (_, values) in enumerate(islice(table.rows(), MAX_SAMPLE_ROWS), 1):
         if isinstance(values, dict):
             names.update(dict.fromkeys(values))
+            within = within or {key: list(value) for key, value in values.items() if isinstance(value, dict)}
             sample.append({name: values.get(name) for name in named.values()})
             filled.update(name for name in sparse if values.get(name))
         if number >= SAMPLE_ROWS and all(filled[name] >= FILLED_CELLS for name in sparse):
             break
     if sample:
-        _require_columns(list(names), table.name, named)
+        _require_columns(list(names), table.name, named, within)
     is_tag_table = table.fields is TAG_TABLE_FIELDS
+    if "tags_column" in named and not is_tag_table:
+        refuse_repeated_posts(table.name, sample, config)
     classes = class_names(path, named["tags_column"]) if "tags_column" in named and not is_tag_table else ()
     columns = examine(table.name, sample, config, classes, table.fields, one_tag_a_row=is_tag_table)
     unused = [name for name in names if name not in named.values()]
@@ -97,21 +103,24 @@ def load_tag_table(path: Path, config: CorpusConfig) -> TagTable:
     Raises StackbertError for missing columns, and if the share of bad rows exceeds config.max_rejected_share.
     """
     table = _Table(str(path), partial(table_rows, path, config.dialect), TAG_TABLE_FIELDS)
-    return _load_tags(table, config, _examine(table, path, config))
+    return _load_tags(table, config, _examine(table, path, config))[0]
 
 
-def _load_tags(tags: _Table, config: CorpusConfig, columns: Columns) -> TagTable:
-    read, bad = 0, list[Dropped]()
+def _load_tags(tags: _Table, config: CorpusConfig, columns: Columns) -> tuple[TagTable, str]:
+    """The tags, and the first id."""
+    read, bad, first_id = 0, list[Dropped](), ""
 
     def pairs() -> Iterator[tuple[str, tuple[str, ...]]]:
-        nonlocal read
+        nonlocal read, first_id
         for where, values in tags.rows():
             read += 1
             if isinstance(values, Dropped):
                 bad.append(values)
                 continue
             try:
-                yield post_id(values, config, columns), columns.tags.read(values.get(str(config.tags_column)))
+                found_id = post_id(values, config, columns)
+                first_id = first_id or found_id
+                yield found_id, columns.tags.read(values.get(str(config.tags_column)))
             except CellError as error:
                 bad.append(bad_row(where, f"holds {error}", ""))
 
@@ -121,7 +130,7 @@ def _load_tags(tags: _Table, config: CorpusConfig, columns: Columns) -> TagTable
         raise StackbertError(
             f"{tags.name}: {len(bad):,} of {read:,} rows cannot be read, the first: {first}; repair the file"
         )
-    return table
+    return table, first_id
 
 
 def _require_join(tags_path: Path, config: CorpusConfig) -> None:
@@ -134,15 +143,22 @@ def _require_join(tags_path: Path, config: CorpusConfig) -> None:
 def _joined_rows(
     rows: Callable[[], Rows], tags: _Table, config: CorpusConfig, columns: Columns, tag_columns: Columns
 ) -> Rows:
-    """The rows of the first table, each with its tags from the second."""
-    table = _load_tags(tags, config, tag_columns)
+    """The rows of the first table, each with its tags from the second; raises StackbertError if no id has any."""
+    table, tagged_id = _load_tags(tags, config, tag_columns)
+    is_joined, own_id = False, ""
     for where, values in rows():
         if isinstance(values, dict):
-            try:
-                values[str(config.tags_column)] = table.tags(post_id(values, config, columns))
-            except CellError:
-                values[str(config.tags_column)] = []  # a bad row, which says so when it is parsed
+            found = list[str]()  # of a bad row, which says so when it is parsed
+            with suppress(CellError):
+                found_id = post_id(values, config, columns)
+                own_id, found = own_id or found_id, table.tags(found_id)
+            values[str(config.tags_column)], is_joined = found, is_joined or bool(found)
         yield where, values
+    if own_id and table.names and not is_joined:
+        raise StackbertError(
+            f"{tags.name}: none of its ids is one of {config.path}: {tagged_id!r} here, {own_id!r} there; "
+            "name the right table for tags_path, or write the ids of both alike"
+        )
 
 
 def _parts(rows: Callable[[], Rows], config: CorpusConfig) -> Iterator[list[Row]]:
@@ -159,13 +175,18 @@ def _parts(rows: Callable[[], Rows], config: CorpusConfig) -> Iterator[list[Row]
         yield part
 
 
-def _require_columns(names: Sequence[str], path: str, named: dict[str, str]) -> None:
-    """Raise StackbertError if a named column is missing, with the most similar name."""
+def _require_columns(names: Sequence[str], path: str, named: dict[str, str], within: dict[str, list[str]]) -> None:
+    """Raise StackbertError if a named column is missing, with the most similar name, or the object that holds it.
+
+    `within` has the names in each object of a row.
+    """
     for field, column in named.items():
         if column not in names:
             same = [name for name in names if _folded(name) == _folded(column)]
             hint = f"; nearest is '{same[0]}'" if same else nearest_hint(column, names)
             advice = "; where this is several columns, name their delimiter" if len(names) == 1 else ""
+            if outer := next((key for key, inner in within.items() if column in inner), None):
+                advice = f"; '{outer}' holds an object with it: write its values as columns (jq, pandas.json_normalize)"
             raise StackbertError(
                 f"{path}: no column '{column}' for {field}{hint}; the columns are: {_listed(names)}{advice}"
             )

@@ -155,6 +155,7 @@ def require_artifact(folder: Path, *stages: str) -> Manifest:
     """The manifest of an input folder; raises ArtifactError unless it is the output of one of `stages`."""
     if not (folder / MANIFEST).is_file():
         fault = f"no {MANIFEST}, so not a finished output of stackbert" if folder.is_dir() else "no such folder"
+        fault = "is a file" if folder.is_file() else fault
         raise ArtifactError(f"{folder}: {fault}; it should be the output of {_or(stages)}")
     manifest = load_manifest(folder)
     if manifest.stage not in stages:

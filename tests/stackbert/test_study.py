@@ -210,6 +210,17 @@ def test_tags_without_rows_of_tags_are_refused_before_any_stage(text, message, t
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", ["", " ", "..", "a/b", "/a", "a\\b"])
+def test_the_name_of_a_corpus_is_a_folder_in_that_of_the_study(name, tmp_path):
+    with pytest.raises(StackbertError, match=r"corpora: .* names no folder in that of the study"):
+        load(tmp_path, f"[corpora.'{name}']\nsource = 'packages'\n")
+
+
+def test_a_study_needs_a_corpus(tmp_path):
+    with pytest.raises(StackbertError, match="corpora: name at least one"):
+        load(tmp_path, "[corpora]\n")
+
+
 def test_a_phase_has_no_base_of_its_own(tmp_path):
     with pytest.raises(StackbertError, match=r"phases: base other: leave it out"):
         load(tmp_path, "[[phases]]\n[phases.pretrain]\nbase = 'other'\n")

@@ -54,6 +54,18 @@ def test_dates_are_shown_where_a_column_has_them(tmp_path: Path, capsys: pytest.
     assert "  date   2021-03-02T00:00:00" in shown and "date 0 %" in shown
 
 
+@pytest.mark.parametrize("synonym", ["B,b2", "<b>,<b2>", "java,c#"])
+def test_synonyms_that_replace_no_tag_are_a_warning(
+    tmp_path: Path, synonym: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for content, is_warned in ((f"source,target\n{synonym}\n", True), ("source,target\nb,b2\n", False)):
+        (tmp_path / "synonyms.csv").write_text(content)
+        out = tmp_path / str(is_warned)
+        out.mkdir()
+        build(out, rows(40), tag_synonyms=str(tmp_path / "synonyms.csv"))
+        assert ("warning: no tag is replaced by" in capsys.readouterr().err) == is_warned
+
+
 def test_a_named_column_that_is_mostly_empty_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     build(tmp_path, [row.replace("Title", "", 1).replace(f" {n},", ",", 1) for n, row in enumerate(rows(40))])
     said = capsys.readouterr().err

@@ -1,9 +1,12 @@
 """The notation of a column: decided by all its first rows, or refused."""
 
+import re
+
 import pyarrow.parquet as pq
 import pytest
 
 from corpora.cells.notation_decision import decide_notation
+from corpora.cells.tags import TagReader
 from corpora.cells.value import CellError
 from tests.paths import SHARED
 
@@ -65,6 +68,38 @@ def test_a_row_of_a_second_table_is_one_tag() -> None:
     assert decide_notation(["['a', 'b']"], one_a_row=True)[0] == "python"
     with pytest.raises(CellError, match="several ways"):
         decide_notation(["a|b", "c|d"], one_a_row=True)
+
+
+@pytest.mark.parametrize("text", ["None", "nan", "NULL"])
+@pytest.mark.parametrize(("tags", "notation"), [("['a', 'b']", "python"), ('["a"]', "json"), ("<a><b>", "angle")])
+def test_a_printed_missing_value_among_lists_is_no_tag(text: str, tags: str, notation: str) -> None:
+    assert decide_notation([*[text] * 9, tags, tags])[0] == notation
+    assert TagReader(notation=notation).read(text) == ()  # type: ignore[arg-type]
+
+
+def test_the_tag_null_stays_one_where_tags_are_no_lists() -> None:
+    notation, spaces = decide_notation(["null", "java", "NaN"])
+    assert TagReader(notation, spaces=spaces).read("null") == ("null",)
+
+
+TAGS = ["python", "java", "c#", "linux", "docker", "c++", "aws"]
+
+
+@pytest.mark.parametrize("separator", ["/", "::", " & ", "^", " / ", " + "])
+def test_a_separator_that_is_no_notation_is_asked_for(separator: str) -> None:
+    texts = [*TAGS, *(f"{one}{separator}{two}" for one in TAGS for two in TAGS if one != two)]
+    with pytest.raises(CellError, match=rf"set tags_separator to {re.escape(repr(separator))}, or"):
+        decide_notation(texts * 2)
+
+
+@pytest.mark.parametrize("label", ["area/{}", "type::{}", "{}/core", "kind+{}", "{}#"])
+def test_signs_that_stand_in_names_of_labels_separate_nothing(label: str) -> None:
+    assert decide_notation([*TAGS, *map(label.format, TAGS)] * 5)[0] == "single"
+
+
+def test_angles_that_are_written_as_in_xml_are_angles() -> None:
+    assert decide_notation(["&lt;c#&gt;&lt;r&amp;d&gt;", "&lt;java&gt;"])[0] == "angle"
+    assert TagReader(notation="angle").read("&lt;c#&gt;&lt;r&amp;d&gt;") == ("c#", "r&d")
 
 
 def test_exceptions_do_not_change_the_decision() -> None:

@@ -193,3 +193,32 @@ def test_a_stray_quote_at_the_beginning_does_not_make_text_of_the_quotes_that_fo
     assert found[-2:] == [["60000", "Hello, world"], ["60001", "good bye"]]
     assert [number for number, row in enumerate(found) if isinstance(row, BadLines)] == [7]
     assert len(found) == 60_002
+
+
+@pytest.mark.parametrize("text", [r"C:\new\table", r"a regex \d+\w", r"'It\'s' in code", r"ends with \ alone"])
+def test_a_backslash_that_escapes_nothing_is_text_beside_escaped_quotes(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "spark.csv"  # Spark escapes quotes alone
+    path.write_text("id,body\n" + "".join(f'{n},"{text}, and \\"{n}\\" more"\n' for n in range(30)))
+    assert [values["body"] for _, values in open_delimited(path).rows()] == [
+        f'{text}, and "{n}" more' for n in range(30)
+    ]
+
+
+@pytest.mark.parametrize(("delimiter", "quote"), [(",", '"'), ("\t", ""), (";", "")])
+def test_the_null_of_mysql_and_postgres_is_an_empty_field(tmp_path: Path, delimiter: str, quote: str) -> None:
+    path = tmp_path / "export.csv"
+    rows = [["id", "body", "tags"], ["1", f"{quote}a text{quote}", r"\N"], ["2", r"\N", f"{quote}java{quote}"]]
+    path.write_text("".join(delimiter.join(row) + "\n" for row in rows))
+    assert [values for _, values in open_delimited(path).rows()] == [
+        {"id": "1", "body": "a text", "tags": ""},
+        {"id": "2", "body": "", "tags": "java"},
+    ]
+
+
+def test_nulls_of_mysql_beside_escaped_backslashes_ask_for_the_escape(tmp_path: Path) -> None:
+    path = tmp_path / "export.tsv"
+    path.write_text("id\tbody\ttags\n" + "".join(f"{n}\tC:\\\\new {n}\t\\N\n" for n in range(30)))
+    with pytest.raises(StackbertError, match="name which: escape doubled or backslash"):
+        open_delimited(path)
+    named = open_delimited(path, DialectSettings(escape="backslash"))
+    assert next(values["body"] for _, values in named.rows()) == r"C:\new 0"

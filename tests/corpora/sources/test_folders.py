@@ -1,5 +1,6 @@
 """A folder of text files as a corpus."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,20 @@ def test_each_text_file_becomes_a_document(tmp_path: Path) -> None:
     assert posts["deep/a.txt"].whole_text == "Restart the worker and read its log for the reason."
     assert posts["deep/page.HTML"].text == "Queues\n\nThey hold what waits for a worker."
     assert manifest.counts["dropped"] == {"bad_row": 1}
+
+
+def test_encodings_of_files(tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    text = "Größe und Gewicht der Pakete, von Datei {} gelesen"
+    for name, encoding in (("a", "utf-8"), ("b", "utf-8-sig"), ("c", "utf-16"), ("d", "cp1252")):
+        (notes / f"{name}.txt").write_text(text.format(name), encoding)
+    with pytest.raises(StackbertError, match=r"1 of 4 rows .*\n  d.txt: not UTF-8; name its encoding, or convert"):
+        build_corpus(tmp_path / "out", replace(CONFIG, max_rejected_share=0.0), tmp_path)
+    build_corpus(tmp_path / "out", replace(CONFIG, encoding="cp1252"), tmp_path)
+    assert [post.whole_text for post in read_posts(tmp_path / "out")] == [text.format(name) for name in "abcd"]
+    with pytest.raises(StackbertError, match="encoding 'nonsense' is unknown"):
+        build_corpus(tmp_path / "other", replace(CONFIG, encoding="nonsense"), tmp_path)
 
 
 def test_an_empty_folder_and_a_file_are_refused(tmp_path: Path) -> None:

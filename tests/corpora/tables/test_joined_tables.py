@@ -94,6 +94,32 @@ def test_tables_that_cannot_be_joined_are_errors(
         build(tmp_path, replace(write(tmp_path, tags=tags), **options))
 
 
+@pytest.mark.parametrize(("theirs", "shown"), [("Id,Tag\n0080,list\n0090,c#\n", "0080"), ("Id,Tag\nQ80,java\n", "Q80")])
+def test_a_table_of_tags_for_other_ids_is_refused(tmp_path: Path, theirs: str, shown: str) -> None:
+    with pytest.raises(StackbertError, match=rf"Tags\.csv: none of its ids is one of .*: '{shown}' here, '80' there"):
+        build(tmp_path, write(tmp_path, tags=theirs))
+
+
+def test_one_row_per_post_and_tag_is_refused_until_it_is_joined_with_itself(tmp_path: Path) -> None:
+    path = tmp_path / "joined.csv"
+    rows = [
+        f"{n},A title of post {n},Its body number {n}.,{tag}\n" for n in range(9) for tag in ("java", "c#")[n % 2 :]
+    ]
+    path.write_text("Id,Title,Body,Tag\n" + "".join(rows))
+    config = replace(CONFIG, path=str(path), tags_path="")
+    with pytest.raises(StackbertError, match=r"id '0' with 'java', 'c#'; set tags_path to this file"):
+        build(tmp_path, config)
+    posts = build(tmp_path, replace(config, tags_path=str(path)))
+    assert [post.tags for post in posts] == [("java", "c#")[n % 2 :] for n in range(9)]
+
+
+def test_a_post_that_stands_twice_with_other_tags_is_an_exception_among_many(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    rows = [f"{n},A title of post {n},Its body number {n}.,java\n" for n in range(30)]
+    path.write_text("Id,Title,Body,Tag\n" + "".join(rows) + rows[0].replace("java", "c#"))
+    assert len(build(tmp_path, replace(CONFIG, path=str(path), tags_path=""))) == 30
+
+
 def test_ids_of_any_kind(tmp_path: Path) -> None:
     ids = ["0", "7", "007", "7.5", "a-7", "", "9" * 18, "9" * 30, "é\ud83d"]
     table = TagTable.of((post_id, (f"tag of {post_id}", "all")) for post_id in reversed(ids))

@@ -62,6 +62,11 @@ def test_a_list_in_an_object_that_does_not_fit_into_memory(tmp_path: Path, monke
     [
         (json.dumps({"a": ROWS, "b": ROWS}), r"with several lists: a, b; write the rows: jq -c '.a\[\]'"),
         (pd.DataFrame(ROWS[1:]).drop(columns="labels").to_json(), "holds a table by columns, as pandas writes it"),
+        (pd.DataFrame(ROWS).to_json(), "holds a table by columns, as pandas writes it"),
+        (
+            pd.DataFrame(ROWS).to_json(orient="index"),
+            r"holds rows by their numbers, .*; write the rows: jq -c '\.\[\]'",
+        ),
         (pd.DataFrame(ROWS).to_json(orient="split"), "holds a table by columns, as pandas writes it"),
         (json.dumps(ROWS)[:-20], "line 1: is not JSON"),
         (json.dumps(ROWS, indent=1)[:-20], "line 21: is not JSON"),

@@ -78,6 +78,23 @@ def test_a_named_column_that_is_missing_is_an_error_with_the_nearest(tmp_path: P
         outcomes(write(tmp_path, "csv"), title_column="headd")
 
 
+def test_a_column_within_an_object_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "issues.json"
+    path.write_text(
+        json.dumps({"issues": [{"key": f"A-{n}", "fields": {"summary": "s", "labels": []}} for n in (1, 2)]})
+    )
+    with pytest.raises(StackbertError, match=r"no column 'summary' .*; 'fields' holds an object with it: write its"):
+        posts(path, id_column="key", title_column="summary", body_column=None, tags_column=None)
+
+
+def test_line_breaks_that_an_export_escaped_are_told(tmp_path: Path) -> None:
+    for end, is_told in ((r"\n", True), (" ", False), (r"\n" + "\n", False)):
+        path = tmp_path / "table.jsonl"
+        path.write_text("".join(json.dumps({"html": f"line one{end}line {n}"}) + "\n" for n in range(9)))
+        config = CorpusConfig(source="table", path=str(path), body_column="html")
+        assert any("two characters" in note for note in table_source(path, config).notes) == is_told
+
+
 def test_a_table_needs_a_text_column() -> None:
     with pytest.raises(StackbertError, match="title_column or body_column"):
         CorpusConfig(source="table", path="x.csv", tags_column="tags")
