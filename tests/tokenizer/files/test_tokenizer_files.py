@@ -10,8 +10,8 @@ from pretrain.model.checkpoint import save_checkpoint
 from stackbert.core.errors import StackbertError
 from tests.pretrain.tiny import CONFIGS, tiny_checkpoint
 from tests.tokenizer.made_tokenizers import FORMS, config, random_texts, write_files
-from tokenizer.files import tokenizer_files
 from tokenizer.encoding.reader import TextReader, load_reader
+from tokenizer.files import tokenizer_files
 from tokenizer.files.tokenizer_files import write_tokenizer
 
 each_form = pytest.mark.parametrize("form", FORMS)
