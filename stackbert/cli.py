@@ -23,6 +23,7 @@ from stackbert.core.home import expand_home
 from stackbert.core.process import keep_freed_memory
 from stackbert.guard import DEBUG, INTERRUPTED, TERMINATED, answer, import_tensorflow
 from stackbert.help import document_attributes, with_help
+from stackbert.renamed import with_present_names
 from stackbert.study import Study, load_study, run_study
 from tokenizer.commands import COMMANDS as TOKENIZER_COMMANDS
 
@@ -99,7 +100,7 @@ def _start(command: Callable[..., None], name: str, arguments: list[str]) -> Non
     """Parse the arguments of a command and run it; with TensorFlow imported quietly where it trains or predicts."""
     uses_tensorflow = name.split()[0] not in ("corpora", "tokenizer")
     start = with_help(command, prepare_tensorflow if uses_tensorflow else lambda: None)
-    tyro.cli(start, prog=f"stackbert {name}", args=arguments)
+    tyro.cli(start, prog=f"stackbert {name}", args=list(with_present_names(arguments)))
 
 
 def prepare_tensorflow() -> None:

@@ -23,7 +23,8 @@ STANDARD_INPUT = "standard input"
 TEXT = "text"
 """Field of JSON lines that holds the text, unless another column is named."""
 _JSON_TABLES = (".jsonl", ".ndjson", ".json")
-_TABLES = (".csv", ".tsv", ".parquet", *_JSON_TABLES)
+_WORKBOOKS = (".xlsx", ".ods")  # refused by the reader of tables, which says how to save them
+_TABLES = (".csv", ".tsv", ".parquet", *_WORKBOOKS, *_JSON_TABLES)
 _COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -49,7 +49,7 @@ SIZE_FIELDS = (
     "type_vocab_size",
 )
 VARIANTS: dict[str, tuple[Any, ...]] = {  # values that the encoder implements, or that change nothing that it reads
-    "hidden_act": ("gelu",),
+    "hidden_act": ("gelu", "gelu_python"),  # two computations of one function
     "position_embedding_type": ("absolute",),
     "sinusoidal_pos_embds": (False, True),  # how the table was initialised
     "tie_word_embeddings": (True, False),  # what the tensors say decides

@@ -17,6 +17,10 @@ WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 PYTORCH_FILE = "pytorch_model.bin"
 PYTORCH_INDEX_FILE = "pytorch_model.bin.index.json"
+ADAPTER_SETTINGS = "adapter_config.json"
+PYTORCH_SUFFIXES = (".pt", ".pth", ".ckpt")
+RUNTIMES = (".onnx", ".gguf", ".tflite", ".pb", ".ckpt.index", ".mlmodel")
+"""Ends of files for inference only, or of TensorFlow 1."""
 UNSAFE_SUFFIXES = (".bin", ".h5", ".pt", ".pth", ".ckpt", ".msgpack", ".pkl", ".keras")
 FLOAT_DTYPES = ("F32", "F16", "BF16", "F64")
 LFS_POINTER = b"version https://git-lfs"
@@ -157,9 +161,19 @@ def _headers(path: Path) -> dict[str, StoredTensor]:
 def _hint(folder: Path) -> str:
     """What to do about a folder without weights that can be read."""
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    if ADAPTER_SETTINGS in names:
+        return (
+            f"; it holds an adapter of peft ({ADAPTER_SETTINGS}), not an encoder: load it with peft onto its base, "
+            "merge_and_unload, save_pretrained, and use that folder"
+        )
     unsafe = [name for name in names if name.endswith(UNSAFE_SUFFIXES)]
     if PYTORCH_FILE in names or PYTORCH_INDEX_FILE in names:
         remedy = f"convert it with 'stackbert pretrain convert {folder} --out OUT' (pip install 'stackbert[convert]')"
+    elif any(name.endswith(PYTORCH_SUFFIXES) for name in unsafe):
+        remedy = (
+            f"use a version of the checkpoint that has {WEIGHTS_FILE}; or save the state_dict in it, and nothing else, "
+            f"as {PYTORCH_FILE} with torch.save, and run 'stackbert pretrain convert'"
+        )
     else:
         remedy = f"use a version of the checkpoint that has {WEIGHTS_FILE}"
     if unsafe:
@@ -168,8 +182,13 @@ def _hint(folder: Path) -> str:
     if others:
         return f" and no {INDEX_FILE}, but {listed(others)}: name a whole file {WEIGHTS_FILE}; shards need their index"
     inner = sorted(path.parent.name for path in folder.glob(f"*/{WEIGHTS_FILE}"))
-    if not inner and (folder / "config.json").is_file():
+    if inner:
+        return f"; {listed(inner)} {'have' if len(inner) > 1 else 'has'} one: name that folder"
+    runtimes = [f"{path.relative_to(folder)}" for path in sorted(folder.rglob("*")) if path.name.endswith(RUNTIMES)]
+    if runtimes:
+        return f", but {listed(runtimes, 3)}, which cannot be trained: use the checkpoint that it was made from"
+    if (folder / "config.json").is_file():
         return (
             f"; a checkpoint that is published as {PYTORCH_FILE} only is made readable by 'stackbert pretrain convert'"
         )
-    return f"; {listed(inner)} has one: name that folder" if inner else ""
+    return ""

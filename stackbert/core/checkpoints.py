@@ -67,7 +67,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8-sig"), parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
-        raise BaseError(f"{path}: cannot be read: {error}") from error
+        raise BaseError(f"{path}: cannot be read: {error}; it should be JSON in UTF-8: copy the file again") from error
     if not isinstance(content, dict):
         raise BaseError(f"{path}: holds a {type(content).__name__}, not an object")
     return content

@@ -16,12 +16,12 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from stackbert.core.checkpoints import TOKENIZER_FILES, VOCABULARY_FILES
+from stackbert.core.checkpoints import TOKENIZER_FILES, VOCABULARY_FILES, read_json_object
 from stackbert.core.errors import StackbertError, require
+from tokenizer.files.settings_checks import BYTE_ORDER_MARK, check_settings
 from tokenizer.files.token_notation import BYTE_LEVEL_SPACE
 
 ROLES = ("pad", "unk", "cls", "sep", "mask")  # in the order of SPECIALS
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LFS_POINTER = b"version https://git-lfs"
 PLACEHOLDER = re.compile(r"\[unused\d+\]|.*NOTUSED|\s*")
 ORDINARY_TEXTS = (
@@ -36,6 +36,8 @@ ORDINARY_TEXTS = (
 SAMPLED_WORDS = 200  # of the vocabulary's own
 MOST_UNKNOWN = 0.5  # share of a sample's tokens; real tokenizers are below 0.05 even on other languages
 MOST_IDS = 10_000_000  # the largest vocabularies have a million tokens
+LEAST_SHARE = 0.9  # of the word table's rows; published tables that are not rounded up exceed their vocabulary by 0.1 %
+MOST_SPARE_ROWS = 64  # of small tables that are not rounded up
 PADDED_TO = tuple(2**power for power in range(3, 11))  # multiples that word tables are rounded up to, for speed
 
 
@@ -65,19 +67,8 @@ def check_files(folder: Path) -> None:
             f"{path}: is a pointer of Git LFS instead of the file; run 'git lfs pull' where it was cloned",
         )
         if path.suffix == ".json":
-            _check_object(path)
+            check_settings(path)
     _check_vocab_txt(folder / "vocab.txt")
-
-
-def _check_object(path: Path) -> None:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise StackbertError(
-            f"{path}: its tokenizer cannot be loaded: not JSON: {error}; copy the file again"
-        ) from None
-    kind = type(found).__name__
-    require(isinstance(found, dict), f"{path}: its tokenizer cannot be loaded: holds a {kind}, not an object")
 
 
 def _check_vocab_txt(path: Path) -> None:
@@ -121,6 +112,7 @@ def check_loaded(loaded: Any, folder: Path) -> None:
             f"would be unknown; {files} did not arrive whole: copy them again"
         )
     _check_word_table(loaded, vocabulary, folder)
+    _check_padding(loaded, folder)
     _check_agreement(loaded, folder)
     _check_reading(loaded, vocabulary, folder)
     _tell_moved_tokens(folder.absolute(), tuple(moved_tokens(loaded, folder)))
@@ -159,8 +151,7 @@ def _declared_tokens(folder: Path) -> Iterator[tuple[str, int]]:
 
 def _object(path: Path) -> dict[str, Any]:
     """The JSON object in a file, empty where there is no such file."""
-    found = json.loads(path.read_text("utf-8-sig")) if path.is_file() else {}
-    return found if isinstance(found, dict) else {}
+    return read_json_object(path) if path.is_file() else {}
 
 
 def _check_ids(vocabulary: dict[str, int], folder: Path) -> None:
@@ -203,11 +194,24 @@ def _check_word_table(loaded: Any, vocabulary: dict[str, int], folder: Path) -> 
             "trained with"
         )
     needed = max(vocabulary.values()) + 1
-    is_padded = any(-(-needed // multiple) * multiple == rows for multiple in PADDED_TO)
-    if 2 * needed < rows and not is_padded:
+    is_padded = any(rows % multiple == 0 and rows - needed < 2 * multiple for multiple in PADDED_TO)
+    is_part = 2 * needed < rows or (needed < LEAST_SHARE * rows and rows - needed > MOST_SPARE_ROWS)
+    if is_part and not is_padded:
         raise StackbertError(
             f"{folder}: its tokenizer has {needed:,} tokens, but config.json gives the word table {rows:,} rows "
             "(vocab_size): these are the files of another tokenizer, or a part of them; copy the checkpoint's own"
+        )
+
+
+def _check_padding(loaded: Any, folder: Path) -> None:
+    """RoBERTa counts positions from the padding id of config.json, so it has to be the tokenizer's."""
+    config = _object(folder / "config.json")
+    number = config.get("pad_token_id")
+    if config.get("model_type") in ("roberta", "camembert") and number is not None and number != loaded.pad_token_id:
+        raise StackbertError(
+            f"{folder}: config.json gives the padding the id {number!r} (pad_token_id), its tokenizer "
+            f"{loaded.pad_token} the id {loaded.pad_token_id}; positions are counted from that id, so set pad_token_id "
+            "to the one that the checkpoint was trained with, and use its tokenizer"
         )
 
 

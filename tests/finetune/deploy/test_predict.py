@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -170,6 +171,14 @@ def test_files_that_are_no_lines_of_text_are_errors(content, message, mysql_mode
     (tmp_path / "texts.txt").write_bytes(content)
     with pytest.raises(StackbertError, match=rf"texts\.txt: {message}"):
         predicted(mysql_model, PredictConfig(file=str(tmp_path / "texts.txt")))
+
+
+def test_workbook_is_refused_with_the_way_to_save_it(mysql_model, tmp_path):
+    with zipfile.ZipFile(tmp_path / "texts.xlsx", "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+        archive.writestr("xl/workbook.xml", "<workbook/>")
+    with pytest.raises(StackbertError, match=r"texts\.xlsx: is a workbook or document; save the sheet as 'CSV UTF-8'"):
+        predicted(mysql_model, PredictConfig(file=str(tmp_path / "texts.xlsx")))
 
 
 def test_a_long_line_is_one_text(mysql_model, tmp_path):

@@ -130,6 +130,35 @@ def test_folder_around_a_checkpoint_names_it(bert):
         load_checkpoint(bert)
 
 
+def test_folders_around_checkpoints_are_named(bert):
+    for name in ("checkpoint-500", "checkpoint-1000"):
+        (bert / name).mkdir()
+        (bert / name / "model.safetensors").write_bytes(b"")
+    (bert / "model.safetensors").unlink()
+    with pytest.raises(CheckpointError, match="; checkpoint-1000, checkpoint-500 have one: name that folder"):
+        load_checkpoint(bert)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["adapter_config.json", "adapter_model.safetensors"], "holds an adapter of peft .* merge_and_unload"),
+        (["adapter_config.json", "adapter_model.bin"], "holds an adapter of peft .* merge_and_unload"),
+        (["onnx/model.onnx"], r"but onnx/model\.onnx, which cannot be trained: use the checkpoint that it was made"),
+        (["model.gguf"], r"but model\.gguf, which cannot be trained"),
+        (["bert_model.ckpt.index"], r"but bert_model\.ckpt\.index, which cannot be trained"),
+        (["epoch=3-step=100.ckpt"], "can run code when loaded, .*save the state_dict in it, and nothing else, as py"),
+    ],
+)
+def test_weights_in_another_form_are_named_with_the_cure(files, message, bert):
+    (bert / "model.safetensors").unlink()
+    for name in files:
+        (bert / name).parent.mkdir(exist_ok=True)
+        (bert / name).write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=f"no model.safetensors.*{message}"):
+        load_checkpoint(bert)
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint8, np.bool_, np.complex64])
 @pytest.mark.parametrize("name", [WORD, "bert.encoder.layer.1.output.dense.weight"])
 def test_tensors_of_other_types_are_refused(dtype, name, bert):

@@ -228,6 +228,55 @@ def test_settings_that_are_no_object_are_refused(name, content, message, tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("tokenizer_config.json", {"tokenizer_class": ["BertTokenizer", None]}, "tokenizer_class is .* the name of a"),
+        ("tokenizer_config.json", {"do_lower_case": "false"}, 'do_lower_case is "false"; it must be true or false'),
+        ("tokenizer_config.json", {"do_lower_case": None}, "do_lower_case is null; it must be true or false"),
+        ("tokenizer_config.json", {"model_max_length": "512"}, 'model_max_length is "512"; it must be a number'),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"5": {"special": True}}}, "gives the id '5' no token"),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"x": {"content": "c++"}}}, r"token 'c\+\+' the id \"x\""),
+        ("added_tokens.json", {"c++": None}, r"token 'c\+\+' the id null"),
+        ("added_tokens.json", {"c++": -1}, r"token 'c\+\+' the id -1"),
+    ],
+)
+def test_settings_of_a_wrong_type_are_named(name, content, message, tmp_path):
+    refused(wordpiece(tmp_path / "base", **{name: content}), rf"{name}: .*{message}")
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json"])
+def test_settings_with_a_byte_order_mark_are_refused(name, tmp_path):
+    refused(wordpiece(tmp_path / "base", **{name: "\ufeff{}"}), f"{name}: begins with a byte order mark")
+
+
+def test_config_with_a_byte_order_mark_is_read(tmp_path):
+    base = wordpiece(tmp_path / "base")
+    write_files(base, {"config.json": "\ufeff" + (base / "config.json").read_text("utf-8")})
+    assert load_reader(base).tokens() == TOKENS
+
+
+@pytest.mark.parametrize("lines_left", [600, 800, 930])
+def test_vocabulary_that_was_cut_off_is_refused(lines_left, tmp_path):
+    tokens = [*TOKENS, *(f"word{number}" for number in range(1_101 - len(TOKENS)))]
+    files = {"config.json": config("bert", len(tokens)), "vocab.txt": lines(tokens[:lines_left])}
+    refused(wordpiece(tmp_path / "base", **files), f"has {lines_left} tokens, but config.json gives .* 1,101 rows")
+
+
+def test_table_with_a_few_rows_more_than_the_vocabulary_is_accepted(tmp_path):
+    """As that of multilingual MiniLM, which has 250,037 rows for 250,002 tokens."""
+    base = wordpiece(tmp_path / "base", **{"config.json": config("bert", len(TOKENS) + 35)})
+    assert load_reader(base).vocab_size == len(TOKENS)
+
+
+@pytest.mark.parametrize("make", [byte_level, byte_level_json, camembert])
+def test_padding_of_another_id_than_positions_are_counted_from_is_refused(make, tmp_path):
+    base = make(tmp_path / "base")
+    settings = json.loads((base / "config.json").read_text("utf-8"))
+    write_files(base, {"config.json": settings | {"pad_token_id": 0}})
+    refused(base, r"gives the padding the id 0 \(pad_token_id\), its tokenizer <pad> the id 1; positions are counted")
+
+
+@pytest.mark.parametrize(
     ("tokens", "message"),
     [({"zzzz": 50}, "both have the id 50"), ({"zzzz": 2_000_000_000}, r"'zzzz' has the id 2,000,000,000")],
 )
