@@ -195,21 +195,22 @@ def test_resumed_runs_equal_the_straight_one(trained, made, tiny_base_with_posit
     assert fingerprint(tmp_path / "run") == fingerprint(trained)
 
 
-@pytest.mark.parametrize("devices", [2, 4])
+def losses(out: Path) -> list[float]:
+    """Validation losses of a run."""
+    return [point["loss"] for point in json.loads((out / "history.json").read_text())]
+
+
+@pytest.mark.parametrize("devices", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_devices_share_a_batch(devices, trained, made, tiny_base_with_positions, tmp_path):
     shared = dict(vars(settings(tiny_base_with_positions)))
     assert finish(start(made, tmp_path / "run", shared, devices)) == [0]
-    histories = [json.loads((out / "history.json").read_text()) for out in (trained, tmp_path / "run")]
-    alone, together = ([point["loss"] for point in history] for history in histories)
-    np.testing.assert_allclose(together, alone, rtol=1e-5)
+    np.testing.assert_allclose(losses(tmp_path / "run"), losses(trained), rtol=1e-5)
 
 
 def test_two_processes_share_a_run(trained, made, tiny_base_with_positions, tmp_path):
     shared = dict(vars(settings(tiny_base_with_positions)))
     assert finish(*start_workers(made, tmp_path / "run", shared)) == [0, 0]
-    histories = [json.loads((out / "history.json").read_text()) for out in (trained, tmp_path / "run")]
-    alone, together = ([point["loss"] for point in history] for history in histories)
-    np.testing.assert_allclose(together, alone, rtol=1e-5)
+    np.testing.assert_allclose(losses(tmp_path / "run"), losses(trained), rtol=1e-5)
 
 
 def test_rows_without_tags_are_refused(small_rows, tiny_base_with_positions, tmp_path):
