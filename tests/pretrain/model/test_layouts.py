@@ -4,6 +4,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -41,21 +42,40 @@ by_layout = pytest.mark.parametrize("name", LAYOUTS)
 
 
 @pytest.fixture(scope="module")
-def published(small_rows, tmp_path_factory):
+def made(small_rows, tmp_path_factory):
+    """family -> folder with 'rows' and 'tokenizer'; RoBERTa's has the padding id 1, from which it counts positions."""
+    folder = tmp_path_factory.mktemp("made")
+    vocabulary = shutil.copytree(small_rows / "tokenizer", folder / "tokenizer") / "tokenizer.json"
+    content = json.loads(vocabulary.read_text("utf-8"))
+    ids = {"[UNK]": 0, "[PAD]": 1}
+    content["model"]["vocab"] |= ids
+    for token in content["added_tokens"]:
+        token["id"] = ids.get(token["content"], token["id"])
+    content["added_tokens"].sort(key=lambda token: token["id"])
+    vocabulary.write_text(json.dumps(content), "utf-8")
+    for name in ("vocab.txt", "manifest.json"):
+        (vocabulary.parent / name).unlink()
+    settings = EncodeConfig(row_length=32, validation_share=0.1)
+    encode_rows(small_rows / "corpus", vocabulary.parent, folder / "rows", settings)
+    return lambda family: folder if family in ("roberta", "camembert") else small_rows
+
+
+@pytest.fixture(scope="module")
+def published(made, tmp_path_factory):
     """name -> folder of the published checkpoint, written when it is first asked for."""
     folders: dict[str, Path] = {}
 
     def write(name: str) -> Path:
         if name not in folders:
             folders[name] = tmp_path_factory.mktemp("published") / "base"
-            LAYOUTS[name].write(small_rows / "tokenizer", folders[name])
+            LAYOUTS[name].write(made(LAYOUTS[name].family) / "tokenizer", folders[name])
         return folders[name]
 
     return write
 
 
 @pytest.fixture(scope="module")
-def trained(small_rows, published, tmp_path_factory):
+def trained(made, published, tmp_path_factory):
     """name -> folder of the checkpoint after a run of two steps from the published one."""
     folders: dict[str, Path] = {}
 
@@ -63,7 +83,8 @@ def trained(small_rows, published, tmp_path_factory):
         if name not in folders:
             folders[name] = tmp_path_factory.mktemp("trained") / "out"
             settings = config(base=str(published(name)), tokens=STEPS * 4 * 32, validation_rows=4, evaluations=0)
-            run_pretraining(small_rows / "rows", small_rows / "tokenizer", folders[name], settings)
+            texts = made(LAYOUTS[name].family)
+            run_pretraining(texts / "rows", texts / "tokenizer", folders[name], settings)
         return folders[name]
 
     return train
