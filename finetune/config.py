@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from corpora.files.dialect import DialectSettings, Escape, Quote
-from pretrain.config import Precision
+from pretrain.config import Precision, TextPooling
 from stackbert.core.errors import require
 from stackbert.core.home import PathText
 
@@ -25,7 +25,7 @@ class FinetuneConfig:
     code_tokens: int = 0
     """Maximum number of tokens of the code blocks, as marked by 'corpora build --code mark'. 0 means no limit besides
     max_length. If any of these three limits is set, a text is encoded as title, body, code."""
-    pooling: Literal["cls", "mean", "cls+mean"] = "cls"
+    pooling: TextPooling = "cls"
     """Input of the head: the first token's hidden state, the mean over tokens, or both concatenated."""
     hidden_layer: bool = False
     """Add a hidden layer of the encoder's width to the head."""

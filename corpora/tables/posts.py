@@ -1,6 +1,5 @@
 """Makes posts from the rows of a table."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -8,11 +7,10 @@ from corpora.cells.columns import COLUMN_FIELDS, Columns
 from corpora.cells.value import CellError, shown, text_of
 from corpora.cleaning.cleaning import clean_title
 from corpora.config import CorpusConfig
+from corpora.files.encoding import BROKEN_BYTE
 from corpora.raw_post import RawPost
 from corpora.sources.source import Dropped, Outcome, bad_row, post_url
 from corpora.tables.row import Row
-
-BROKEN_BYTE = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, decoded with errors="surrogateescape"
 
 
 def parse_rows(rows: Iterable[Row], config: CorpusConfig, columns: Columns) -> Iterator[Outcome]:

@@ -1,9 +1,11 @@
 """Servers of classifiers in a thread of the tests, and requests to them."""
 
 import asyncio
+import http.client
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from pathlib import Path
 
 from finetune.config import ServeConfig
 from finetune.deploy.serve import ModelServer, listen
+
+LIMITS = ServeConfig(max_characters=2_000, max_texts=5, max_body_bytes=50_000)
 
 
 @contextmanager
@@ -38,3 +42,8 @@ def ask(address: str, path: str, body: bytes | None = None, method: str | None =
     except urllib.error.HTTPError as error:
         with error:
             return error.code, dict(error.headers), error.read()
+
+
+def connection_to(address: str) -> http.client.HTTPConnection:
+    where = urllib.parse.urlsplit(address)
+    return http.client.HTTPConnection(where.hostname, where.port, timeout=20)
