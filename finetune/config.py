@@ -8,7 +8,7 @@ from pretrain.config import Device, Precision, TextPooling
 from stackbert.core.errors import require
 from stackbert.core.home import PathText
 
-NOT_RECORDED = ("reuse", "device")
+NOT_RECORDED = ("reuse", "device", "save_seconds")
 """Settings of CompareConfig that do not change the result, except for the rounding of sums; not in the manifest."""
 
 
@@ -132,6 +132,9 @@ class CompareConfig:
     device: Device = "auto"
     """Devices to fine-tune on, which share each batch. 'auto': the machines in TF_CONFIG, else a TPU, else all GPUs,
     else the CPU. batch_size must be a multiple of their number."""
+    save_seconds: float = 60.0
+    """Interval between saved training states, from which a stopped comparison continues within a trial, exactly. 0:
+    save after every step."""
 
     def __post_init__(self) -> None:
         distinct = len(set(self.seeds)) == len(self.seeds) > 0
@@ -139,6 +142,7 @@ class CompareConfig:
         sizes = self.label_sizes
         require(all(size > 0 for size in sizes), f"label_sizes {sizes}: must be above 0")
         require(len(set(sizes)) == len(sizes), f"label_sizes {sizes}: each once")
+        require(self.save_seconds >= 0, f"save_seconds {self.save_seconds}: must be 0 or more")
         require(self.resamples > 1, f"resamples {self.resamples}: must be above 1")
         require(
             not (self.cleaned and any(self.recipe.section_budgets)),

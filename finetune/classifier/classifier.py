@@ -94,14 +94,25 @@ class Classifier(tf.Module):  # type: ignore[misc]
     def features(self, sequences: list[list[int]]) -> npt.NDArray[np.float32]:
         """Pooled vectors of all texts, (N, P), in their order."""
         features_NP = np.zeros((len(sequences), self.pooled_dim), np.float32)
-        rows = 1 if sum(map(len, sequences)) <= self.config.max_length else ROWS_PER_BATCH
-        warm_up = 0 if rows in self._compiled else 1
-        batches = inference_batches(sequences, self.reader.padding_id, self.config.max_length, rows)
-        with Progress("  encoding", len(sequences), unit="texts", warm_up=warm_up) as progress:
-            for indices_N, pooled_NP in self._pooled_of_batches(batches):
-                features_NP[indices_N] = pooled_NP
-                progress.advance(len(indices_N))
+        for indices_N, pooled_NP in self.feature_batches(sequences):
+            features_NP[indices_N] = pooled_NP
         return features_NP
+
+    def feature_batches(
+        self, sequences: list[list[int]], first: int = 0
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Indices and pooled vectors of the texts of each batch, from batch number `first` on.
+
+        Batches and vectors do not depend on the number of replicas.
+        """
+        rows = 1 if sum(map(len, sequences)) <= self.config.max_length else ROWS_PER_BATCH
+        batches = inference_batches(sequences, self.reader.padding_id, self.config.max_length, rows)
+        done = sum(len(indices_N) for _, indices_N in itertools.islice(batches, first))
+        warm_up = 0 if rows in self._compiled else 1
+        with Progress("  encoding", len(sequences), done, unit="texts", warm_up=warm_up) as progress:
+            for indices_N, pooled_NP in self._pooled_of_batches(batches):
+                progress.advance(len(indices_N))
+                yield indices_N, pooled_NP
 
     def features_in_sizes(self, sequences: list[list[int]], row_sizes: Sequence[int]) -> npt.NDArray[np.float32]:
         """Like `features`, without progress and in batches of these numbers of rows, which descend.

@@ -2,7 +2,6 @@
 
 # N texts, P pooled, L labels
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,10 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from corpora.labels.labelled_set import Split
-from finetune.classifier.classifier import Classifier
 from finetune.classifier.losses import label_loss
-from finetune.classifier.text_sections import encode_texts
 from finetune.config import FinetuneConfig
 from finetune.metrics.metrics import first_label_accuracy, tune_threshold, tune_thresholds
 from pretrain.train.replicas import HOST
@@ -74,33 +70,9 @@ class PhaseResult:
     seconds: float = 0.0
 
 
-class BestWeights:
-    """A copy of the variables at the best epoch so far."""
-
-    def __init__(self, variables: list[tf.Variable]):
-        self._variables = variables
-        self._lowest = math.inf
-        self._values = [variable.numpy() for variable in variables]
-        self.epochs_since = 0
-        """Epochs since the best one."""
-
-    def update(self, criterion: float) -> None:
-        """Copy the variables if `criterion` is lower than at every epoch before."""
-        self.epochs_since += 1
-        if criterion < self._lowest:
-            self._lowest, self.epochs_since = criterion, 0
-            self._values = [variable.numpy() for variable in self._variables]
-
-    def restore(self) -> None:
-        """Assign the best epoch's values to the variables."""
-        for variable, value in zip(self._variables, self._values, strict=True):
-            variable.assign(value)
-
-
-def encode_split(classifier: Classifier, split: Split) -> EncodedSplit:
-    """Encode a split and compute its frozen features, which are the same for all seeds."""
-    sequences, lengths = encode_texts(split.texts, classifier.reader, classifier.config)
-    return EncodedSplit(sequences, lengths, split.targets, classifier.features(sequences))
+def epochs_since_best(epochs: Sequence[EpochRecord], best_by: str) -> int:
+    """Epochs after the best one; 0 if the last one is the best."""
+    return len(epochs) - best_epoch(epochs, best_by).epoch
 
 
 def best_epoch(epochs: Sequence[EpochRecord], best_by: str = "loss") -> EpochRecord:

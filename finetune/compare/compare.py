@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from finetune.compare.comparison import COMPARISON_FILE, load_comparison, to_json
-from finetune.compare.gains import exported_checkpoints, gain_against_labels, gain_against_tokens
+from finetune.compare.gains import (
+    exported_checkpoints,
+    gain_against_labels,
+    gain_against_tokens,
+    run_exports,
+    run_label_sizes,
+)
 from finetune.compare.report import table_text, write_report
 from finetune.compare.results import build_comparison
 from finetune.compare.reuse import earlier_file
@@ -17,14 +23,27 @@ from finetune.compare.task import Task, check_not_taught, load_task
 from finetune.compare.trial_runner import TrialRunner, load_for
 from finetune.compare.trials import Trial
 from finetune.config import NOT_RECORDED, CompareConfig, FinetuneConfig
+from pretrain.config import Precision
 from pretrain.train.device import choose_dtype
-from pretrain.train.replicas import Replicas, find_replicas
-from stackbert.core.artifact import MANIFEST, Manifest, build_artifact, identify, require_artifact, versions, write_json
+from pretrain.train.replicas import GONE, Replicas, explain_gone, find_replicas
+from stackbert.core.artifact import (
+    MANIFEST,
+    Manifest,
+    build_artifact,
+    finished_artifact,
+    identify,
+    load_manifest,
+    require_artifact,
+    versions,
+    write_json,
+)
 from stackbert.core.checkpoints import resolve_base
-from stackbert.core.errors import require
+from stackbert.core.errors import StackbertError, require
 from stackbert.core.place import require_folder_place
 
+STAGE = "finetune compare"
 PRECISION_FILE = "precision.json"
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")  # what 'auto' can become; workers agree on an index
 NOT_SETTINGS = ("recipe", "seeds", "title", *NOT_RECORDED)
 """Fields of CompareConfig that a comparison lists elsewhere, or not at all."""
 
@@ -33,7 +52,11 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
     """Fine-tune each of `checkpoints` (name -> folder, hub id or 'minilm') on the labelled set and compare them.
 
     `out` contains comparison.json, comparison.md, report.html, the trials and, in models/, the first seed's classifier
-    of each checkpoint, except on cleaned texts. An interrupted comparison continues with the missing trials.
+    of each checkpoint, except on cleaned texts. A stopped comparison continues with the missing trials, and within the
+    one that was stopped.
+
+    On several machines that TF_CONFIG names, each calls this with the same arguments. All folders are then on a shared
+    disk, and only the chief writes.
     """
     if not labels.is_dir() or (labels / MANIFEST).exists():  # a hand-made labelled set has no manifest
         require_artifact(labels, "corpora label")
@@ -48,16 +71,37 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
         check_not_taught(name, folder, task)
     require_folder_place(out, labels, *folders.values())
     inputs = {name: identify(folder) for name, folder in {"labels": labels, **folders}.items()}
-    manifest = build_artifact(
-        out,
-        "finetune compare",
-        config.recorded,
-        inputs,
-        lambda folder: _compare(task, checkpoints, folder, config, inputs, replicas),
-        resumable=True,
-    )
-    print(table_text(load_comparison(out)))
-    print(f"report: {out / 'report.html'}")
+    manifest = _make(task, checkpoints, out, config, inputs, replicas)
+    if replicas.is_chief:
+        print(table_text(load_comparison(out)))
+        print(f"report: {out / 'report.html'}")
+    return manifest
+
+
+def _make(
+    task: Task,
+    checkpoints: Mapping[str, str],
+    out: Path,
+    config: CompareConfig,
+    inputs: Mapping[str, str],
+    replicas: Replicas,
+) -> Manifest:
+    """Build the output, or on a worker that is not the chief, take part in it; returns the manifest."""
+    if replicas.workers > 1 and (finished := finished_artifact(out, STAGE, config.recorded, inputs)):
+        return finished
+
+    def work(folder: Path) -> dict[str, Any]:
+        return _compare(task, checkpoints, folder, config, inputs, replicas)
+
+    try:
+        if not replicas.is_chief:
+            work(out)
+            replicas.wait()  # until the chief has written the manifest
+            return load_manifest(out)
+        manifest = build_artifact(out, STAGE, config.recorded, inputs, work, resumable=True)
+    except GONE as error:
+        raise StackbertError(explain_gone(error)) from None
+    replicas.wait()
     return manifest
 
 
@@ -87,20 +131,21 @@ def _compare(
     inputs: Mapping[str, str],
     replicas: Replicas,
 ) -> dict[str, Any]:
-    recipe = _with_precision(config.recipe, folder / PRECISION_FILE, config.reuse, replicas.accelerated)
+    """Run all trials and, on the chief, write the comparison; the others write nothing."""
+    recipe = _with_precision(config.recipe, folder / PRECISION_FILE, config.reuse, replicas)
     config = replace(config, recipe=recipe)
-    runner, systems = TrialRunner(config, inputs["labels"], replicas), systems_of(checkpoints, config)
+    runner, systems = TrialRunner(config, inputs["labels"], folder, replicas), systems_of(checkpoints, config)
     trials = {system.name: _run_system(runner, system, task, folder, config) for system in systems}
+    by_size = run_label_sizes(runner, systems, task, config, folder / "labels")
+    exports = run_exports(runner, systems, task, config, folder / "exports")
+    if not replicas.is_chief:
+        return {}
     comparison = build_comparison(task, systems, trials, config)
-    label_gains = gain_against_labels(runner, systems, trials, task, config, folder / "labels")
-    token_gains = []
-    if config.include_exports:
-        identities = {checkpoint: inputs[f"system {name}"] for name, checkpoint in checkpoints.items()}
-        token_gains = gain_against_tokens(runner, systems, trials, task, config, folder / "exports", identities)
+    identities = {checkpoint: inputs[f"system {name}"] for name, checkpoint in checkpoints.items()}
     comparison = replace(
         comparison,
-        gain_against_labels=label_gains,
-        gain_against_tokens=token_gains,
+        gain_against_labels=gain_against_labels(systems, trials, by_size, task, config),
+        gain_against_tokens=gain_against_tokens(systems, trials, exports, task, config, identities),
         settings={name: value for name, value in vars(config).items() if name not in NOT_SETTINGS},
         made_from=dict(inputs),
         versions=versions(),
@@ -119,15 +164,17 @@ def _run_system(runner: TrialRunner, system: System, task: Task, folder: Path, c
     return runner.run(system, task, system.folder(folder / "trials"), model_folder)
 
 
-def _with_precision(
-    recipe: FinetuneConfig, path: Path, reuse: Sequence[str], accelerated: bool | None = None
-) -> FinetuneConfig:
+def _with_precision(recipe: FinetuneConfig, path: Path, reuse: Sequence[str], replicas: Replicas) -> FinetuneConfig:
     """The recipe with precision 'auto' resolved, once per comparison, and saved in `path` for a continued one.
 
-    An earlier comparison's choice is adopted with its trials, as trials of another precision cannot be reused.
+    An earlier comparison's choice is adopted with its trials, as trials of another precision cannot be reused. The
+    chief chooses for all workers.
     """
-    if not path.is_file():
+    if replicas.is_chief and not path.is_file():
         earlier = earlier_file([Path(each) for each in reuse], PRECISION_FILE) if recipe.precision == "auto" else None
-        chosen = json.loads(earlier.read_text("utf-8")) if earlier else choose_dtype(recipe.precision, accelerated).name
-        write_json(path, chosen)
-    return replace(recipe, precision=json.loads(path.read_text("utf-8")))
+        if earlier:
+            write_json(path, json.loads(earlier.read_text("utf-8")))
+        else:
+            write_json(path, choose_dtype(recipe.precision, replicas.accelerated).name)
+    own = PRECISIONS.index(json.loads(path.read_text("utf-8"))) if replicas.is_chief else 0
+    return replace(recipe, precision=PRECISIONS[replicas.agree(own)])

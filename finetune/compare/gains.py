@@ -20,24 +20,40 @@ Trials = Mapping[str, list[Trial]]
 """The trials of each system, by its name."""
 
 
-def gain_against_labels(
-    runner: TrialRunner, systems: Sequence[System], trials: Trials, task: Task, config: CompareConfig, folder: Path
-) -> list[LabelGain]:
-    """Every system at each of `config.label_sizes`, and on all training texts (`trials`)."""
-    if not config.label_sizes:
-        return []
-    by_size: dict[int, Trials] = {}
-    for size in sorted(config.label_sizes):
-        smaller, smaller_trials = task.with_train_size(size), {}
-        for system in systems:
+def run_label_sizes(
+    runner: TrialRunner, systems: Sequence[System], task: Task, config: CompareConfig, folder: Path
+) -> dict[int, Trials]:
+    """The trials of every system at each of `config.label_sizes`, in ascending order."""
+    by_size: dict[int, dict[str, list[Trial]]] = {size: {} for size in sorted(config.label_sizes)}
+    tasks = {size: task.with_train_size(size) for size in by_size}
+    for system in systems:  # all sizes of one in a row, as they are compiled once
+        for size, trials in by_size.items():
             print(f"{system.name}, {size:,} training texts", flush=True)
-            smaller_trials[system.name] = runner.run(system, smaller, system.folder(folder / str(size)))
-        by_size[size] = smaller_trials
-    by_size[len(task.splits["train"].texts)] = trials
+            trials[system.name] = runner.run(system, tasks[size], system.folder(folder / str(size)))
+    return dict(by_size)
+
+
+def run_exports(
+    runner: TrialRunner, systems: Sequence[System], task: Task, config: CompareConfig, folder: Path
+) -> dict[str, dict[int, list[Trial]]]:
+    """The trials of the exported checkpoints of each system that has any, by its name and the number of tokens."""
+    if not config.include_exports:
+        return {}
+    exporting = [system for system in systems if exported_checkpoints(system.checkpoint)]
+    return {system.name: _export_trials(runner, system, task, system.folder(folder)) for system in exporting}
+
+
+def gain_against_labels(
+    systems: Sequence[System], trials: Trials, by_size: Mapping[int, Trials], task: Task, config: CompareConfig
+) -> list[LabelGain]:
+    """Every system at each of `config.label_sizes` (`by_size`), and on all training texts (`trials`)."""
+    if not by_size:
+        return []
+    all_sizes = {**by_size, len(task.splits["train"].texts): trials}
     gains = []
     for system in systems:
         points = []
-        for size, of_size in by_size.items():
+        for size, of_size in all_sizes.items():
             own, baseline = of_size[system.name], of_size[config.baseline]
             points.append(LabelGainPoint(size, _weighted_f1(own), against_baseline(own, baseline, task, config)))
         gains.append(LabelGain(system.name, points))
@@ -45,26 +61,23 @@ def gain_against_labels(
 
 
 def gain_against_tokens(
-    runner: TrialRunner,
     systems: Sequence[System],
     trials: Trials,
+    exports: Mapping[str, Mapping[int, list[Trial]]],
     task: Task,
     config: CompareConfig,
-    folder: Path,
     identities: Mapping[str, str],
 ) -> list[TokenGain]:
-    """The exported checkpoints of each system's pretraining, and its last one (`trials`).
+    """The exported checkpoints of each system's pretraining (`exports`), and its last one (`trials`).
 
     The first point, at 0 tokens, is the unadapted base if it is among the systems; `identities` of the checkpoints
     tell which one the pretraining's manifest names.
     """
     gains = []
     for system in systems:
-        if not exported_checkpoints(system.checkpoint):
+        if system.name not in exports:
             continue
-        by_tokens = _export_trials(runner, system, task, system.folder(folder))
-        last = _history(system)[-1]
-        by_tokens[last["tokens"]] = trials[system.name]
+        by_tokens = {**exports[system.name], _history(system)[-1]["tokens"]: trials[system.name]}
         base = _unadapted_base(system, systems, identities)
         if base:
             by_tokens = {0: trials[base.name], **by_tokens}

@@ -1,13 +1,13 @@
 """Runs the trials of a comparison."""
 
+import shutil
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 
 from finetune.classifier.classifier import Classifier
-from finetune.classifier.phases import EncodedSplit, EncodedSplits, PhaseResult, best_epoch, encode_split
+from finetune.classifier.phases import EncodedSplit, EncodedSplits, PhaseResult, best_epoch
 from finetune.compare.reuse import EarlierTrials, trial_key
 from finetune.compare.systems import BASELINES, System
 from finetune.compare.task import SPLITS, Task
@@ -16,12 +16,14 @@ from finetune.config import CompareConfig, FinetuneConfig
 from finetune.deploy.bundle import save_bundle
 from finetune.deploy.model_card import write_model_card
 from finetune.metrics.metrics import evaluate, tune_thresholds
+from finetune.train.features import FeatureStore
 from finetune.train.head_training import HeadTraining
 from finetune.train.whole_training import WholeTraining
 from pretrain.init.transfer import check_vocabulary
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint
 from pretrain.train.replicas import Replicas
-from stackbert.core.artifact import identify
+from pretrain.train.state import RunState
+from stackbert.core.artifact import SCRATCH, identify
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import StackbertError
 from stackbert.core.process import forget_peak, peak_bytes
@@ -31,14 +33,22 @@ from tokenizer.files.tokenizer_files import check_writing
 
 
 class TrialRunner:
-    """Runs the trials of each system, except those that are finished or can be reused."""
+    """Runs the trials of each system, except those that are finished or can be reused.
 
-    def __init__(self, config: CompareConfig, labels_identity: str, replicas: Replicas):
+    On several machines all run the same trials together; the chief alone reads and writes `folder`, the comparison's
+    own, and decides what is finished. `labels_identity` is that of the labelled set.
+    """
+
+    def __init__(self, config: CompareConfig, labels_identity: str, folder: Path, replicas: Replicas):
         self._config, self._labels_identity, self._replicas = config, labels_identity, replicas
-        self._earlier = EarlierTrials([Path(folder) for folder in config.reuse]) if config.reuse else None
+        self._scratch = folder / SCRATCH if replicas.is_chief else None
+        self._features = FeatureStore(self._scratch and self._scratch / "features", config.save_seconds)
+        reuses = config.reuse and replicas.is_chief
+        self._earlier = EarlierTrials([Path(earlier) for earlier in config.reuse]) if reuses else None
+        self._tuner: FineTuner | None = None
 
     def run(self, system: System, task: Task, folder: Path, model_folder: Path | None = None) -> list[Trial]:
-        """The trials of `system` on `task`, one per seed, saved in `folder`.
+        """The trials of `system` on `task`, one per seed, saved in `folder`; none on a worker that is not the chief.
 
         The first seed's classifier is saved in `model_folder` if given.
         """
@@ -46,17 +56,37 @@ class TrialRunner:
         if self._earlier:
             self._reuse(self._earlier, specs, model_folder)
         task = task.cleaned() if system.cleaned else task
-        fine_tuner: FineTuner | None = None
+        prepared: FineTuner | None = None
         trials = []
         for spec in specs:
-            trial = load_trial(spec.folder)
-            if trial is None and system.kind == "encoder":
-                fine_tuner = fine_tuner or FineTuner(system.checkpoint, task, self._config.recipe, self._replicas)
-                trial = fine_tuner.run(spec, model_folder if spec == specs[0] else None)
-            elif trial is None:
-                trial = run_baseline(system, task, self._config.recipe.thresholds, spec)
-            trials.append(trial)
+            trial = load_trial(spec.folder) if self._replicas.is_chief else None
+            if not self._replicas.agree(trial is not None):
+                if system.kind == "encoder":
+                    prepared = prepared or self._prepare(system, task)
+                    trial = self._fine_tune(prepared, spec, model_folder if spec == specs[0] else None)
+                elif self._replicas.is_chief:
+                    trial = run_baseline(system, task, self._config.recipe.thresholds, spec)
+            trials += [trial] if trial else []
         return trials
+
+    def _prepare(self, system: System, task: Task) -> "FineTuner":
+        """The fine-tuner, ready for a checkpoint and a task; the one before, where the shapes are the same."""
+        loaded = load_for(system.checkpoint, self._config.recipe)
+        if not (self._tuner and self._tuner.serves(loaded[0], task)):
+            self._tuner = None  # its memory is freed before there is another one
+            self._tuner = FineTuner(*loaded, len(task.labels), self._config.recipe, self._replicas)
+        self._tuner.prepare(system.checkpoint, *loaded, task, self._features)
+        return self._tuner
+
+    def _fine_tune(self, tuner: "FineTuner", spec: TrialSpec, model_folder: Path | None) -> Trial | None:
+        """Run a trial, from its saved state if there is one, and save it."""
+        state_folder = self._scratch / "states" / spec.key if self._scratch else None
+        state = RunState(str(state_folder) if state_folder else None, self._config.save_seconds, self._replicas.is_pod)
+        trial = tuner.run(spec, model_folder, state)
+        if state_folder and trial:
+            save_trial(spec.folder, trial)
+            shutil.rmtree(state_folder, ignore_errors=True)
+        return trial
 
     def _specs(self, system: System, task: Task, folder: Path) -> list[TrialSpec]:
         subject = identify(resolve_base(system.checkpoint)) if system.checkpoint else system.name
@@ -73,35 +103,56 @@ class TrialRunner:
 
 
 class FineTuner:
-    """Fine-tunes one checkpoint on one task, with any seed; frozen features are computed once."""
+    """Fine-tunes checkpoints of one architecture, on tasks with equally many labels; each step is compiled once."""
 
-    def __init__(self, checkpoint: str, task: Task, config: FinetuneConfig, replicas: Replicas):
-        self._name, self._task, self._config = checkpoint, task, config
-        self._source = resolve_base(checkpoint)
-        self._classifier = Classifier(*load_for(checkpoint, config), len(task.labels), config, replicas)
-        forget_peak()
-        self._classifier.compile_features()
-        start = time.monotonic()
-        self._splits = EncodedSplits(*(encode_split(self._classifier, task.splits[name]) for name in SPLITS))
-        self._feature_seconds = time.monotonic() - start
-        check_known(*self._count_unknown(self._splits.train), f"{checkpoint} on the training texts")
+    def __init__(
+        self, checkpoint: Checkpoint, reader: TextReader, num_labels: int, config: FinetuneConfig, replicas: Replicas
+    ):
+        self._config, self._replicas = config, replicas
+        self._classifier = Classifier(checkpoint, reader, num_labels, config, replicas)
         self._head, self._whole = HeadTraining(self._classifier), WholeTraining(self._classifier)
 
-    def run(self, spec: TrialSpec, model_folder: Path | None) -> Trial:
-        """Fine-tune in two phases and save the trial, and the classifier in `model_folder` if given."""
+    def serves(self, checkpoint: Checkpoint, task: Task) -> bool:
+        """Whether what is compiled serves a checkpoint and a task."""
+        num_labels, architecture = self._classifier.head.num_labels, self._classifier.checkpoint.architecture
+        return checkpoint.architecture == architecture and len(task.labels) == num_labels
+
+    def prepare(self, name: str, checkpoint: Checkpoint, reader: TextReader, task: Task, store: FeatureStore) -> None:
+        """Load a checkpoint and encode the texts of a task, whose frozen features serve all seeds."""
+        self._name, self._source, self._task = name, resolve_base(name), task
+        self._classifier.load(checkpoint, reader)
+        forget_peak()
+        self._classifier.compile_features()
+        subject = identify(self._source)
+        encoded = [store.encode(self._classifier, subject, task.splits[each]) for each in SPLITS]
+        self._splits = EncodedSplits(*(split for split, _ in encoded))
+        self._feature_seconds = sum(seconds for _, seconds in encoded)
+        check_known(*self._count_unknown(self._splits.train), f"{name} on the training texts")
+
+    def run(self, spec: TrialSpec, model_folder: Path | None, state: RunState) -> Trial | None:
+        """Fine-tune in two phases, and save the classifier in `model_folder` if given.
+
+        The head's phase takes seconds and is not part of the state. Returns None on a worker that is not the chief,
+        which takes part in the second phase only.
+        """
         self._classifier.encoder.assign(self._classifier.checkpoint.weights)
-        head = self._head.run(self._splits, spec.seed)
-        head_f1 = best_epoch(head.epochs).dev_weighted_f1
-        print(f"  seed {spec.seed}: head alone, dev weighted F1 {head_f1:.3f}", file=sys.stderr)
+        head = self._train_head(spec.seed) if self._replicas.is_chief else None
         try:
-            whole = self._whole.run(self._splits, spec.seed)
+            whole = self._whole.run(self._splits, spec.seed, state)
         except StackbertError as error:
             raise StackbertError(f"{self._name}, seed {spec.seed}: {error}") from None
+        if not head:
+            return None
         trial = Trial(self._summary(head, whole, spec.key, model_folder is not None), whole.test_NL)
         if model_folder is not None:
             self._save_model(model_folder, trial)
-        save_trial(spec.folder, trial)
         return trial
+
+    def _train_head(self, seed: int) -> PhaseResult:
+        head = self._head.run(self._splits, seed)
+        head_f1 = best_epoch(head.epochs).dev_weighted_f1
+        print(f"  seed {seed}: head alone, dev weighted F1 {head_f1:.3f}", file=sys.stderr)
+        return head
 
     def _count_unknown(self, split: EncodedSplit) -> tuple[int, int]:
         """Number of unknown tokens of the split's texts, and of all but the two special ones."""

@@ -1,10 +1,11 @@
 """Phase 2 of fine-tuning: the whole model, from the head of phase 1, with early stopping on dev."""
 
-# L labels
+# S steps of a run, L labels
 
 import math
 import sys
 import time
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,24 +14,36 @@ import tensorflow as tf
 from finetune.classifier.classifier import Classifier
 from finetune.classifier.losses import positive_weights
 from finetune.classifier.phases import (
-    BEST_BY,
-    BestWeights,
     EncodedSplit,
     EncodedSplits,
     EpochRecord,
     PhaseResult,
     epoch_record,
+    epochs_since_best,
     phase_result,
 )
 from finetune.classifier.text_batches import rounded_rows
 from finetune.train.batches import EpochBatches
+from finetune.train.best_weights import BestWeights
 from finetune.train.step import CompiledStep, FinetuneStep
 from pretrain.train.optimizer import scheduled_rate
+from pretrain.train.state import STOPPED_EXIT_CODE, RunState, Stopped
 from stackbert.core.errors import StackbertError
 from stackbert.core.progress import Progress
 
 COMPILING_STEPS = 10
 """First steps of the first epoch, which compile the step for nearly all numbers of rows."""
+
+
+@dataclass
+class _Course:
+    """How far a run is: what its state holds beside the variables."""
+
+    records: list[EpochRecord] = field(default_factory=list)
+    """Of the epochs that are finished."""
+    losses: list[float] = field(default_factory=list)
+    """Of the steps of the next epoch that are done."""
+    seconds: float = 0.0
 
 
 class WholeTraining:
@@ -41,35 +54,73 @@ class WholeTraining:
     """
 
     def __init__(self, classifier: Classifier):
-        self._classifier = classifier
-        classifier.replicas.check("batch_size", classifier.config.batch_size)
-        with classifier.replicas.scope():
+        self._classifier, self._replicas = classifier, classifier.replicas
+        self._replicas.check("batch_size", classifier.config.batch_size)
+        with self._replicas.scope():
             self._step = FinetuneStep(classifier)
-        self._execute = CompiledStep(self._step, classifier.replicas)
+            self._best = BestWeights(self._step.variables)
+        self._execute = CompiledStep(self._step, self._replicas)
 
-    def run(self, splits: EncodedSplits, seed: int) -> PhaseResult:
+    def run(self, splits: EncodedSplits, seed: int, state: RunState | None = None) -> PhaseResult:
         """Train with one seed; restores the weights of the best epoch on dev.
 
-        Raises StackbertError, naming epoch and step, if the loss is not finite.
+        A run that was stopped continues from `state` with the same result. Raises StackbertError, naming epoch and
+        step, if the loss is not finite, and Stopped where this process was asked to stop.
         """
-        start = time.monotonic()
-        config = self._classifier.config
-        self._step.optimizer.reset()
+        start, config, state = time.monotonic(), self._classifier.config, state or RunState(None, math.inf)
+        course = self._resume(state, seed)
+        before, epoch = course.seconds, self._replicas.agree(len(course.records)) + 1
         weights_L = positive_weights(splits.train.targets_NL, config.balance)
         num_rows = self._num_rows(splits.train, seed)
-        best = BestWeights(self._step.variables)
-        records: list[EpochRecord] = []
-        for epoch in range(1, config.epochs + 1):
-            train_loss = self._run_epoch(self._batches(splits.train, seed, epoch, num_rows), epoch, weights_L)
-            dev_NL = self._classifier.probabilities(splits.dev.sequences)
-            records.append(epoch_record(epoch, train_loss, config, weights_L, splits.dev.targets_NL, dev_NL))
-            _print_epoch(records[-1], config.epochs, time.monotonic() - start)
-            best.update(BEST_BY[config.best_by](records[-1]))
-            if best.epochs_since >= config.patience:
-                break
-        best.restore()
+        since_best = self._since_best(course)
+        with state.stopping_cleanly():
+            while epoch <= config.epochs and since_best < config.patience:
+                batches = self._batches(splits.train, seed, epoch, num_rows)
+                self._run_epoch(batches, epoch, weights_L, course, state)
+                dev_NL = self._classifier.probabilities(splits.dev.sequences)
+                train_loss, course.losses = float(np.mean(course.losses)), []
+                course.records.append(epoch_record(epoch, train_loss, config, weights_L, splits.dev.targets_NL, dev_NL))
+                course.seconds = before + time.monotonic() - start
+                self._print_epoch(course)
+                since_best = self._since_best(course)
+                if not since_best:
+                    self._best.keep()
+                self._save_or_stop(state, course, epoch * len(batches))
+                epoch += 1
+        self._best.restore()
         dev_NL, test_NL = (self._classifier.probabilities(split.sequences) for split in splits[1:])
-        return phase_result(config, splits.dev, dev_NL, test_NL, records, time.monotonic() - start)
+        seconds = before + time.monotonic() - start
+        return phase_result(config, splits.dev, dev_NL, test_NL, course.records, seconds)
+
+    def _resume(self, state: RunState, seed: int) -> _Course:
+        """Restore the state if there is one, on all workers."""
+        self._step.optimizer.reset()
+        self._best.keep()
+        encoder, head = self._classifier.encoder, self._classifier.head
+        state.track(encoder=encoder, head=head, optimizer=self._step.optimizer, best=self._best)
+        course = _Course()
+        if state.restore():
+            records = [EpochRecord(**record) for record in state.memo["records"]]
+            course = _Course(records, state.memo["losses"], state.memo["seconds"])
+            print(
+                f"  seed {seed}: resuming at epoch {len(records) + 1}, step {len(course.losses) + 1}",
+                file=sys.stderr,
+            )
+        self._replicas.broadcast([*self._step.variables, *self._step.optimizer.state, *self._best.values])
+        return course
+
+    def _since_best(self, course: _Course) -> int:
+        """Epochs since the best one, as the chief reckons them."""
+        records = course.records
+        return self._replicas.agree(epochs_since_best(records, self._classifier.config.best_by) if records else 0)
+
+    def _save_or_stop(self, state: RunState, course: _Course, step: int, is_stopping: bool = False) -> None:
+        """Save the state where it is due, and where a worker was asked to stop, as all learn in the same step."""
+        state.memo = vars(course) | {"records": list(map(vars, course.records))}
+        if is_stopping or (self._replicas.workers == 1 and state.asked_to_stop):
+            state.save(step)
+            raise Stopped(STOPPED_EXIT_CODE)
+        state.save_if_due(step)
 
     def _batches(self, train: EncodedSplit, seed: int, epoch: int, num_rows: int = 0) -> EpochBatches:
         reader, config, replicas = self._classifier.reader, self._classifier.config, self._classifier.replicas
@@ -82,20 +133,32 @@ class WholeTraining:
         epochs = range(1, self._classifier.config.epochs + 1)
         return rounded_rows(max(self._batches(train, seed, epoch).most_rows() for epoch in epochs))
 
-    def _run_epoch(self, batches: EpochBatches, epoch: int, weights_L: npt.NDArray[np.float32]) -> float:
-        """Train one epoch and return its mean loss."""
-        losses: list[float] = []
+    def _run_epoch(
+        self,
+        batches: EpochBatches,
+        epoch: int,
+        weights_L: npt.NDArray[np.float32],
+        course: _Course,
+        state: RunState,
+    ) -> None:
+        """Train one epoch from where `course` is, and add its steps' losses to it."""
+        total, start, before = len(batches), time.monotonic(), course.seconds
+        first = self._replicas.agree(len(course.losses))
+        rates_S = self._rates(total)[(epoch - 1) * total :]
         title = f"  epoch {epoch}/{self._classifier.config.epochs}"
-        rates_S = self._rates(len(batches))[(epoch - 1) * len(batches) :]
-        with Progress(title, len(batches), unit="steps", warm_up=0 if self._execute else COMPILING_STEPS) as progress:
-            for number in range(len(batches)):
-                loss, _ = self._execute(batches.at(number), rates_S[number], weights_L)
-                losses.append(loss)
-                if not math.isfinite(losses[-1]):
-                    where = f"epoch {epoch}, step {len(losses)}"
-                    raise StackbertError(f"{where}: the loss is {losses[-1]}; lower the recipe's learning_rate")
-                progress.advance(note=f"loss {losses[-1]:.4f}")
-        return float(np.mean(losses))
+        quiet, warm_up = not self._replicas.is_chief, 0 if self._execute else COMPILING_STEPS
+        with Progress(title, total, first, unit="steps", warm_up=warm_up, quiet=quiet) as progress:
+            for number in range(first, total):
+                step = batches.at(number)
+                loss, is_stopping = self._execute(step, rates_S[number], weights_L, state.asked_to_stop)
+                if not math.isfinite(loss):
+                    where = f"epoch {epoch}, step {number + 1}"
+                    raise StackbertError(f"{where}: the loss is {loss}; lower the recipe's learning_rate")
+                course.losses.append(loss)
+                course.seconds = before + time.monotonic() - start
+                progress.advance(note=f"loss {loss:.4f}")
+                if number + 1 < total:
+                    self._save_or_stop(state, course, (epoch - 1) * total + number + 1, is_stopping)
 
     def _rates(self, epoch_steps: int) -> npt.NDArray[np.float32]:
         """The learning rate of every step of a run."""
@@ -106,10 +169,11 @@ class WholeTraining:
         found: npt.NDArray[np.float32] = rates.numpy()
         return found
 
-
-def _print_epoch(record: EpochRecord, epochs: int, seconds: float) -> None:
-    print(
-        f"  epoch {record.epoch}/{epochs}: loss {record.train_loss:.4f}, dev loss {record.dev_loss:.4f}, "
-        f"dev weighted F1 {record.dev_weighted_f1:.3f}, {seconds:.0f} s",
-        file=sys.stderr,
-    )
+    def _print_epoch(self, course: _Course) -> None:
+        if self._replicas.is_chief:
+            record = course.records[-1]
+            print(
+                f"  epoch {record.epoch}/{self._classifier.config.epochs}: loss {record.train_loss:.4f}, "
+                f"dev loss {record.dev_loss:.4f}, dev weighted F1 {record.dev_weighted_f1:.3f}, {course.seconds:.0f} s",
+                file=sys.stderr,
+            )

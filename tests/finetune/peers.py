@@ -22,13 +22,14 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from corpora.labels.labelled_set import Split, load_labelled
 from finetune.classifier.classifier import Classifier
-from finetune.classifier.phases import EncodedSplit, EncodedSplits, encode_split
+from finetune.classifier.phases import EncodedSplit, EncodedSplits
 from finetune.compare.trial_runner import load_for
 from finetune.config import FinetuneConfig
 from finetune.train.head_training import HeadTraining
 from finetune.train.whole_training import WholeTraining
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.process import keep_freed_memory
+from tests.finetune.questions import encode_split
 
 FEW = 1  # dev and test texts: what is timed is the training
 TRAINER = """

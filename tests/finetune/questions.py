@@ -7,6 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from corpora.labels.labelled_set import Split, load_labelled
+from finetune.classifier.classifier import Classifier
+from finetune.classifier.phases import EncodedSplit
+from finetune.train.features import FeatureStore
 from stackbert.core.artifact import build_artifact
 
 WITHOUT_BASELINES = {"tfidf": False, "word_vectors": False}
@@ -40,6 +43,11 @@ def write_labelled(folder: Path) -> Path:
 
     build_artifact(folder, "corpora label", {}, {}, work)
     return folder
+
+
+def encode_split(classifier: Classifier, split: Split) -> EncodedSplit:
+    """The split with the classifier's features, which are not kept."""
+    return FeatureStore().encode(classifier, "", split)[0]
 
 
 def load_splits(folder: Path) -> dict[str, Split]:

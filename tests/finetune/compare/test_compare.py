@@ -24,9 +24,11 @@ from finetune.deploy.bundle import load_bundle
 from finetune.deploy.model_card import write_model_card
 from finetune.metrics.metrics import DEFINITIONS
 from finetune.metrics.significance import compare_weighted_f1
+from finetune.train.features import FeatureStore
 from pretrain.config import PretrainConfig
 from pretrain.model.checkpoint import save_checkpoint
 from pretrain.run import run_pretraining
+from pretrain.train.replicas import Replicas
 from stackbert.core.errors import StackbertError
 from tests.finetune.questions import LABELS, NOISE, WITHOUT_BASELINES, load_splits
 from tests.pages import browser_page
@@ -123,9 +125,10 @@ def test_other_seeds_of_the_same_checkpoint_make_no_difference(finished, labelle
 def test_precision_of_the_earlier_comparison_is_adopted_with_its_trials(tmp_path):
     (tmp_path / "earlier").mkdir()
     (tmp_path / "earlier" / "precision.json").write_text('"bfloat16"')
-    resolved = _with_precision(FinetuneConfig(), tmp_path / "precision.json", [str(tmp_path / "earlier")])
+    resolved = _with_precision(FinetuneConfig(), tmp_path / "precision.json", [str(tmp_path / "earlier")], Replicas())
     assert resolved.precision == "bfloat16"
-    given = _with_precision(FinetuneConfig(precision="float32"), tmp_path / "given.json", [str(tmp_path / "earlier")])
+    given = FinetuneConfig(precision="float32")
+    given = _with_precision(given, tmp_path / "given.json", [str(tmp_path / "earlier")], Replicas())
     assert given.precision == "float32"
 
 
@@ -186,10 +189,13 @@ def test_features_are_computed_once_for_all_seeds_and_their_compilation_is_not_t
     labelled, tiny_base, config, tmp_path, monkeypatch
 ):
     compiled: list[bool] = []
-    encode = trial_runner.encode_split
-    monkeypatch.setattr(
-        trial_runner, "encode_split", lambda *args: compiled.append(bool(args[0]._compiled)) or encode(*args)
-    )
+    encode = FeatureStore.encode
+
+    def noted(self, classifier, *args):
+        compiled.append(bool(classifier._compiled))
+        return encode(self, classifier, *args)
+
+    monkeypatch.setattr(FeatureStore, "encode", noted)
     long = Path(shutil.copytree(labelled, tmp_path / "long", ignore=shutil.ignore_patterns("manifest.json")))
     for path in long.glob("*.parquet"):
         table = pd.read_parquet(path)
@@ -209,7 +215,7 @@ def test_comparison_does_not_retrace_functions(labelled, tiny_base, config, tmp_
 
 
 def test_loss_that_is_not_a_number_names_checkpoint_and_seed(labelled, tiny_base, config, tmp_path, monkeypatch):
-    def broken(self, seed):
+    def broken(self, splits, seed, state):
         raise StackbertError("epoch 1, step 2: the loss is nan")
 
     monkeypatch.setattr(trial_runner.WholeTraining, "run", broken)

@@ -8,14 +8,14 @@ import pytest
 import tensorflow as tf
 
 from finetune.classifier.classifier import Classifier
-from finetune.classifier.phases import EncodedSplit, EncodedSplits, EpochRecord, PhaseResult, best_epoch, encode_split
+from finetune.classifier.phases import EncodedSplit, EncodedSplits, EpochRecord, PhaseResult, best_epoch
 from finetune.metrics.metrics import evaluate
 from finetune.train.head_training import HeadTraining
 from finetune.train.step import FinetuneStep
 from finetune.train.whole_training import COMPILING_STEPS, WholeTraining
 from pretrain.model.checkpoint import load_checkpoint
 from stackbert.core.errors import StackbertError
-from tests.finetune.questions import LABELS, load_splits
+from tests.finetune.questions import LABELS, encode_split, load_splits
 from tokenizer.encoding.reader import load_reader
 
 
