@@ -13,7 +13,7 @@ from finetune.compare.report import table_text, write_report
 from finetune.compare.results import build_comparison
 from finetune.compare.reuse import earlier_file
 from finetune.compare.systems import System, systems_of
-from finetune.compare.task import Task, check_not_taught, load_task
+from finetune.compare.task import Task, check_not_taught, load_task, power_warning
 from finetune.compare.trial_runner import TrialRunner, load_for
 from finetune.compare.trials import Trial
 from finetune.config import NOT_RECORDED, CompareConfig, FinetuneConfig
@@ -79,6 +79,8 @@ def check_systems(
 def _compare(
     task: Task, checkpoints: Mapping[str, str], folder: Path, config: CompareConfig, inputs: Mapping[str, str]
 ) -> dict[str, Any]:
+    if warning := power_warning(task, config):
+        print(warning, file=sys.stderr)
     config = replace(config, recipe=_with_precision(config.recipe, folder / PRECISION_FILE, config.reuse))
     runner, systems = TrialRunner(config, inputs["labels"]), systems_of(checkpoints, config)
     trials = {system.name: _run_system(runner, system, task, folder, config) for system in systems}

@@ -162,6 +162,8 @@ class Comparison:
     """FinetuneConfig as a dictionary."""
     seeds: list[int]
     baseline: str
+    equivalence_points: float
+    """Margin of equivalence, in points of weighted F1."""
     systems: list[SystemResult]
     pretraining: list[PretrainingCurve]
     examples: list[Example]
