@@ -160,6 +160,26 @@ class CompareConfig:
 
 
 @dataclass(frozen=True)
+class ExportConfig:
+    """Format of 'finetune export'."""
+
+    format: Literal["onnx", "sentence-transformers"] = "onnx"
+    """'onnx' is a classifier for runtimes without TensorFlow or PyTorch. 'sentence-transformers' is the encoder of a
+    classifier or of a checkpoint, for vectors of texts."""
+    pooling: TextPooling | None = None
+    """Of 'sentence-transformers': how tokens become one vector. By default what the classifier was trained with or the
+    checkpoint declares, else the mean."""
+    normalize: bool | None = None
+    """Of 'sentence-transformers': divide vectors by their length. By default as the checkpoint declares, else not."""
+
+    def __post_init__(self) -> None:
+        require(
+            self.format != "onnx" or (self.pooling is None and self.normalize is None),
+            "pooling, normalize: are those of format sentence-transformers; an ONNX classifier has its own",
+        )
+
+
+@dataclass(frozen=True)
 class PredictConfig:
     """Input file and output format of 'finetune predict'."""
 

@@ -114,8 +114,8 @@ def test_each_plot_has_an_alternative_text() -> None:
     assert "adapted 0.792 (95 % interval 0.788 to 0.796)" in figures["intervals"][1].alt
     assert "TF-IDF" not in figures["intervals"][0].alt
     assert figures["differences"][0].alt == (
-        "Difference in weighted F1 to the baseline: TF-IDF -0.090 (95 % interval -0.100 to -0.080, 90 % interval -0.098 "
-        "to -0.082); adapted +0.012 (95 % interval +0.000 to +0.021, 90 % interval +0.002 to +0.019)."
+        "Difference in weighted F1 to the baseline: TF-IDF -0.090 (95 % interval -0.100 to -0.080, 90 % interval "
+        "-0.098 to -0.082); adapted +0.012 (95 % interval +0.000 to +0.021, 90 % interval +0.002 to +0.019)."
     )
     assert "generic goes from 0.310 at epoch 1 to 0.350 at epoch 5" in figures["curves"][0].alt
     assert "from 2.000 at tokens 0 to 1.600 at tokens 4,000,000" in figures["pretraining"][0].alt
