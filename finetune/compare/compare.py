@@ -100,7 +100,12 @@ def _compare(
     )
     write_json(folder / COMPARISON_FILE, to_json(comparison))
     write_report(comparison, folder)
-    return {"systems": len(systems), "seeds": len(config.seeds), "verdict": comparison.verdict}
+    return {
+        "systems": len(systems),
+        "seeds": len(config.seeds),
+        "verdict": comparison.verdict,
+        "equivalences": comparison.equivalences,
+    }
 
 
 def _run_system(runner: TrialRunner, system: System, task: Task, folder: Path, config: CompareConfig) -> list[Trial]:

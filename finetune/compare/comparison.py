@@ -156,6 +156,9 @@ class Comparison:
 
     title: str
     verdict: str
+    """The headline."""
+    equivalences: list[str]
+    """A sentence for each system that is equivalent to the baseline."""
     warnings: list[str]
     data: DataSummary
     recipe: dict[str, Any]

@@ -72,7 +72,7 @@ def differences_panel(systems: Sequence[SystemResult], margin: float) -> list[Pl
             colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
             axes.plot([found.low, found.high], [line, line], color=colour, linewidth=1.2)
             axes.plot([found.low_90, found.high_90], [line, line], color=colour, linewidth=3.6, solid_capstyle="butt")
-            axes.plot(found.difference, line, color=colour, marker=marker)
+            axes.plot(found.difference, line, color=colour, marker=marker, markersize=5)
         _name_lines(axes, [name for _, name, _ in known])
         axes.set(xlabel="difference in weighted F1 to the baseline")
 

@@ -49,7 +49,7 @@ def table_text(comparison: Comparison) -> str:
     others = sum(widths[1:]) + 2 * (len(widths) - 1)
     widths[0] = min(widths[0], max(TERMINAL_COLUMNS - others, MIN_NAME_COLUMNS))
     table = ["  ".join(fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    below = [comparison.verdict, *comparison.warnings, *notes(comparison)]
+    below = [comparison.verdict, *comparison.equivalences, *comparison.warnings, *notes(comparison)]
     return "\n".join([*table, "", *(line for note in below for line in textwrap.wrap(note, TERMINAL_COLUMNS))])
 
 
@@ -115,12 +115,13 @@ def notes(comparison: Comparison) -> list[str]:
         for system in comparison.systems
         if system.against_baseline
     ]
+    points = comparison.equivalence_points
     return [
         interval_note(comparison),
         "Equivalent: the 90 % interval of the difference lies within "
-        f"\N{PLUS-MINUS SIGN}{comparison.equivalence_points:g} points (two one-sided tests at 5 %).",
+        f"\N{PLUS-MINUS SIGN}{points:g} point{'' if points == 1 else 's'} (two one-sided tests at 5 %).",
         "Smallest true difference that this comparison shows (80 % power, two-sided 5 %), in points: "
-        f"{', '.join(smallest) or NOTHING}.",
+        f"{'; '.join(smallest) or NOTHING}.",
     ]
 
 
@@ -193,7 +194,7 @@ def _markdown(comparison: Comparison) -> str:
     return "\n".join(
         [
             f"# {escape_markdown(comparison.title)}\n",
-            f"{escape_markdown(comparison.verdict)}\n",
+            *(f"{escape_markdown(each)}\n" for each in (comparison.verdict, *comparison.equivalences)),
             markdown_table(comparison),
             *(f"{escape_markdown(note)}\n" for note in notes(comparison)),
             *(f"{escape_markdown(warning)}\n" for warning in comparison.warnings),

@@ -47,7 +47,8 @@ def build_comparison(
     results = [_system_result(system, trials, task, config) for system in systems]
     return Comparison(
         title=config.title or "Comparison of encoders",
-        verdict=verdict(results, config.baseline, config.equivalence_points),
+        verdict=verdict(results, config.baseline),
+        equivalences=equivalences(results, config.baseline, config.equivalence_points),
         warnings=[*warnings_of(results, config.recipe), *_duplicate_warnings(task)],
         data=DataSummary(
             labels=list(task.labels),
@@ -98,19 +99,24 @@ def against_baseline(own: list[Trial], baseline: list[Trial], task: Task, config
     return compare_weighted_f1(task.splits["test"].targets, ours, theirs, config.resamples, config.margin)
 
 
-def verdict(systems: Sequence[SystemResult], baseline: str, points: float) -> str:
-    """Which checkpoints are better than the baseline in weighted F1, which are equivalent to it within `points`.
-
-    Systems without an encoder are named where they are better or equivalent.
-    """
+def verdict(systems: Sequence[SystemResult], baseline: str) -> str:
+    """Whether any checkpoint is better than the baseline in weighted F1, and any system without an encoder."""
     sentences = [_verdict_on_encoders(systems, baseline)]
     for system in systems:
         against = system.against_baseline
         if system.kind != "encoder" and against and against.verdict == "better":
             sentences.append(f"{system.name} is better than {baseline} ({100 * against.difference:+.1f} points).")
-    reference = next((system for system in systems if system.name == baseline), None)
-    sentences += [_equivalence(each, reference, points) for each in systems if reference and _is_equivalent(each)]
     return " ".join(sentences)
+
+
+def equivalences(systems: Sequence[SystemResult], baseline: str, points: float) -> list[str]:
+    """A sentence for each system that is equivalent to the baseline within `points`, with what it costs beside it."""
+    [reference] = [system for system in systems if system.name == baseline]
+    return [
+        _equivalence(system, against, reference, points)
+        for system in systems
+        if (against := system.against_baseline) and against.equivalent
+    ]
 
 
 def _verdict_on_encoders(systems: Sequence[SystemResult], baseline: str) -> str:
@@ -130,14 +136,7 @@ def _verdict_on_encoders(systems: Sequence[SystemResult], baseline: str) -> str:
     return f"No gain is shown over {baseline}: the best of the others, {best}, makes no difference ({points})."
 
 
-def _is_equivalent(system: SystemResult) -> bool:
-    return bool(system.against_baseline and system.against_baseline.equivalent)
-
-
-def _equivalence(system: SystemResult, baseline: SystemResult, points: float) -> str:
-    """That a system is equivalent to the baseline, and what it costs in comparison."""
-    against = system.against_baseline
-    assert against
+def _equivalence(system: SystemResult, against: Difference, baseline: SystemResult, points: float) -> str:
     difference, low, high = _in_points(against.difference, against.low_90, against.high_90)
     also = "" if against.verdict == "no difference" else "also "
     return (

@@ -25,8 +25,8 @@ tags: [sentence-transformers, feature-extraction]
 
 # Encoder of texts
 
-The encoder of `{name}`, written by Stackbert: {encoder}; {max_length} tokens per text at most. `manifest.json` beside
-this file holds the hashes of what it was made from.
+The encoder of `{name}`, written by Stackbert: {encoder}; {max_length} tokens per text at most.
+`manifest.json` beside this file holds the hashes of what it was made from.
 
 ```python
 from sentence_transformers import SentenceTransformer

@@ -6,6 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 import stackbert
 from finetune import embed as module
@@ -16,6 +21,7 @@ from pretrain.model.encoder import Encoder
 from pretrain.model.sentence_encoder import SentenceEncoder
 from stackbert.core.errors import StackbertError
 from tests.finetune.deploy.random_classifiers import checkpoint_of
+from tests.finetune.questions import texts_and_labels
 from tokenizer.encoding.reader import load_reader
 
 TEXTS = ["sort a table in mysql", "numpy rows", "", "connect from node.js to mysql and print the rows " * 4, "x"]
@@ -107,6 +113,17 @@ def test_unreadable_modules_need_a_pooling(encoder):
     with pytest.raises(StackbertError, match=r"cannot be used.*Name the pooling"):
         embed(["a"], encoder)
     assert embed(["a"], encoder, "mean").shape == (1, 24)
+
+
+def test_scikit_learn_pipeline_takes_the_vectors(encoder):
+    steps = FunctionTransformer(embed, kw_args={"checkpoint": str(encoder)}), LogisticRegression(C=100, max_iter=1000)
+    texts, labels = texts_and_labels(120, 0)
+    names = [own[0] for own in labels]
+    model = clone(make_pipeline(*steps))
+    scores = cross_val_score(model, texts, names, cv=3)
+    assert scores.mean() > 0.6, "three labels, about equally frequent"
+    expected = LogisticRegression(C=100, max_iter=1000).fit(embed(texts, encoder), names).predict(embed(TEXTS, encoder))
+    assert model.fit(texts, names).predict(TEXTS).tolist() == expected.tolist()
 
 
 def test_embed_is_the_packages():

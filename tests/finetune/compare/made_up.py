@@ -96,6 +96,7 @@ def made_up() -> Comparison:
     return Comparison(
         title="Tags of questions",
         verdict="adapted is better than generic: +1.2 points.",
+        equivalences=["adapted is as good."],
         warnings=["generic predicts no label for 30 % of the test texts."],
         data=DataSummary(["c++", "python"], train=40_000, dev=5_000, test=10_000, labels_per_text=1.27),
         recipe={"best_by": "loss", "head_epochs": 50, "learning_rate": 1e-5},
@@ -149,6 +150,7 @@ def with_text(text: str) -> Comparison:
         comparison,
         title=text,
         verdict=text,
+        equivalences=[text],
         warnings=[text],
         data=replace(comparison.data, labels=[text, "python"]),
         recipe={text: text, "best_by": "loss"},

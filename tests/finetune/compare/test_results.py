@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from finetune.classifier.phases import EpochRecord
 from finetune.compare.comparison import SeedCurves, SystemResult
-from finetune.compare.results import verdict, warnings_of
+from finetune.compare.results import equivalences, verdict, warnings_of
 from finetune.config import FinetuneConfig
 from finetune.metrics.metrics import LabelMetrics
 from finetune.metrics.significance import Difference, Interval
@@ -27,7 +27,7 @@ def test_verdict_names_a_better_system_even_if_another_is_higher_by_chance():
         system("sure", "encoder", 0.02, "better"),
         system("lucky", "encoder", 0.03, "no difference"),
     ]
-    assert verdict(systems, "base", 1).startswith("sure is better than base: +2.0 points")
+    assert verdict(systems, "base").startswith("sure is better than base: +2.0 points")
 
 
 def test_verdict_says_if_tf_idf_is_better():
@@ -36,22 +36,22 @@ def test_verdict_says_if_tf_idf_is_better():
         system("base", "encoder", None),
         system("ours", "encoder", 0.0, "no difference"),
     ]
-    assert verdict(systems, "base", 1).startswith("No gain is shown over base")
-    assert "TF-IDF is better than base (+5.0 points)" in verdict(systems, "base", 1)
+    assert verdict(systems, "base").startswith("No gain is shown over base")
+    assert "TF-IDF is better than base (+5.0 points)" in verdict(systems, "base")
 
 
 def test_verdict_on_the_best_of_many_says_so():
     names = ("one", "two", "three")
     systems = [system("base", "encoder", None), *(system(name, "encoder", -0.02, "worse") for name in names)]
-    assert verdict(systems, "base", 1).startswith("No other checkpoint is better than base; the nearest, one, is worse")
-    assert "the best of 3, not corrected for multiple comparisons" in verdict(systems, "base", 1)
-    assert "the best of" not in verdict(systems[:3], "base", 1)
+    assert verdict(systems, "base").startswith("No other checkpoint is better than base; the nearest, one, is worse")
+    assert "the best of 3, not corrected for multiple comparisons" in verdict(systems, "base")
+    assert "the best of" not in verdict(systems[:3], "base")
 
 
 def test_verdict_shows_no_false_zero():
     sure = system("sure", "encoder", 0.0103, "better")
     assert "+1.03 points of weighted F1, 95 % interval +0.03 to +2.03" in verdict(
-        [system("base", "encoder", None), sure], "base", 1
+        [system("base", "encoder", None), sure], "base"
     )
 
 
@@ -59,28 +59,32 @@ def test_equivalent_systems_are_named_with_what_they_cost():
     base = replace(system("base", "encoder", None), tokens_per_text=121.0, texts_per_second=100.0)
     ours = system("ours", "encoder", 0.001, "no difference", 0.005, equivalent=True)
     ours = replace(ours, tokens_per_text=100.0, texts_per_second=115.0)
-    assert verdict([base, ours], "base", 1).endswith(
+    assert equivalences([base, ours], "base", 1) == [
         "ours is equivalent within 1 point to base (+0.1, 90 % interval -0.4 to +0.6), with 1.21x fewer tokens per "
         "text and 1.15x the texts/s."
-    )
-    dear = replace(ours, tokens_per_text=242.0, texts_per_second=50.0)
-    assert "within 2.5 points to base" in verdict([base, dear], "base", 2.5)
-    assert "with 2.00x more tokens per text and 0.50x the texts/s." in verdict([base, dear], "base", 2.5)
-    assert "with as many tokens per text and" in verdict([base, replace(ours, tokens_per_text=121.2)], "base", 1)
+    ]
+    [dear] = equivalences([base, replace(ours, tokens_per_text=242.0, texts_per_second=50.0)], "base", 2.5)
+    assert "within 2.5 points to base" in dear
+    assert "with 2.00x more tokens per text and 0.50x the texts/s." in dear
+    [same] = equivalences([base, replace(ours, tokens_per_text=121.2)], "base", 1)
+    assert "with as many tokens per text and" in same
     fast = replace(ours, kind="linear", tokens_per_text=None, texts_per_second=2000.0)
-    assert verdict([base, fast], "base", 1).endswith("interval -0.4 to +0.6), with 20.00x the texts/s.")
+    assert equivalences([base, fast], "base", 1)[0].endswith("interval -0.4 to +0.6), with 20.00x the texts/s.")
 
 
 def test_better_and_equivalent_are_both_said():
-    ours = system("ours", "encoder", 0.004, "better", 0.003, equivalent=True)
-    found = verdict([system("base", "encoder", None), ours], "base", 1)
-    assert found.startswith("ours is better than base: +0.4 points")
-    assert "ours is also equivalent within 1 point to base (+0.4, 90 % interval +0.1 to +0.7)" in found
+    systems = [
+        system("base", "encoder", None),
+        system("ours", "encoder", 0.004, "better", 0.003, equivalent=True),
+    ]
+    assert verdict(systems, "base").startswith("ours is better than base: +0.4 points")
+    [found] = equivalences(systems, "base", 1)
+    assert found.startswith("ours is also equivalent within 1 point to base (+0.4, 90 % interval +0.1 to +0.7)")
 
 
 def test_no_difference_is_not_called_equivalent():
     wide = system("wide", "encoder", 0.001, "no difference", 0.02)
-    assert "equivalent" not in verdict([system("base", "encoder", None), wide], "base", 1)
+    assert equivalences([system("base", "encoder", None), wide], "base", 1) == []
 
 
 def test_system_without_an_encoder_can_be_the_baseline():
@@ -89,8 +93,8 @@ def test_system_without_an_encoder_can_be_the_baseline():
         system("vectors", "vectors", 0.01, "better"),
         system("ours", "encoder", 0.1, "better"),
     ]
-    assert verdict(systems, "TF-IDF", 1).startswith("ours is better than TF-IDF: +10.0 points")
-    assert verdict(systems, "TF-IDF", 1).endswith("vectors is better than TF-IDF (+1.0 points).")
+    assert verdict(systems, "TF-IDF").startswith("ours is better than TF-IDF: +10.0 points")
+    assert verdict(systems, "TF-IDF").endswith("vectors is better than TF-IDF (+1.0 points).")
 
 
 def epochs(*dev_losses: float) -> list[EpochRecord]:

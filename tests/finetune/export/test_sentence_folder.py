@@ -16,7 +16,7 @@ from pretrain.model.sentence_encoder import SentenceEncoder, load_sentence_encod
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError
 from tests.finetune.deploy.random_classifiers import THRESHOLDS_L, checkpoint_of, classifier_of
-from tests.finetune.questions import LABELS
+from tests.finetune.questions import LABELS, texts_and_labels
 
 TEXTS = ["sort a table in mysql", "numpy rows", "", "connect from node.js to mysql and print the rows " * 4, "x"]
 SENTENCES = ExportConfig(format="sentence-transformers")
@@ -65,14 +65,56 @@ def test_pooling_is_not_an_option_of_onnx():
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "camembert"])
-@pytest.mark.parametrize(("pooling", "normalize"), [("mean", True), ("cls", False), ("cls+mean", False)])
+@pytest.mark.parametrize(
+    ("family", "pooling", "normalize"),
+    [
+        ("bert", "mean", True),
+        ("distilbert", "cls", False),
+        ("roberta", "cls+mean", False),
+        ("camembert", "mean", False),
+    ],
+)
 @pytest.mark.filterwarnings("ignore")  # deprecations within PyTorch and sentence-transformers
 def test_sentence_transformers_gives_the_same_vectors(family, pooling, normalize, small_rows, tmp_path):
     sentence_transformers = pytest.importorskip("sentence_transformers")
-    save_checkpoint(checkpoint_of(family, small_rows / "tokenizer"), small_rows / "tokenizer", tmp_path)
-    export(tmp_path, tmp_path.with_name("out"), replace(SENTENCES, pooling=pooling, normalize=normalize))
-    model = sentence_transformers.SentenceTransformer(str(tmp_path.with_name("out")), device="cpu")
-    expected = embed(TEXTS, tmp_path, pooling, normalize)
+    base, out = tmp_path / "base", tmp_path / "out"
+    base.mkdir()
+    save_checkpoint(checkpoint_of(family, small_rows / "tokenizer"), small_rows / "tokenizer", base)
+    export(base, out, replace(SENTENCES, pooling=pooling, normalize=normalize))
+    model = sentence_transformers.SentenceTransformer(str(out), device="cpu", local_files_only=True)
+    expected = embed(TEXTS, base, pooling, normalize)
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(model.encode(TEXTS), expected, atol=1e-4)
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore")  # deprecations within PyTorch and sentence-transformers
+def test_adapted_checkpoint_is_opened_as_it_is(tiny_base, tmp_path):
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    shutil.copytree(tiny_base, tmp_path / "adapted")
+    SentenceEncoder("mean", True, 12).save(tmp_path / "adapted", 24)  # as 'pretrain run' does
+    model = sentence_transformers.SentenceTransformer(str(tmp_path / "adapted"), device="cpu", local_files_only=True)
+    assert model.max_seq_length == 12
+    np.testing.assert_allclose(model.encode(TEXTS), embed(TEXTS, tmp_path / "adapted"), atol=1e-4)
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore")  # deprecations within PyTorch, sentence-transformers and SetFit
+def test_setfit_trains_on_the_folder(tiny_base, tmp_path):
+    setfit, datasets = pytest.importorskip("setfit"), pytest.importorskip("datasets")
+    export(tiny_base, tmp_path / "encoder", SENTENCES)
+    model = setfit.SetFitModel.from_pretrained(
+        str(tmp_path / "encoder"), labels=list(LABELS), multi_target_strategy="one-vs-rest", device="cpu"
+    )
+    texts, names = texts_and_labels(24, 0)
+    data = datasets.Dataset.from_dict({"text": texts, "label": [[name in own for name in LABELS] for own in names]})
+    settings = setfit.TrainingArguments(
+        output_dir=str(tmp_path / "run"), batch_size=8, max_steps=20, save_strategy="no", report_to="none"
+    )
+    before = model.encode(texts)
+    setfit.Trainer(model=model, args=settings, train_dataset=data).train()
+    assert np.abs(model.encode(texts) - before).max() > 1e-3, "the encoder was trained"
+    found = np.array([[name in own for name in LABELS] for own in names]) == np.asarray(model.predict(texts)).astype(
+        bool
+    )
+    assert found.mean() > 0.8
