@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from finetune.config import CompareConfig, PredictConfig, ServeConfig
+from finetune.config import CompareConfig, ExportConfig, PredictConfig, ServeConfig
 from stackbert.core.errors import require
 from stackbert.core.home import PathText
 
@@ -52,16 +52,17 @@ def serve(model: Positional[Path], config: OmitArgPrefixes[ServeConfig]) -> None
     start_server(model, config)
 
 
-def export(model: Positional[Path], out: Path) -> None:
-    """Export a fine-tuned classifier to ONNX, for runtimes without TensorFlow or PyTorch.
+def export(model: Positional[Path], config: OmitArgPrefixes[ExportConfig], out: Path) -> None:
+    """Export a classifier to ONNX, or the encoder of a classifier or checkpoint to sentence-transformers.
 
     Args:
-        model: Fine-tuned classifier, a folder in a comparison's 'models'.
+        model: Fine-tuned classifier, a folder in a comparison's 'models'; for sentence-transformers also a checkpoint,
+            such as the output of 'pretrain run'.
         out: Output folder.
     """
-    from finetune.deploy.export import export_onnx
+    from finetune.export.export import export as write_for_others
 
-    export_onnx(model, out)
+    write_for_others(model, out, config)
 
 
 def push(model: Positional[Path], repository: Positional[str], private: bool = False) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from pretrain.model.checkpoint import load_checkpoint
+from pretrain.model.sentence_encoder import DECLARING_FILES, carried_over
 from pretrain.model.stored_tensors import (
     PYTORCH_FILE,
     PYTORCH_INDEX_FILE,
@@ -40,7 +41,8 @@ def convert_checkpoint(base: str, out: Path) -> Manifest:
     weights = _weights_files(folder)
     load_tokenizer(folder)  # raises before PyTorch reads gigabytes
     needed = [name for name in ("config.json",) if (folder / name).is_file()]
-    inputs = {name: folder / name for name in (*weights, *needed, *found_files(folder))}
+    declaring = [name for name in DECLARING_FILES if (folder / name).is_file()]
+    inputs = {name: folder / name for name in (*weights, *needed, *found_files(folder), *declaring)}
     return build_artifact(out, "pretrain convert", {}, inputs, lambda staging: _convert(folder, needed, staging))
 
 
@@ -64,7 +66,10 @@ def _convert(folder: Path, names: list[str], staging: Path) -> dict[str, int]:
     except StackbertError as error:
         said = str(error).replace(str(staging / WEIGHTS_FILE), str(source)).replace(str(staging), str(folder))
         raise CheckpointError(said) from error
-    for note in checkpoint.notes:
+    sentence_encoder, notes = carried_over(folder)
+    if sentence_encoder:
+        sentence_encoder.save(staging, checkpoint.architecture.hidden_dim)
+    for note in (*checkpoint.notes, *notes):
         print(note)
     write_json(staging / "config.json", checkpoint.config)  # with model_type and no null, as transformers reads it
     write_tokenizer(folder, staging)

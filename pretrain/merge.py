@@ -7,6 +7,7 @@ from pretrain.config import MergeConfig
 from pretrain.init.transfer import transfer_vocabulary
 from pretrain.model.card import write_merged_card
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, with_positions
+from pretrain.model.sentence_encoder import carried_over
 from pretrain.model.stored_tensors import CheckpointError
 from pretrain.model.taught import load_taught
 from pretrain.run import STAGE as RUN_STAGE
@@ -54,8 +55,11 @@ def _merge(base: Path, adapted: Path, folder: Path, share: float) -> dict[str, i
     }
     save_checkpoint(replace(end, weights=weights), adapted, folder)
     load_taught(adapted).save(folder)
+    sentence_encoder, notes = carried_over(adapted)
+    if sentence_encoder:
+        sentence_encoder.save(folder, ours.hidden_dim)
     write_merged_card(folder, base, adapted, share)
-    for note in start.notes:
+    for note in (*start.notes, *notes):
         print(f"{base}: {note}")
     print(f"merged {1 - share:g} x {base} + {share:g} x {adapted}")
     return {"weights": sum(array.size for array in weights.values())} | _tokens(adapted)

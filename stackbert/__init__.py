@@ -8,14 +8,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from finetune.embed import embed
     from stackbert.study import load_study, run_study
 
 __version__ = "0.3.0"
-__all__ = ["__version__", "load_study", "run_study"]
+__all__ = ["__version__", "embed", "load_study", "run_study"]
 
 
 def __getattr__(name: str) -> Any:
     """Load what starts TensorFlow only when it is asked for."""
+    if name == "embed":
+        from finetune.embed import embed
+
+        return embed
     if name in ("load_study", "run_study"):
         from stackbert import study
 

@@ -1,6 +1,7 @@
 """A study: every stage from corpora to comparison, configured in one file."""
 
 import dataclasses
+import sys
 import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -147,7 +148,7 @@ def _build_labelled_set(study: Study) -> Path:
     """Build the corpora, and from them the labelled set with its pretraining text."""
     from corpora.build.build import build_corpus
     from corpora.labels.label import build_labels
-    from finetune.compare.task import load_task
+    from finetune.compare.task import load_task, power_warning
 
     folders = []
     for name, config in study.corpora.items():
@@ -157,7 +158,9 @@ def _build_labelled_set(study: Study) -> Path:
     labels = Path(study.out) / "labels"
     _announce("labelled set and pretraining text", labels)
     build_labels(folders, labels, study.labels)
-    load_task(labels, study.compare)  # raises for an unsuitable set now, not after hours of pretraining
+    task = load_task(labels, study.compare)  # raises for an unsuitable set now, not after hours of pretraining
+    if (warning := power_warning(task, study.compare)) and not (Path(study.out) / "comparison").exists():
+        print(warning, file=sys.stderr)
     return labels
 
 

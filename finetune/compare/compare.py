@@ -19,7 +19,7 @@ from finetune.compare.report import table_text, write_report
 from finetune.compare.results import build_comparison
 from finetune.compare.reuse import earlier_file
 from finetune.compare.systems import System, systems_of
-from finetune.compare.task import Task, check_not_taught, load_task
+from finetune.compare.task import Task, check_not_taught, load_task, power_warning
 from finetune.compare.trial_runner import TrialRunner, load_for
 from finetune.compare.trials import Trial
 from finetune.config import NOT_RECORDED, CompareConfig, FinetuneConfig
@@ -132,6 +132,8 @@ def _compare(
     replicas: Replicas,
 ) -> dict[str, Any]:
     """Run all trials and, on the chief, write the comparison; the others write nothing."""
+    if (warning := power_warning(task, config)) and replicas.is_chief:
+        print(warning, file=sys.stderr)
     recipe = _with_precision(config.recipe, folder / PRECISION_FILE, config.reuse, replicas)
     config = replace(config, recipe=recipe)
     runner, systems = TrialRunner(config, inputs["labels"], folder, replicas), systems_of(checkpoints, config)
@@ -152,7 +154,12 @@ def _compare(
     )
     write_json(folder / COMPARISON_FILE, to_json(comparison))
     write_report(comparison, folder)
-    return {"systems": len(systems), "seeds": len(config.seeds), "verdict": comparison.verdict}
+    return {
+        "systems": len(systems),
+        "seeds": len(config.seeds),
+        "verdict": comparison.verdict,
+        "equivalences": comparison.equivalences,
+    }
 
 
 def _run_system(runner: TrialRunner, system: System, task: Task, folder: Path, config: CompareConfig) -> list[Trial]:

@@ -156,12 +156,17 @@ class Comparison:
 
     title: str
     verdict: str
+    """The headline."""
+    equivalences: list[str]
+    """A sentence for each system that is equivalent to the baseline."""
     warnings: list[str]
     data: DataSummary
     recipe: dict[str, Any]
     """FinetuneConfig as a dictionary."""
     seeds: list[int]
     baseline: str
+    equivalence_points: float
+    """Margin of equivalence, in points of weighted F1."""
     systems: list[SystemResult]
     pretraining: list[PretrainingCurve]
     examples: list[Example]

@@ -30,6 +30,7 @@ def build_plots(comparison: Comparison) -> dict[str, list[Plot]]:
     best_by = {"head": "loss", "whole": comparison.recipe["best_by"]}
     return {
         "intervals": [plot for phase in PHASES for plot in intervals_panel(systems, phase, comparison.baseline)],
+        "differences": differences_panel(systems, comparison.equivalence_points / 100),
         "curves": [plot for phase in PHASES for plot in curves_panel(systems, phase, best_by[phase])],
         "pretraining": pretraining_panel(systems, comparison.pretraining),
         "labels": label_panels(systems),
@@ -49,19 +50,38 @@ def intervals_panel(systems: Sequence[SystemResult], phase: Phase, baseline: str
                 _interval(axes, index, score)
             if score and names[index] == baseline:
                 axes.axvline(score.mean, color="#8a8f98", linestyle="--", linewidth=1, zorder=0)
-        axes.set_yticks(
-            range(len(systems)), [textwrap.fill(name, MAX_NAME, max_lines=3, placeholder=" …") for name in names]
-        )
-        axes.set_ylim(len(systems) - 0.5, -0.75)
-        axes.margins(x=0.15)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.grid(visible=False, axis="y")
+        _name_lines(axes, names)
         axes.set(title=PHASES[phase], xlabel="weighted F1 on the test texts")
 
     words = [
         f"{name} {score.mean:.3f}{_interval_words(score)}" for name, score in zip(names, scores, strict=True) if score
     ]
     return [draw_plot(draw, 1.1 + 0.52 * len(systems), f"Weighted F1, {PHASES[phase].lower()}: {'; '.join(words)}.")]
+
+
+def differences_panel(systems: Sequence[SystemResult], margin: float) -> list[Plot]:
+    """Difference of each system to the baseline with its 95 % (thin) and 90 % interval, over the band of +-`margin`."""
+    known = [(index, each.name, found) for index, each in enumerate(systems) if (found := each.against_baseline)]
+    if not known:
+        return []
+
+    def draw(axes: Axes) -> None:
+        axes.axvspan(-margin, margin, color="#8a8f98", alpha=0.2, linewidth=0)
+        axes.axvline(0, color="#8a8f98", linestyle="--", linewidth=1)
+        for line, (index, _, found) in enumerate(known):
+            colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+            axes.plot([found.low, found.high], [line, line], color=colour, linewidth=1.2)
+            axes.plot([found.low_90, found.high_90], [line, line], color=colour, linewidth=3.6, solid_capstyle="butt")
+            axes.plot(found.difference, line, color=colour, marker=marker, markersize=5)
+        _name_lines(axes, [name for _, name, _ in known])
+        axes.set(xlabel="difference in weighted F1 to the baseline")
+
+    words = [
+        f"{name} {found.difference:+.3f} (95 % interval {found.low:+.3f} to {found.high:+.3f}, 90 % interval "
+        f"{found.low_90:+.3f} to {found.high_90:+.3f})"
+        for _, name, found in known
+    ]
+    return [draw_plot(draw, 1.1 + 0.52 * len(known), f"Difference in weighted F1 to the baseline: {'; '.join(words)}.")]
 
 
 def curves_panel(systems: Sequence[SystemResult], phase: Phase, best_by: str) -> list[Plot]:
@@ -153,6 +173,15 @@ def colour_indices(systems: Sequence[SystemResult], names: Sequence[str]) -> lis
 def _weighted_f1(system: SystemResult, phase: Phase) -> Interval | None:
     scores = system.phases.head if phase == "head" else system.phases.whole
     return scores.weighted_f1 if scores else None
+
+
+def _name_lines(axes: Axes, names: Sequence[str]) -> None:
+    """A name for each line, the first on top."""
+    axes.set_yticks(range(len(names)), [textwrap.fill(name, MAX_NAME, max_lines=3, placeholder=" …") for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.75)
+    axes.margins(x=0.15)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(visible=False, axis="y")
 
 
 def _interval(axes: Axes, index: int, score: Interval) -> None:

@@ -49,8 +49,8 @@ def table_text(comparison: Comparison) -> str:
     others = sum(widths[1:]) + 2 * (len(widths) - 1)
     widths[0] = min(widths[0], max(TERMINAL_COLUMNS - others, MIN_NAME_COLUMNS))
     table = ["  ".join(fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    notes = [comparison.verdict, *comparison.warnings, interval_note(comparison)]
-    return "\n".join([*table, "", *(line for note in notes for line in textwrap.wrap(note, TERMINAL_COLUMNS))])
+    below = [comparison.verdict, *comparison.equivalences, *comparison.warnings, *notes(comparison)]
+    return "\n".join([*table, "", *(line for note in below for line in textwrap.wrap(note, TERMINAL_COLUMNS))])
 
 
 def markdown_table(comparison: Comparison) -> str:
@@ -96,10 +96,33 @@ def difference(against: Difference | None) -> str:
 
 
 def verdict(against: Difference | None, is_baseline: bool) -> str:
-    """'better', 'worse' or 'no difference'; 'baseline' for the baseline itself."""
-    if is_baseline:
-        return "baseline"
-    return against.verdict if against else ""
+    """'better', 'worse' or 'no difference', and whether it is equivalent; 'baseline' for the baseline itself.
+
+    >>> verdict(Difference(0.004, 0.001, 0.007, "better", 0.002, 0.006, True, 0.005), False)
+    'better, equivalent'
+    """
+    if is_baseline or not against:
+        return "baseline" if is_baseline else ""
+    if not against.equivalent:
+        return against.verdict
+    return "equivalent" if against.verdict == "no difference" else f"{against.verdict}, equivalent"
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """Explanations of the intervals, of the verdicts and of what the comparison can show."""
+    smallest = [
+        f"{system.name} {100 * system.against_baseline.smallest_shown:.1f}"
+        for system in comparison.systems
+        if system.against_baseline
+    ]
+    points = comparison.equivalence_points
+    return [
+        interval_note(comparison),
+        "Equivalent: the 90 % interval of the difference lies within "
+        f"\N{PLUS-MINUS SIGN}{points:g} point{'' if points == 1 else 's'} (two one-sided tests at 5 %).",
+        "Smallest true difference that this comparison shows (80 % power, two-sided 5 %), in points: "
+        f"{'; '.join(smallest) or NOTHING}.",
+    ]
 
 
 def interval_note(comparison: Comparison) -> str:
@@ -171,9 +194,9 @@ def _markdown(comparison: Comparison) -> str:
     return "\n".join(
         [
             f"# {escape_markdown(comparison.title)}\n",
-            f"{escape_markdown(comparison.verdict)}\n",
+            *(f"{escape_markdown(each)}\n" for each in (comparison.verdict, *comparison.equivalences)),
             markdown_table(comparison),
-            f"{escape_markdown(interval_note(comparison))}\n",
+            *(f"{escape_markdown(note)}\n" for note in notes(comparison)),
             *(f"{escape_markdown(warning)}\n" for warning in comparison.warnings),
             f"{len(data.labels)} labels, {data.labels_per_text:.2f} per text; {data.train:,} training, "
             f"{data.dev:,} dev and {data.test:,} test texts.\n",
@@ -223,7 +246,7 @@ def _page(comparison: Comparison) -> str:
         label_metrics=[{entry.label: entry for entry in system.per_label} for system in systems],
         colours=COLOURS,
         glyphs=GLYPHS,
-        interval_note=interval_note(comparison),
+        notes=notes(comparison),
         max_labels=MAX_LABELS,
         max_tokens=MAX_TOKENS,
         example_candidates=EXAMPLE_CANDIDATES,

@@ -48,6 +48,7 @@ def build_comparison(
     return Comparison(
         title=config.title or "Comparison of encoders",
         verdict=verdict(results, config.baseline),
+        equivalences=equivalences(results, config.baseline, config.equivalence_points),
         warnings=[*warnings_of(results, config.recipe), *_duplicate_warnings(task)],
         data=DataSummary(
             labels=list(task.labels),
@@ -57,6 +58,7 @@ def build_comparison(
         recipe=dataclasses.asdict(config.recipe),
         seeds=list(config.seeds),
         baseline=config.baseline,
+        equivalence_points=config.equivalence_points,
         systems=results,
         pretraining=[
             PretrainingCurve(name, curve)
@@ -94,7 +96,7 @@ def against_baseline(own: list[Trial], baseline: list[Trial], task: Task, config
     if own is baseline:
         return None
     ours, theirs = ([(trial.test_NL, trial.thresholds_L) for trial in side] for side in (own, baseline))
-    return compare_weighted_f1(task.splits["test"].targets, ours, theirs, config.resamples)
+    return compare_weighted_f1(task.splits["test"].targets, ours, theirs, config.resamples, config.margin)
 
 
 def verdict(systems: Sequence[SystemResult], baseline: str) -> str:
@@ -107,15 +109,23 @@ def verdict(systems: Sequence[SystemResult], baseline: str) -> str:
     return " ".join(sentences)
 
 
+def equivalences(systems: Sequence[SystemResult], baseline: str, points: float) -> list[str]:
+    """A sentence for each system that is equivalent to the baseline within `points`, with what it costs beside it."""
+    [reference] = [system for system in systems if system.name == baseline]
+    return [
+        _equivalence(system, against, reference, points)
+        for system in systems
+        if (against := system.against_baseline) and against.equivalent
+    ]
+
+
 def _verdict_on_encoders(systems: Sequence[SystemResult], baseline: str) -> str:
     others = [(s.name, s.against_baseline) for s in systems if s.kind == "encoder" and s.against_baseline]
     if not others:
         return f"Only {baseline} was fine-tuned, so there is nothing to compare it with."
     better = [(name, against) for name, against in others if against.verdict == "better"]
     best, found = max(better or others, key=lambda other: other[1].difference)
-    ends = [100 * end for end in (found.difference, found.low, found.high)]
-    digits = 2 if any(0 < abs(end) < 0.05 for end in ends) else 1
-    difference, low, high = (f"{end:+.{digits}f}" for end in ends)
+    difference, low, high = _in_points(found.difference, found.low, found.high)
     points = f"{difference} points of weighted F1, 95 % interval {low} to {high}"
     if len(others) > 2:
         points += f", the best of {len(others)}, not corrected for multiple comparisons"
@@ -124,6 +134,34 @@ def _verdict_on_encoders(systems: Sequence[SystemResult], baseline: str) -> str:
     if found.verdict == "worse":
         return f"No other checkpoint is better than {baseline}; the nearest, {best}, is worse: {points}."
     return f"No gain is shown over {baseline}: the best of the others, {best}, makes no difference ({points})."
+
+
+def _equivalence(system: SystemResult, against: Difference, baseline: SystemResult, points: float) -> str:
+    difference, low, high = _in_points(against.difference, against.low_90, against.high_90)
+    also = "" if against.verdict == "no difference" else "also "
+    return (
+        f"{system.name} is {also}equivalent within {points:g} point{'' if points == 1 else 's'} to {baseline.name} "
+        f"({difference}, 90 % interval {low} to {high}){_cost_words(system, baseline)}."
+    )
+
+
+def _cost_words(system: SystemResult, baseline: SystemResult) -> str:
+    """Tokens per text and texts per second beside the baseline's, where both have them."""
+    words = []
+    if system.tokens_per_text and baseline.tokens_per_text:
+        ratio = baseline.tokens_per_text / system.tokens_per_text
+        fewer = f"{ratio:.2f}x fewer" if ratio > 1 else f"{1 / ratio:.2f}x more"
+        words.append(f"{'as many' if fewer.startswith('1.00') else fewer} tokens per text")
+    if system.texts_per_second and baseline.texts_per_second:
+        words.append(f"{system.texts_per_second / baseline.texts_per_second:.2f}x the texts/s")
+    return f", with {' and '.join(words)}" if words else ""
+
+
+def _in_points(*differences: float) -> list[str]:
+    """Differences in points, with a second decimal where one would show a false zero."""
+    points = [100 * difference for difference in differences]
+    digits = 2 if any(0 < abs(each) < 0.05 for each in points) else 1
+    return [f"{each:+.{digits}f}" for each in points]
 
 
 def _duplicate_warnings(task: Task) -> list[str]:

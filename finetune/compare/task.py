@@ -10,10 +10,13 @@ from corpora.labels.labelled_set import Split, label_names, license_counts, load
 from corpora.text_keys import text_keys
 from finetune.classifier.cleaned_text import clean_split
 from finetune.config import CompareConfig
+from finetune.metrics.significance import SEED_DEVIATION, TEXT_DEVIATION, expected_smallest_shown
 from pretrain.model.taught import load_taught
 from stackbert.core.errors import StackbertError, require
 
 SPLITS = ("train", "dev", "test")
+MOST_SEEDS = 20
+"""Number of seeds up to which more are advised; beyond it, more test texts are."""
 
 
 @dataclass(frozen=True)
@@ -81,3 +84,28 @@ def check_not_taught(name: str, checkpoint: Path, task: Task) -> None:
         keys_N = text_keys([""] * len(texts), texts).wholes_N
         count = int(np.isin(keys_N[keys_N != 0], taught.keys_N).sum())
         require(not count, f"{name}: was taught the tags of {count:,} of the {len(texts):,} {split} texts; {advice}")
+
+
+def power_warning(task: Task, config: CompareConfig) -> str:
+    """A warning where two encoders that differ by `equivalence_points` will probably not be told apart; else nothing.
+
+    It is reckoned from the number of test texts and seeds, before anything is trained.
+    """
+    texts, seeds = len(task.splits["test"].texts), len(config.seeds)
+    over_seeds = f"{100 * SEED_DEVIATION:.1f} points over seeds"
+    if seeds == 1:
+        return (
+            "comparison with one seed: intervals will cover the chance of the test texts, not that of the seed "
+            f"(assumed standard deviation: {over_seeds}); three seeds or more are better"
+        )
+    expected = expected_smallest_shown(texts, seeds)
+    if expected <= config.margin:
+        return ""
+    enough = next((n for n in range(seeds, MOST_SEEDS + 1) if expected_smallest_shown(texts, n) <= config.margin), 0)
+    advice = f"{enough} seeds would do" if enough else "that needs more test texts, and perhaps more seeds"
+    return (
+        f"comparison with {texts:,} test texts and {seeds} seeds: two encoders must differ by about "
+        f"{100 * expected:.1f} points of weighted F1 for that to be shown (80 % power; assumed standard deviations: "
+        f"{over_seeds}, and {100 * TEXT_DEVIATION:.0f} points over the root of the number of test texts). For "
+        f"{config.equivalence_points:g}: {advice}"
+    )

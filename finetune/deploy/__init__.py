@@ -1,1 +1,1 @@
-"""Use of a fine-tuned classifier: save, load, predict, serve, export, push."""
+"""Use of a fine-tuned classifier: save, load, predict, serve, push."""

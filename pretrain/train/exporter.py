@@ -7,6 +7,7 @@ from pathlib import Path
 from pretrain.config import PretrainConfig
 from pretrain.model.checkpoint import Checkpoint, save_checkpoint
 from pretrain.model.encoder import Encoder
+from pretrain.model.sentence_encoder import carried_over
 from pretrain.model.taught import Taught, load_taught
 from stackbert.core.artifact import MANIFEST, load_manifest
 from stackbert.core.checkpoints import is_random, resolve_base
@@ -22,7 +23,9 @@ class Exporter:
         self._initial, self._encoder, self._rows, self._tokenizer = initial, encoder, rows, tokenizer
         # tag prediction does not train the MLM head: one that is new is not worth exporting
         self._has_mlm_head = initial.has_mlm_head or config.objective == "masked_lm"
-        before = Taught() if is_random(config.base) else load_taught(resolve_base(config.base))
+        base = None if is_random(config.base) else resolve_base(config.base)
+        before = load_taught(base) if base else Taught()
+        self._sentence_encoder, self.notes = carried_over(base) if base else (None, [])
         self._taught = before.with_rows(rows) if config.objective == "tags" else before
 
     def export(self, folder: Path) -> None:
@@ -32,6 +35,8 @@ class Exporter:
         adapted = replace(self._initial, weights=weights, has_mlm_head=self._has_mlm_head)
         save_checkpoint(adapted, self._tokenizer, folder)
         self._taught.save(folder)
+        if self._sentence_encoder:
+            self._sentence_encoder.save(folder, adapted.architecture.hidden_dim)
 
     def export_whole(self, folder: Path) -> None:
         """Export so that the folder appears when it is complete; replaces that of an interrupted run."""

@@ -95,7 +95,7 @@ class Trainer:
         self._exporter = Exporter(config, self.initial, self._encoder, rows, tokenizer)
         self._export_at = spread(config.exports, self.total_steps)
         self._nonfinite_steps = 0  # of the latest steps in a row
-        self._notes += self._describe(dtype)
+        self._notes += [*self._exporter.notes, *self._describe(dtype)]
 
     def train(self) -> dict[str, Any]:
         """Train to the end and export; returns the counts for the manifest, none on a worker that is not the chief."""

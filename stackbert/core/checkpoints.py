@@ -38,6 +38,8 @@ TOKENIZER_FILES = (
 HUB_FILES = (
     *("config.json", "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"),
     *TOKENIZER_FILES,
+    # how a sentence encoder pools: see pretrain.model.sentence_encoder
+    *("modules.json", "1_Pooling/config.json", "sentence_*_config.json", "config_sentence_transformers.json"),
 )
 RANDOM_PREFIX = "random-"
 SIZES = {  # layers, width; Turc et al. 2019 (arXiv 1908.08962), heads of 64

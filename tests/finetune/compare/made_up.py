@@ -21,7 +21,7 @@ from finetune.metrics.diagnostics import Calibration, CalibrationPoint, ScoredLa
 from finetune.metrics.metrics import LabelMetrics
 from finetune.metrics.significance import Difference, Interval
 
-BETTER = Difference(0.012, 0.0003, 0.021, "better")
+BETTER = Difference(0.012, 0.0003, 0.021, "better", 0.002, 0.019, equivalent=False, smallest_shown=0.015)
 
 
 def interval(mean: float, half: float = 0.004) -> Interval:
@@ -74,7 +74,7 @@ def system_result(name: str, weighted_f1: float, against: Difference | None) -> 
 def linear_result(name: str) -> SystemResult:
     """A system without an encoder, 0.09 worse than the baseline."""
     return replace(
-        system_result(name, 0.69, Difference(-0.09, -0.1, -0.08, "worse")),
+        system_result(name, 0.69, Difference(-0.09, -0.1, -0.08, "worse", -0.098, -0.082, False, 0.014)),
         kind="linear",
         checkpoint=None,
         parameters=None,
@@ -96,11 +96,13 @@ def made_up() -> Comparison:
     return Comparison(
         title="Tags of questions",
         verdict="adapted is better than generic: +1.2 points.",
+        equivalences=["adapted is as good."],
         warnings=["generic predicts no label for 30 % of the test texts."],
         data=DataSummary(["c++", "python"], train=40_000, dev=5_000, test=10_000, labels_per_text=1.27),
         recipe={"best_by": "loss", "head_epochs": 50, "learning_rate": 1e-5},
         seeds=[1, 2],
         baseline="generic",
+        equivalence_points=1.0,
         systems=[
             linear_result("TF-IDF"),
             system_result("generic", 0.78, None),
@@ -148,6 +150,7 @@ def with_text(text: str) -> Comparison:
         comparison,
         title=text,
         verdict=text,
+        equivalences=[text],
         warnings=[text],
         data=replace(comparison.data, labels=[text, "python"]),
         recipe={text: text, "best_by": "loss"},

@@ -15,6 +15,7 @@ import pytest
 from finetune.compare import gain_plots, plots, report
 from finetune.compare.comparison import Comparison, from_json, to_json
 from finetune.metrics.diagnostics import Calibration
+from finetune.metrics.significance import Difference
 from tests.finetune.compare.made_up import linear_result, made_up, with_text
 from tests.pages import HOSTILE, SVG_ELEMENTS, Structure
 
@@ -112,6 +113,10 @@ def test_each_plot_has_an_alternative_text() -> None:
     assert [len(figures[name]) for name in ("intervals", "curves", "pretraining", "labels")] == [2, 2, 1, 1]
     assert "adapted 0.792 (95 % interval 0.788 to 0.796)" in figures["intervals"][1].alt
     assert "TF-IDF" not in figures["intervals"][0].alt
+    assert figures["differences"][0].alt == (
+        "Difference in weighted F1 to the baseline: TF-IDF -0.090 (95 % interval -0.100 to -0.080, 90 % interval "
+        "-0.098 to -0.082); adapted +0.012 (95 % interval +0.000 to +0.021, 90 % interval +0.002 to +0.019)."
+    )
     assert "generic goes from 0.310 at epoch 1 to 0.350 at epoch 5" in figures["curves"][0].alt
     assert "from 2.000 at tokens 0 to 1.600 at tokens 4,000,000" in figures["pretraining"][0].alt
     assert "from 0.750 (python) to 0.850 (c++)" in figures["labels"][0].alt
@@ -156,7 +161,33 @@ def test_terminal_table() -> None:
         "adapted                0.550, 0.450  0.720, 0.792 ±0.004  +0.0120 [+0.0003, +0.0210]  better",
         "",
     ]
-    assert lines[5] == "adapted is better than generic: +1.2 points."
+    assert lines[5:7] == ["adapted is better than generic: +1.2 points.", "adapted is as good."]
+
+
+def test_equivalence_is_said_in_every_table(tmp_path: Path) -> None:
+    comparison = made_up()
+    generic, adapted = comparison.systems[1:]
+    near = Difference(0.001, -0.005, 0.007, "no difference", -0.004, 0.006, equivalent=True, smallest_shown=0.0086)
+    both = replace(near, difference=0.006, low=0.001, verdict="better", smallest_shown=0.0079)
+    systems = [
+        replace(adapted, name="near", against_baseline=near),
+        generic,
+        replace(adapted, name="both", against_baseline=both),
+    ]
+    comparison = replace(comparison, systems=systems, equivalence_points=1.5)
+    text = report.table_text(comparison)
+    assert [line.split("]")[1].strip() for line in text.splitlines() if line.startswith(("near", "both"))] == [
+        "equivalent",
+        "better, equivalent",
+    ]
+    page = " ".join(Structure(page_of(comparison, tmp_path)).text.split())
+    markdown = (tmp_path / "comparison.md").read_text("utf-8")
+    for said in (" ".join(text.split()), page.replace("\N{NO-BREAK SPACE}", " "), markdown):
+        assert "the 90 % interval of the difference lies within ±1.5 points" in said
+        assert "(80 % power, two-sided 5 %), in points: near 0.9; both 0.8." in said
+    assert "= equivalent" in page
+    assert "▲ better, equivalent" in page
+    assert "| +0.001 [-0.005, +0.007] | equivalent |" in markdown
 
 
 def test_markdown_table() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from finetune.classifier.classifier import Classifier
 from finetune.config import FinetuneConfig
-from pretrain.model.checkpoint import with_vocabulary
+from pretrain.model.checkpoint import Checkpoint, with_vocabulary
 from tests.finetune.questions import LABELS
 from tests.pretrain.tiny import tiny_checkpoint
 from tokenizer.encoding.reader import load_reader
@@ -19,10 +19,14 @@ THRESHOLDS_L = np.array([0.2, 0.3, 0.4])
 def classifier_of(family: str, hidden_layer: bool, tokenizer: Path, recipe: FinetuneConfig) -> Classifier:
     """A classifier with weights as large as a fine-tuned one's."""
     config = replace(recipe, hidden_layer=hidden_layer)
-    reader, found = load_reader(tokenizer), tiny_checkpoint(family, vocab_size=120)
-    table_VH, bias_V = found.weights["embeddings/word"], found.weights["mlm/bias"]
-    checkpoint = with_vocabulary(found, table_VH, bias_V, {"pad_token_id": reader.padding_id})
-    classifier = Classifier(checkpoint, reader, len(LABELS), config)
+    classifier = Classifier(checkpoint_of(family, tokenizer), load_reader(tokenizer), len(LABELS), config)
     generator = np.random.default_rng(1)
     classifier.head.assign({k: generator.normal(0, 0.5, v.shape) for k, v in classifier.head.weights.items()})
     return classifier
+
+
+def checkpoint_of(family: str, tokenizer: Path) -> Checkpoint:
+    """A tiny checkpoint whose padding id is the tokenizer's."""
+    reader, found = load_reader(tokenizer), tiny_checkpoint(family, vocab_size=120)
+    table_VH, bias_V = found.weights["embeddings/word"], found.weights["mlm/bias"]
+    return with_vocabulary(found, table_VH, bias_V, {"pad_token_id": reader.padding_id})

@@ -5,7 +5,15 @@ import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
 
-from finetune.metrics.significance import Difference, Interval, compare_weighted_f1, summarize
+from finetune.metrics.significance import (
+    SEED_DEVIATION,
+    TEXT_DEVIATION,
+    Difference,
+    Interval,
+    compare_weighted_f1,
+    expected_smallest_shown,
+    summarize,
+)
 
 QUESTIONS, LABELS = 300, 5
 
@@ -20,8 +28,8 @@ def predictions(right_share: float, seed: int | tuple[int, ...]) -> tuple[np.nda
     return np.where(right == (targets() > 0), 0.9, 0.1).astype(np.float32), 0.5
 
 
-def compared(ours: list, theirs: list, resamples: int = 500) -> Difference:
-    return compare_weighted_f1(targets(), ours, theirs, resamples)
+def compared(ours: list, theirs: list, resamples: int = 500, margin: float = 0.01) -> Difference:
+    return compare_weighted_f1(targets(), ours, theirs, resamples, margin)
 
 
 def test_same_predictions_make_no_difference():
@@ -35,6 +43,7 @@ def test_same_predictions_make_no_difference():
 def test_same_single_prediction_has_an_empty_interval():
     found = compared([predictions(0.9, 1)], [predictions(0.9, 1)])
     assert (found.low, found.high, found.verdict) == (0, 0, "no difference")
+    assert (found.low_90, found.high_90, found.equivalent, found.smallest_shown) == (0, 0, True, 0)
 
 
 def test_clearly_better_and_swapped_clearly_worse():
@@ -100,12 +109,109 @@ def test_interval_by_hand():
     half = stats.t.ppf(0.975, freedom) * (of_test + of_seeds) ** 0.5
     assert found.high - found.difference == pytest.approx(half, rel=1e-3)
     assert found.difference - found.low == pytest.approx(half, rel=1e-3)
+    half = stats.t.ppf(0.95, freedom) * (of_test + of_seeds) ** 0.5
+    assert (found.low_90, found.high_90) == pytest.approx((found.difference - half, found.difference + half), rel=1e-3)
+    quantiles = stats.t.ppf(0.975, freedom) + stats.t.ppf(0.8, freedom)
+    assert found.smallest_shown == pytest.approx(quantiles * (of_test + of_seeds) ** 0.5, rel=1e-3)
     half = 1.959964 * np.std(drawn[:, 0] - drawn[:, 3], ddof=1)
     assert alone.high - alone.difference == pytest.approx(half, rel=1e-3)
 
 
 def _weighted(scores: np.ndarray, weight: np.ndarray) -> float:
     return f1_score(targets(), scores >= 0.5, average="weighted", zero_division=0, sample_weight=weight)
+
+
+def test_equivalent_is_an_interval_within_the_margin_whatever_the_verdict():
+    ours, theirs = ([predictions(share, seed) for seed in (1, 2)] for share in (0.95, 0.9))
+    found = compared(ours, theirs)
+    assert found.verdict == "better" and not found.equivalent
+    assert compared(ours, theirs, margin=found.high_90 + 1e-9).equivalent
+    assert compared(ours, theirs, margin=found.high_90 + 1e-9).verdict == "better"
+    assert not compared(ours, theirs, margin=found.high_90 - 1e-9).equivalent
+    swapped = compared(theirs, ours)
+    assert compared(theirs, ours, margin=-swapped.low_90 + 1e-9).equivalent
+    assert not compared(theirs, ours, margin=-swapped.low_90 - 1e-9).equivalent
+
+
+class Population:
+    """Two systems that are wrong together about some (text, label) pairs; texts and seeds are drawn anew each time."""
+
+    LABEL_SHARE, SHARED, SEED_LUCK, SEEDS = 0.3, 0.7, 0.012, 3
+
+    def __init__(self, ours: float, theirs: float) -> None:
+        self.shares, self.draw = (ours, theirs), np.random.default_rng(5)
+        self.difference = self.weighted_f1(ours) - self.weighted_f1(theirs)
+
+    def weighted_f1(self, right_share: float) -> float:
+        """Of infinitely many texts."""
+        true_positives = self.LABEL_SHARE * right_share
+        return 2 * true_positives / (2 * true_positives + 1 - right_share)
+
+    def sample(self, margin: float, resamples: int = 60) -> Difference:
+        """A comparison of new seeds on new texts."""
+        size = (QUESTIONS, LABELS)
+        targets_NL = (self.draw.uniform(size=size) < self.LABEL_SHARE).astype(np.uint8)
+        common_NL, is_common_NL = self.draw.uniform(size=size), self.draw.uniform(size=size) < self.SHARED
+        sides = []
+        for share in self.shares:
+            seeds = []
+            for luck in self.draw.normal(0, self.SEED_LUCK, self.SEEDS):
+                right = np.where(is_common_NL, common_NL, self.draw.uniform(size=size)) < share + luck
+                seeds.append((np.where(right == (targets_NL > 0), 0.9, 0.1).astype(np.float32), 0.5))
+            sides.append(seeds)
+        return compare_weighted_f1(targets_NL, *sides, resamples, margin)
+
+
+def rate(found: list[Difference], said) -> float:
+    return sum(map(said, found)) / len(found)
+
+
+def test_systems_at_the_margin_are_seldom_called_equivalent():
+    population = Population(0.87, 0.85)
+    found = [population.sample(margin=population.difference) for _ in range(300)]
+    equivalent = rate(found, lambda each: each.equivalent)
+    print(f"{equivalent:.3f} of comparisons at the margin called equivalent")
+    assert equivalent < 0.09  # 0.05 at most; more than 0.09 by chance once in 500
+
+
+def test_equal_systems_are_called_equivalent_where_the_margin_is_wide_and_never_where_it_is_narrow():
+    population = Population(0.85, 0.85)
+    found = [population.sample(margin=0.08) for _ in range(150)]
+    assert rate(found, lambda each: each.equivalent) > 0.95
+    assert not any(population.sample(margin=0.01).equivalent for _ in range(50))
+
+
+def test_90_and_95_percent_intervals_hold_the_true_difference_at_about_their_rates():
+    population = Population(0.87, 0.85)
+    found = [population.sample(margin=0.01) for _ in range(300)]
+    covered = rate(found, lambda each: each.low_90 < population.difference < each.high_90)
+    covered_95 = rate(found, lambda each: each.low < population.difference < each.high)
+    print(f"90 % intervals: {covered:.3f}, 95 % intervals: {covered_95:.3f}")
+    assert 0.85 < covered < 0.97
+    assert 0.92 < covered_95 < 0.995
+
+
+def test_smallest_difference_shown_is_shown_in_about_four_of_five_comparisons():
+    of_equals = Population(0.85, 0.85)
+    smallest = float(np.mean([of_equals.sample(margin=0.01).smallest_shown for _ in range(100)]))
+    slope = (of_equals.weighted_f1(0.86) - of_equals.weighted_f1(0.84)) / 0.02
+    population = Population(0.85 + smallest / 2 / slope, 0.85 - smallest / 2 / slope)
+    assert population.difference == pytest.approx(smallest, rel=0.02)
+    found = [population.sample(margin=0.01) for _ in range(200)]
+    shown = rate(found, lambda each: each.verdict == "better")
+    print(f"true difference {smallest:.4f}: {shown:.3f} of comparisons called it better")
+    assert 0.70 < shown < 0.93
+
+
+def test_expected_smallest_shown_by_hand():
+    variance_of_texts, variance_of_seeds = TEXT_DEVIATION**2 / 5000, SEED_DEVIATION**2 / 3
+    error = (variance_of_texts + 2 * variance_of_seeds) ** 0.5
+    freedom = error**4 / (2 * variance_of_seeds**2 / 2)
+    by_hand = error * (stats.t.ppf(0.975, freedom) + stats.t.ppf(0.8, freedom))
+    assert expected_smallest_shown(5000, 3) == pytest.approx(by_hand)
+    one_seed = (1.959964 + 0.841621) * variance_of_texts**0.5
+    assert expected_smallest_shown(5000, 1) == pytest.approx(one_seed, rel=1e-5)
+    assert expected_smallest_shown(20_000, 10) < expected_smallest_shown(20_000, 5) < expected_smallest_shown(2000, 5)
 
 
 def test_same_input_gives_the_same_interval():

@@ -70,6 +70,10 @@ def test_the_error_for_an_unreachable_hub_has_advice(name, hint, monkeypatch):
         ("pytorch_model-00001-of-00002.bin", False),
         ("model.fp16.safetensors", False),
         ("onnx/model.onnx", False),
+        ("modules.json", True),
+        ("1_Pooling/config.json", True),
+        ("sentence_bert_config.json", True),
+        ("2_Dense/pytorch_model.bin", False),
     ],
 )
 def test_the_hub_is_asked_for_weights_in_one_file_or_in_shards(file, is_asked_for):

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from finetune.config import ExportConfig
 from finetune.deploy.bundle import load_bundle, save_bundle
-from finetune.deploy.export import MODEL_FILE, export_onnx
+from finetune.export.onnx_model import MODEL_FILE, export_onnx
 from stackbert.core.errors import StackbertError
 from tests.finetune.deploy.random_classifiers import TEXTS, THRESHOLDS_L, classifier_of
 from tests.finetune.questions import LABELS
@@ -34,7 +35,7 @@ def test_onnxruntime_gives_the_same_probabilities(
         family, hidden_layer, small_rows / "tokenizer", replace(recipe, pooling=pooling, precision=precision)
     )
     save_bundle(ours, small_rows / "tokenizer", LABELS, THRESHOLDS_L, tmp_path / "model")
-    export_onnx(tmp_path / "model", tmp_path / "out")
+    export_onnx(tmp_path / "model", tmp_path / "out", ExportConfig())
     ours = load_bundle(tmp_path / "model").classifier
     session = onnxruntime.InferenceSession(tmp_path / "out" / MODEL_FILE, providers=["CPUExecutionProvider"])
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
@@ -51,5 +52,5 @@ def test_missing_package_says_which_extra_has_it(small_rows, recipe, tmp_path, m
     save_bundle(ours, small_rows / "tokenizer", LABELS, THRESHOLDS_L, tmp_path / "model")
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(StackbertError, match=r"pip install 'stackbert\[onnx\]'"):
-        export_onnx(tmp_path / "model", tmp_path / "out")
+        export_onnx(tmp_path / "model", tmp_path / "out", ExportConfig())
     assert not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finetune.config import ExportConfig
 from finetune.deploy.bundle import SETTINGS_FILE, Bundle, load_bundle
 from stackbert.core.artifact import Manifest, build_artifact
 from stackbert.core.errors import StackbertError
@@ -22,7 +23,7 @@ TOLERANCE = 1e-4
 SAMPLE = ["How do I join two tables?", "Why is this loop so slow in c++", ""]
 
 
-def export_onnx(model: Path, out: Path) -> Manifest:
+def export_onnx(model: Path, out: Path, config: ExportConfig) -> Manifest:
     """Write MODEL_FILE, the tokenizer and SETTINGS_FILE (labels, thresholds) to the folder `out`.
 
     Inputs are `input_ids` and `attention_mask`, (B, T) int64, with T at most the recipe's max_length including special
@@ -30,7 +31,9 @@ def export_onnx(model: Path, out: Path) -> Manifest:
     StackbertError if a package is missing or the probabilities differ by more than TOLERANCE.
     """
     bundle = load_bundle(model)
-    return build_artifact(out, "finetune export", {}, {"model": model}, lambda staging: _export(bundle, model, staging))
+    return build_artifact(
+        out, "finetune export", config, {"model": model}, lambda staging: _export(bundle, model, staging)
+    )
 
 
 def _export(bundle: Bundle, model: Path, staging: Path) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""A classifier or an encoder written for other libraries: ONNX, sentence-transformers."""

@@ -1,0 +1,41 @@
+"""What is said of a labelled set before anything is trained."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from corpora.labels.labelled_set import Split
+from finetune.compare.task import Task, power_warning
+from finetune.config import CompareConfig
+
+
+def task(test_texts: int) -> Task:
+    targets_NL = np.zeros((test_texts, 2), np.uint8)
+    return Task(("a", "b"), {"test": Split([None] * test_texts, ["x"] * test_texts, targets_NL)})
+
+
+def test_few_seeds_are_warned_of_with_the_number_that_would_do():
+    assert power_warning(task(20_000), CompareConfig(seeds=(0, 1, 2))) == (
+        "comparison with 20,000 test texts and 3 seeds: two encoders must differ by about 1.8 points of weighted F1 "
+        "for that to be shown (80 % power; assumed standard deviations: 0.6 points over seeds, and 18 points over the "
+        "root of the number of test texts). For 1: 8 seeds would do"
+    )
+    assert power_warning(task(20_000), CompareConfig(seeds=tuple(range(8)))) == ""
+
+
+def test_few_test_texts_are_warned_of():
+    assert power_warning(task(200), CompareConfig()).endswith(
+        "For 1: that needs more test texts, and perhaps more seeds"
+    )
+
+
+def test_wider_margin_needs_less():
+    config = CompareConfig(seeds=(0, 1, 2))
+    assert power_warning(task(5000), config)
+    assert not power_warning(task(5000), replace(config, equivalence_points=2))
+
+
+@pytest.mark.parametrize("texts", [200, 50_000])
+def test_one_seed_is_always_warned_of(texts):
+    assert power_warning(task(texts), CompareConfig(seeds=(4,))).startswith("comparison with one seed: intervals will")
