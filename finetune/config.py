@@ -4,12 +4,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from corpora.files.dialect import DialectSettings, Escape, Quote
-from pretrain.config import Precision, TextPooling
+from pretrain.config import Device, Precision, TextPooling
 from stackbert.core.errors import require
 from stackbert.core.home import PathText
 
-NOT_RECORDED = ("reuse",)
-"""Settings of CompareConfig that do not change the result and are left out of the manifest."""
+NOT_RECORDED = ("reuse", "device")
+"""Settings of CompareConfig that do not change the result, except for the rounding of sums; not in the manifest."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,9 @@ class CompareConfig:
     reuse: tuple[PathText, ...] = ()
     """Output folders of earlier comparisons, finished or interrupted. Trials with the same checkpoint, recipe, data,
     number of training texts and seed are copied from them."""
+    device: Device = "auto"
+    """Devices to fine-tune on, which share each batch. 'auto': the machines in TF_CONFIG, else a TPU, else all GPUs,
+    else the CPU. batch_size must be a multiple of their number."""
 
     def __post_init__(self) -> None:
         distinct = len(set(self.seeds)) == len(self.seeds) > 0

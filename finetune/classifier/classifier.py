@@ -1,9 +1,11 @@
 """A multi-label classifier: an encoder, a pooled vector per text, and a sigmoid per label."""
 
 # R rows, T tokens, M = R x T, S text slots per row, D = R x S, N texts, H hidden, P pooled, L labels
+# C replicas
 
-from collections.abc import Sequence
-from typing import Any, cast
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from finetune.config import FinetuneConfig
 from pretrain.model.checkpoint import Checkpoint
 from pretrain.model.encoder import Encoder
 from pretrain.train.device import choose_dtype
+from pretrain.train.replicas import HOST, Replicas
 from stackbert.core.progress import Progress
 from tokenizer.encoding.reader import TextReader
 
@@ -25,16 +28,37 @@ ROWS_PER_BATCH = 32  # of inference; enough to keep two cores busy
 class Classifier(tf.Module):  # type: ignore[misc]
     """An encoder and a head that computes a logit per label."""
 
-    def __init__(self, checkpoint: Checkpoint, reader: TextReader, num_labels: int, config: FinetuneConfig):
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        reader: TextReader,
+        num_labels: int,
+        config: FinetuneConfig,
+        replicas: Replicas | None = None,
+    ):
         super().__init__(name="classifier")
         self.checkpoint, self.reader, self.config = checkpoint, reader, config
-        self.encoder = Encoder(checkpoint.architecture, checkpoint.weights, choose_dtype(config.precision))
+        self.replicas = replicas or Replicas()
         width = checkpoint.architecture.hidden_dim
         self.pooled_dim = 2 * width if config.pooling == "cls+mean" else width
         activation = "relu" if checkpoint.architecture.family == "distilbert" else "tanh"
-        self.head = Head(self.pooled_dim, width if config.hidden_layer else 0, num_labels, activation)
-        self._compiled: dict[int, Any] = {}
-        """Concrete functions of `pooled` by number of rows."""
+        dtype = choose_dtype(config.precision, self.replicas.accelerated)
+        with self.replicas.scope():
+            self.encoder = Encoder(checkpoint.architecture, checkpoint.weights, dtype)
+            self.head = Head(self.pooled_dim, width if config.hidden_layer else 0, num_labels, activation)
+        self._function = tf.function(
+            lambda batch: self.replicas.run(lambda own: self.replicas.gather(self.pooled(own)), batch),
+            jit_compile=self.replicas.compiles_step,
+            autograph=False,
+        )
+        self._compiled: dict[int, Callable[[TextBatch], tf.Tensor]] = {}
+        """Concrete functions of `pooled` on all replicas, by number of rows."""
+
+    def load(self, checkpoint: Checkpoint, reader: TextReader) -> None:
+        """Take another checkpoint of the same architecture and its tokenizer; what was compiled serves it too."""
+        assert checkpoint.architecture == self.checkpoint.architecture
+        self.checkpoint, self.reader = checkpoint, reader
+        self.encoder.assign(checkpoint.weights)
 
     def encoder_rates(self, layer_decay: float) -> list[tuple[tf.Variable, float]]:
         """The encoder's trainable weights (all but the MLM head's), each with the factor on its learning rate.
@@ -72,9 +96,10 @@ class Classifier(tf.Module):  # type: ignore[misc]
         features_NP = np.zeros((len(sequences), self.pooled_dim), np.float32)
         rows = 1 if sum(map(len, sequences)) <= self.config.max_length else ROWS_PER_BATCH
         warm_up = 0 if rows in self._compiled else 1
+        batches = inference_batches(sequences, self.reader.padding_id, self.config.max_length, rows)
         with Progress("  encoding", len(sequences), unit="texts", warm_up=warm_up) as progress:
-            for batch, indices_N in inference_batches(sequences, self.reader, self.config.max_length, rows):
-                features_NP[indices_N] = self._pooled_of_rows(batch)
+            for indices_N, pooled_NP in self._pooled_of_batches(batches):
+                features_NP[indices_N] = pooled_NP
                 progress.advance(len(indices_N))
         return features_NP
 
@@ -84,16 +109,17 @@ class Classifier(tf.Module):  # type: ignore[misc]
         For few texts at a time and often: `compile_features` compiles the sizes before.
         """
         features_NP = np.zeros((len(sequences), self.pooled_dim), np.float32)
-        for batch, indices_N in sized_batches(sequences, self.reader, self.config.max_length, row_sizes):
-            features_NP[indices_N] = self._pooled_of_rows(batch)
+        for batch in sized_batches(sequences, self.reader.padding_id, self.config.max_length, row_sizes):
+            for indices_N, pooled_NP in self._pooled_of_batches([batch]):
+                features_NP[indices_N] = pooled_NP
         return features_NP
 
     def compile_features(self, row_sizes: Sequence[int] = (ROWS_PER_BATCH,)) -> None:
         """Compile `features` by encoding an empty text, so that timing it does not include compilation."""
         empty = [[self.reader.first_id, self.reader.last_id]]
         for rows in row_sizes:
-            batch, _ = batch_of_rows(empty, [[0]], self.reader, self.config.max_length, rows)
-            self._pooled_of_rows(batch)
+            batch = batch_of_rows(empty, [[0]], self.reader.padding_id, self.config.max_length, rows)
+            list(self._pooled_of_batches([batch]))
 
     def probabilities(self, sequences: list[list[int]]) -> npt.NDArray[np.float32]:
         """Probabilities (N, L) from token ids."""
@@ -101,21 +127,38 @@ class Classifier(tf.Module):  # type: ignore[misc]
 
     def head_probabilities(self, features_NP: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Probabilities (N, L) from pooled vectors."""
-        probabilities_NL = tf.sigmoid(self.head.logits(tf.constant(features_NP))).numpy()
-        return cast(npt.NDArray[np.float32], probabilities_NL)
+        with tf.device(HOST):
+            probabilities_NL = tf.sigmoid(self.head.logits_of(tf.constant(features_NP), self.head.numpy_weights()))
+        return cast(npt.NDArray[np.float32], probabilities_NL.numpy())
 
-    def _pooled_of_rows(self, batch: TextBatch) -> npt.NDArray[np.float32]:
-        """`pooled` of a batch, compiled once for each number of rows and any number of texts."""
-        rows = len(batch.ids_RT)
+    def _pooled_of_batches(
+        self, batches: Iterable[tuple[TextBatch, npt.NDArray[np.int64]]]
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+        """Indices and pooled vectors of the texts of batches of equally many rows, each on one of the replicas."""
+        remaining = iter(batches)
+        while group := list(itertools.islice(remaining, self.replicas.count)):
+            pooled_CNP = self._pooled_of_group([batch for batch, _ in group])
+            for (_, indices_N), pooled_NP in zip(group, pooled_CNP, strict=False):
+                yield indices_N, pooled_NP[: len(indices_N)]
+
+    def _pooled_of_group(self, batches: list[TextBatch]) -> npt.NDArray[np.float32]:
+        """`pooled` of as many batches as there are replicas, or fewer, (C, N, P); N is the most texts of a batch."""
+        rows, slots = batches[0].firsts_RS.shape
+
+        def batch_of(number: int) -> TextBatch:
+            batch = batches[min(number, len(batches) - 1)]  # replicas without a batch of their own repeat the last one
+            slots_N = np.pad(batch.slots_N, (0, rows * slots - len(batch.slots_N)))  # to one shape for any texts
+            return TextBatch(*map(tf.constant, batch._replace(slots_N=slots_N)))
+
+        placed = self.replicas.place(batch_of)
         if rows not in self._compiled:
-            function = tf.function(self.pooled, autograph=False)
-            self._compiled[rows] = function.get_concrete_function(batch_spec(rows, self.config.max_length, None))
-        features_NP = self._compiled[rows](TextBatch(*map(tf.constant, batch))).numpy()
-        return cast(npt.NDArray[np.float32], features_NP)
+            self._compiled[rows] = self._function.get_concrete_function(placed)
+        pooled_NP = self._compiled[rows](placed).numpy()
+        return cast(npt.NDArray[np.float32], pooled_NP.reshape(self.replicas.count, rows * slots, self.pooled_dim))
 
 
-def batch_spec(num_rows: int, row_length: int, num_texts: int | None) -> TextBatch:
-    """Shapes and types of a batch's tensors; `num_texts` None for any number."""
+def batch_spec(num_rows: int, row_length: int, num_texts: int) -> TextBatch:
+    """Shapes and types of a batch's tensors."""
     table = tf.TensorSpec((num_rows, row_length), tf.int32)
     firsts = tf.TensorSpec((num_rows, slots_in_row(row_length)), tf.int32)
     return TextBatch(table, table, firsts, tf.TensorSpec([num_texts], tf.int32), table)

@@ -3,12 +3,15 @@
 # N texts, P pooled width, H hidden, L labels
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from pretrain.randomness import stream, uniform
+
+ACTIVATIONS = {"tanh": tf.tanh, "relu": tf.nn.relu}
 
 
 class Head(tf.Module):  # type: ignore[misc]
@@ -20,8 +23,8 @@ class Head(tf.Module):  # type: ignore[misc]
 
     def __init__(self, pooled_dim: int, hidden_dim: int, num_labels: int, activation: str):
         super().__init__(name="head")
-        self._activation = {"tanh": tf.tanh, "relu": tf.nn.relu}[activation]
-        self.hidden_dim = hidden_dim
+        self.pooled_dim, self.hidden_dim = pooled_dim, hidden_dim
+        self.num_labels, self.activation = num_labels, activation
         shapes = {"kernel": (hidden_dim or pooled_dim, num_labels), "bias": (num_labels,)}
         if hidden_dim:
             shapes |= {"hidden/kernel": (pooled_dim, hidden_dim), "hidden/bias": (hidden_dim,)}
@@ -44,10 +47,14 @@ class Head(tf.Module):  # type: ignore[misc]
 
     def logits(self, pooled_NP: tf.Tensor) -> tf.Tensor:
         """Logits (N, L)."""
+        return self.logits_of(pooled_NP, self.weights)
+
+    def logits_of(self, pooled_NP: tf.Tensor, weights: Mapping[str, Any]) -> tf.Tensor:
+        """Logits (N, L) with other weights than its own."""
         x = pooled_NP
         if self.hidden_dim:
-            x = self._activation(tf.matmul(x, self.weights["hidden/kernel"]) + self.weights["hidden/bias"])
-        return tf.matmul(x, self.weights["kernel"]) + self.weights["bias"]
+            x = ACTIVATIONS[self.activation](tf.matmul(x, weights["hidden/kernel"]) + weights["hidden/bias"])
+        return tf.matmul(x, weights["kernel"]) + weights["bias"]
 
     def numpy_weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """Copies of the weights."""

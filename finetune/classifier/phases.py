@@ -5,6 +5,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +13,11 @@ import tensorflow as tf
 
 from corpora.labels.labelled_set import Split
 from finetune.classifier.classifier import Classifier
-from finetune.classifier.losses import label_loss, positive_weights
+from finetune.classifier.losses import label_loss
 from finetune.classifier.text_sections import encode_texts
 from finetune.config import FinetuneConfig
 from finetune.metrics.metrics import first_label_accuracy, tune_threshold, tune_thresholds
-
-LossFunction = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""Loss per text, (N,), from logits and targets (N, L)."""
+from pretrain.train.replicas import HOST
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,14 @@ class EncodedSplit:
     targets_NL: npt.NDArray[np.uint8]
     features_NP: npt.NDArray[np.float32]
     """Pooled vectors of the frozen encoder."""
+
+
+class EncodedSplits(NamedTuple):
+    """The splits of a task, encoded for one classifier."""
+
+    train: EncodedSplit
+    dev: EncodedSplit
+    test: EncodedSplit
 
 
 @dataclass
@@ -101,26 +108,24 @@ def best_epoch(epochs: Sequence[EpochRecord], best_by: str = "loss") -> EpochRec
     return min(epochs, key=BEST_BY[best_by])
 
 
-def loss_function(config: FinetuneConfig, targets_NL: npt.NDArray[np.uint8]) -> LossFunction:
-    """The recipe's loss per text, from logits and targets (N, L), weighted by the training texts' targets."""
-    weights_L = tf.constant(positive_weights(targets_NL, config.balance))
-    return lambda logits_NL, targets_NL: label_loss(config.loss, logits_NL, targets_NL, weights_L)
-
-
 def epoch_record(
     epoch: int,
     train_loss: float,
-    loss: LossFunction,
+    config: FinetuneConfig,
+    positive_weights_L: npt.NDArray[np.float32],
     targets_NL: npt.NDArray[np.uint8],
     dev_NL: npt.NDArray[np.float32],
 ) -> EpochRecord:
     """Losses and dev metrics of one epoch, from the dev texts' targets and probabilities."""
     scores_NL = np.clip(dev_NL.astype(np.float64), 1e-7, 1 - 1e-7)
     logits_NL = np.log(scores_NL) - np.log1p(-scores_NL)
+    with tf.device(HOST):
+        losses_N = label_loss(config.loss, tf.constant(logits_NL, tf.float32), targets_NL, positive_weights_L)
+        dev_loss = float(tf.reduce_mean(losses_N))
     return EpochRecord(
         epoch=epoch,
         train_loss=train_loss,
-        dev_loss=float(tf.reduce_mean(loss(tf.constant(logits_NL, tf.float32), targets_NL))),
+        dev_loss=dev_loss,
         dev_weighted_f1=tune_threshold(targets_NL, dev_NL)[1],
         dev_val_acc=first_label_accuracy(targets_NL, dev_NL),
     )

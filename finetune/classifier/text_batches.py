@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tokenizer.encoding.packing import RowPacker
-from tokenizer.encoding.reader import TextReader
 
 Item = TypeVar("Item")
 MIN_TEXT_TOKENS = 8
@@ -25,7 +24,7 @@ class TextBatch(NamedTuple):
     firsts_RS: Any
     """Index in the row of each text's first token; 0 for unused slots."""
     slots_N: Any
-    """Index of each text's slot among the R x S slots."""
+    """Index of each text's slot among the R x S slots; 0 for texts that are padding."""
     owners_RT: Any
     """Index in the batch of the text that each token belongs to; -1 for padding."""
 
@@ -44,38 +43,39 @@ def pack_texts(sequences: list[list[int]], row_length: int) -> list[list[int]]:
 
 
 def batch_of_rows(
-    sequences: list[list[int]], rows: list[list[int]], reader: TextReader, row_length: int, num_rows: int
+    sequences: list[list[int]], rows: list[list[int]], padding_id: int, row_length: int, num_rows: int
 ) -> tuple[TextBatch, npt.NDArray[np.int64]]:
-    """A batch of `rows`, padded to `num_rows` rows, and the indices of its texts in the batch's order."""
-    indices_N = np.array([index for row in rows for index in row], np.int64)
-    ids_RT = np.full((num_rows, row_length), reader.padding_id, np.int32)
+    """A batch of `rows`, padded to `num_rows` rows, and the ascending indices of its texts, which are in that order."""
+    indices = sorted(index for row in rows for index in row)
+    number_of = {index: number for number, index in enumerate(indices)}
+    ids_RT = np.full((num_rows, row_length), padding_id, np.int32)
     segments_RT = np.zeros((num_rows, row_length), np.int32)
     owners_RT = np.full((num_rows, row_length), -1, np.int32)
     firsts_RS = np.zeros((num_rows, slots_in_row(row_length)), np.int32)
-    slots: list[int] = []
+    slots_N = np.zeros(len(indices), np.int32)
     for row, texts in enumerate(rows):
         start = 0
         for slot, index in enumerate(texts):
             end = start + len(sequences[index])
             ids_RT[row, start:end] = sequences[index]
             segments_RT[row, start:end] = slot + 1  # not derived from the ids: a text may contain the first token's id
-            owners_RT[row, start:end] = len(slots)
+            owners_RT[row, start:end] = number_of[index]
             firsts_RS[row, slot] = start
-            slots.append(row * firsts_RS.shape[1] + slot)
+            slots_N[number_of[index]] = row * firsts_RS.shape[1] + slot
             start = end
-    return TextBatch(ids_RT, segments_RT, firsts_RS, np.array(slots, np.int32), owners_RT), indices_N
+    return TextBatch(ids_RT, segments_RT, firsts_RS, slots_N, owners_RT), np.array(indices, np.int64)
 
 
 def inference_batches(
-    sequences: list[list[int]], reader: TextReader, row_length: int, rows_per_batch: int
+    sequences: list[list[int]], padding_id: int, row_length: int, rows_per_batch: int
 ) -> Iterator[tuple[TextBatch, npt.NDArray[np.int64]]]:
     """Batches of `rows_per_batch` rows that contain every text once, each with the indices of its texts."""
     for rows in batched_lists(pack_texts(sequences, row_length), rows_per_batch):
-        yield batch_of_rows(sequences, rows, reader, row_length, rows_per_batch)
+        yield batch_of_rows(sequences, rows, padding_id, row_length, rows_per_batch)
 
 
 def sized_batches(
-    sequences: list[list[int]], reader: TextReader, row_length: int, row_sizes: Sequence[int]
+    sequences: list[list[int]], padding_id: int, row_length: int, row_sizes: Sequence[int]
 ) -> Iterator[tuple[TextBatch, npt.NDArray[np.int64]]]:
     """Like `inference_batches`, in batches of `row_sizes` rows, which descend: the largest that the texts fill.
 
@@ -84,23 +84,8 @@ def sized_batches(
     rows = pack_texts(sequences, row_length)
     while rows:
         size = next((size for size in row_sizes if size <= len(rows)), row_sizes[-1])
-        yield batch_of_rows(sequences, rows[:size], reader, row_length, size)
+        yield batch_of_rows(sequences, rows[:size], padding_id, row_length, size)
         rows = rows[size:]
-
-
-def training_batches(
-    sequences: list[list[int]], reader: TextReader, row_length: int, batch_size: int, seed: tuple[int, ...]
-) -> Iterator[tuple[TextBatch, npt.NDArray[np.int64]]]:
-    """Batches of one epoch, `batch_size` texts each, shuffled by `seed`, each with the indices of its texts.
-
-    The number of rows is rounded up to one of few sizes, as the training step is compiled for each.
-    """
-    order = np.random.default_rng(seed).permutation(len(sequences))
-    for indices in batched_lists(order.tolist(), batch_size):
-        chosen = [sequences[index] for index in indices]
-        rows = pack_texts(chosen, row_length)
-        batch, within_N = batch_of_rows(chosen, rows, reader, row_length, rounded_rows(len(rows)))
-        yield batch, np.asarray(indices)[within_N]
 
 
 def rounded_rows(count: int) -> int:

@@ -18,6 +18,7 @@ from finetune.compare.trial_runner import TrialRunner, load_for
 from finetune.compare.trials import Trial
 from finetune.config import NOT_RECORDED, CompareConfig, FinetuneConfig
 from pretrain.train.device import choose_dtype
+from pretrain.train.replicas import Replicas, find_replicas
 from stackbert.core.artifact import MANIFEST, Manifest, build_artifact, identify, require_artifact, versions, write_json
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import require
@@ -38,6 +39,8 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
         require_artifact(labels, "corpora label")
     require(bool(checkpoints), "checkpoints: none given; name one or more")
     config = replace(config, baseline=config.baseline or next(iter(checkpoints)))
+    replicas = find_replicas(config.device)
+    replicas.check("batch_size", config.recipe.batch_size)
     check_systems(checkpoints, config)
     task = load_task(labels, config)
     folders = {f"system {name}": resolve_base(checkpoint) for name, checkpoint in checkpoints.items()}
@@ -50,7 +53,7 @@ def compare(labels: Path, checkpoints: Mapping[str, str], out: Path, config: Com
         "finetune compare",
         config.recorded,
         inputs,
-        lambda folder: _compare(task, checkpoints, folder, config, inputs),
+        lambda folder: _compare(task, checkpoints, folder, config, inputs, replicas),
         resumable=True,
     )
     print(table_text(load_comparison(out)))
@@ -77,10 +80,16 @@ def check_systems(
 
 
 def _compare(
-    task: Task, checkpoints: Mapping[str, str], folder: Path, config: CompareConfig, inputs: Mapping[str, str]
+    task: Task,
+    checkpoints: Mapping[str, str],
+    folder: Path,
+    config: CompareConfig,
+    inputs: Mapping[str, str],
+    replicas: Replicas,
 ) -> dict[str, Any]:
-    config = replace(config, recipe=_with_precision(config.recipe, folder / PRECISION_FILE, config.reuse))
-    runner, systems = TrialRunner(config, inputs["labels"]), systems_of(checkpoints, config)
+    recipe = _with_precision(config.recipe, folder / PRECISION_FILE, config.reuse, replicas.accelerated)
+    config = replace(config, recipe=recipe)
+    runner, systems = TrialRunner(config, inputs["labels"], replicas), systems_of(checkpoints, config)
     trials = {system.name: _run_system(runner, system, task, folder, config) for system in systems}
     comparison = build_comparison(task, systems, trials, config)
     label_gains = gain_against_labels(runner, systems, trials, task, config, folder / "labels")
@@ -110,12 +119,15 @@ def _run_system(runner: TrialRunner, system: System, task: Task, folder: Path, c
     return runner.run(system, task, system.folder(folder / "trials"), model_folder)
 
 
-def _with_precision(recipe: FinetuneConfig, path: Path, reuse: Sequence[str]) -> FinetuneConfig:
+def _with_precision(
+    recipe: FinetuneConfig, path: Path, reuse: Sequence[str], accelerated: bool | None = None
+) -> FinetuneConfig:
     """The recipe with precision 'auto' resolved, once per comparison, and saved in `path` for a continued one.
 
     An earlier comparison's choice is adopted with its trials, as trials of another precision cannot be reused.
     """
     if not path.is_file():
         earlier = earlier_file([Path(each) for each in reuse], PRECISION_FILE) if recipe.precision == "auto" else None
-        write_json(path, json.loads(earlier.read_text("utf-8")) if earlier else choose_dtype(recipe.precision).name)
+        chosen = json.loads(earlier.read_text("utf-8")) if earlier else choose_dtype(recipe.precision, accelerated).name
+        write_json(path, chosen)
     return replace(recipe, precision=json.loads(path.read_text("utf-8")))

@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from finetune.classifier.classifier import Classifier
-from finetune.classifier.head_training import HeadTraining
-from finetune.classifier.phases import EncodedSplit, PhaseResult, best_epoch, encode_split
-from finetune.classifier.whole_training import WholeTraining
+from finetune.classifier.phases import EncodedSplit, EncodedSplits, PhaseResult, best_epoch, encode_split
 from finetune.compare.reuse import EarlierTrials, trial_key
 from finetune.compare.systems import BASELINES, System
 from finetune.compare.task import SPLITS, Task
@@ -18,8 +16,11 @@ from finetune.config import CompareConfig, FinetuneConfig
 from finetune.deploy.bundle import save_bundle
 from finetune.deploy.model_card import write_model_card
 from finetune.metrics.metrics import evaluate, tune_thresholds
+from finetune.train.head_training import HeadTraining
+from finetune.train.whole_training import WholeTraining
 from pretrain.init.transfer import check_vocabulary
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint
+from pretrain.train.replicas import Replicas
 from stackbert.core.artifact import identify
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import StackbertError
@@ -32,8 +33,8 @@ from tokenizer.files.tokenizer_files import check_writing
 class TrialRunner:
     """Runs the trials of each system, except those that are finished or can be reused."""
 
-    def __init__(self, config: CompareConfig, labels_identity: str):
-        self._config, self._labels_identity = config, labels_identity
+    def __init__(self, config: CompareConfig, labels_identity: str, replicas: Replicas):
+        self._config, self._labels_identity, self._replicas = config, labels_identity, replicas
         self._earlier = EarlierTrials([Path(folder) for folder in config.reuse]) if config.reuse else None
 
     def run(self, system: System, task: Task, folder: Path, model_folder: Path | None = None) -> list[Trial]:
@@ -50,7 +51,7 @@ class TrialRunner:
         for spec in specs:
             trial = load_trial(spec.folder)
             if trial is None and system.kind == "encoder":
-                fine_tuner = fine_tuner or FineTuner(system.checkpoint, task, self._config.recipe)
+                fine_tuner = fine_tuner or FineTuner(system.checkpoint, task, self._config.recipe, self._replicas)
                 trial = fine_tuner.run(spec, model_folder if spec == specs[0] else None)
             elif trial is None:
                 trial = run_baseline(system, task, self._config.recipe.thresholds, spec)
@@ -74,29 +75,26 @@ class TrialRunner:
 class FineTuner:
     """Fine-tunes one checkpoint on one task, with any seed; frozen features are computed once."""
 
-    def __init__(self, checkpoint: str, task: Task, config: FinetuneConfig):
+    def __init__(self, checkpoint: str, task: Task, config: FinetuneConfig, replicas: Replicas):
         self._name, self._task, self._config = checkpoint, task, config
         self._source = resolve_base(checkpoint)
-        self._classifier = Classifier(*load_for(checkpoint, config), len(task.labels), config)
+        self._classifier = Classifier(*load_for(checkpoint, config), len(task.labels), config, replicas)
         forget_peak()
         self._classifier.compile_features()
         start = time.monotonic()
-        self._splits: dict[str, EncodedSplit] = {
-            name: encode_split(self._classifier, split) for name, split in task.splits.items()
-        }
+        self._splits = EncodedSplits(*(encode_split(self._classifier, task.splits[name]) for name in SPLITS))
         self._feature_seconds = time.monotonic() - start
-        check_known(*self._count_unknown("train"), f"{checkpoint} on the training texts")
-        splits = [self._splits[name] for name in SPLITS]
-        self._head, self._whole = HeadTraining(self._classifier, *splits), WholeTraining(self._classifier, *splits)
+        check_known(*self._count_unknown(self._splits.train), f"{checkpoint} on the training texts")
+        self._head, self._whole = HeadTraining(self._classifier), WholeTraining(self._classifier)
 
     def run(self, spec: TrialSpec, model_folder: Path | None) -> Trial:
         """Fine-tune in two phases and save the trial, and the classifier in `model_folder` if given."""
         self._classifier.encoder.assign(self._classifier.checkpoint.weights)
-        head = self._head.run(spec.seed)
+        head = self._head.run(self._splits, spec.seed)
         head_f1 = best_epoch(head.epochs).dev_weighted_f1
         print(f"  seed {spec.seed}: head alone, dev weighted F1 {head_f1:.3f}", file=sys.stderr)
         try:
-            whole = self._whole.run(spec.seed)
+            whole = self._whole.run(self._splits, spec.seed)
         except StackbertError as error:
             raise StackbertError(f"{self._name}, seed {spec.seed}: {error}") from None
         trial = Trial(self._summary(head, whole, spec.key, model_folder is not None), whole.test_NL)
@@ -105,9 +103,9 @@ class FineTuner:
         save_trial(spec.folder, trial)
         return trial
 
-    def _count_unknown(self, split: str) -> tuple[int, int]:
+    def _count_unknown(self, split: EncodedSplit) -> tuple[int, int]:
         """Number of unknown tokens of the split's texts, and of all but the two special ones."""
-        ids_I = np.concatenate([sequence[1:-1] for sequence in self._splits[split].sequences])
+        ids_I = np.concatenate([sequence[1:-1] for sequence in split.sequences])
         return int(np.count_nonzero(ids_I == self._classifier.reader.unknown_id)), len(ids_I)
 
     def _save_model(self, folder: Path, trial: Trial) -> None:
@@ -118,8 +116,8 @@ class FineTuner:
 
     def _summary(self, head: PhaseResult, whole: PhaseResult, key: str, bundle: bool) -> TrialSummary:
         targets_NL = self._task.splits["test"].targets
-        uncut = np.concatenate([split.lengths for split in self._splits.values()])
-        read = [len(sequence) for split in self._splits.values() for sequence in split.sequences]
+        uncut = np.concatenate([split.lengths for split in self._splits])
+        read = [len(sequence) for split in self._splits for sequence in split.sequences]
         checkpoint = self._classifier.checkpoint
         weights = [array for name, array in checkpoint.weights.items() if not name.startswith("mlm/")]
         return TrialSummary(

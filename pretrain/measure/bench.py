@@ -81,7 +81,7 @@ def run_bench(config: BenchConfig, rows: Path | None = None) -> BenchResult:
     _check_vocabulary(packed, architecture.vocab_size)
     replicas = find_replicas(config.device)
     require(replicas.workers == 1, "pretrain bench measures one machine: unset TF_CONFIG")
-    replicas.check(config.batch_rows)
+    replicas.check("batch_rows", config.batch_rows)
     dtype = choose_dtype(config.precision, replicas.accelerated)
     masker = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate)
     with replicas.scope():

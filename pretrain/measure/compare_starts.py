@@ -49,7 +49,7 @@ def compare_starts(rows: Path, tokenizer: Path, config: PretrainConfig) -> Itera
     collator = build_masker(reader, config).mask
     batches = validation_batches(validation_rows, collator, config.batch_rows, config.validation_rows)
     replicas = find_replicas(config.device)
-    replicas.check(config.batch_rows)
+    replicas.check("batch_rows", config.batch_rows)
     dtype = choose_dtype(config.precision, replicas.accelerated)
     encoder = None
     for transfer in METHODS:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
@@ -19,6 +19,10 @@ from stackbert.core.errors import StackbertError, require
 WORKERS_VARIABLE = "TF_CONFIG"  # TensorFlow's own: the cluster, and this process's index in it
 TPU_VARIABLES = ("TPU_NAME", "TPU_WORKER_HOSTNAMES", "COLAB_TPU_ADDR")
 TPU_FILES = ("/dev/accel0", "/dev/vfio/0")
+
+HOST = "CPU:0"
+"""The device of this process for what is too small to be shared."""
+Values = TypeVar("Values")
 
 GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 """Errors of a device or worker that no longer answers."""
@@ -72,11 +76,21 @@ class Replicas:
         scope: AbstractContextManager[Any] = self.strategy.scope()
         return scope
 
-    def check(self, batch_rows: int) -> None:
-        """Raise StackbertError where a batch cannot be cut into equal slices."""
+    @property
+    def compiles_step(self) -> bool:
+        """Whether XLA has to be asked for the whole step: on one GPU. TPUStrategy compiles whatever a TPU runs."""
+        return self.on_gpu and self.count == 1
+
+    @property
+    def compiles_gradients(self) -> bool:
+        """Whether XLA compiles each device's gradients alone: GPUs' sums cannot be part of an XLA program."""
+        return self.on_gpu and self.count > 1
+
+    def check(self, setting: str, size: int) -> None:
+        """Raise StackbertError where a batch of `size`, which that setting gives, cannot be cut into equal slices."""
         require(
-            batch_rows % self.count == 0,
-            f"batch_rows {batch_rows}: must be a multiple of the {self.count} devices that share a batch",
+            size % self.count == 0,
+            f"{setting} {size}: must be a multiple of the {self.count} devices that share a batch",
         )
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -92,21 +106,35 @@ class Replicas:
         )
         return sums
 
+    def gather(self, tensor: tf.Tensor) -> tf.Tensor:
+        """The tensors of all replicas, of one static shape, joined along the first axis; called on a replica."""
+        if self.count == 1:
+            return tensor
+        is_own = tf.range(self.count) == tf.distribute.get_replica_context().replica_id_in_sync_group
+        is_own = tf.reshape(is_own, (self.count, *(1 for _ in tensor.shape)))
+        placed = tf.where(is_own, tensor[None], tf.zeros_like(tensor)[None])
+        return tf.reshape(self.sum([placed])[0], (-1, *tensor.shape[1:]))
+
+    def place(self, slice_of: Callable[[int], Values]) -> Values:
+        """Slice n on replica n, for each replica of this process; `slice_of(n)` makes it, of tensors."""
+        if self.count == 1:
+            return slice_of(0)
+        placed: Values = self.strategy.experimental_distribute_values_from_function(
+            lambda context: slice_of(context.replica_id_in_sync_group)
+        )
+        return placed
+
     def cut(self, batch: Batch) -> Batch:
         """A whole batch as one slice for each replica."""
-        if self.count == 1:
-            return batch
 
-        def slice_of(context: Any) -> Batch:
+        def slice_of(number: int) -> Batch:
             def own(tensor: tf.Tensor) -> tf.Tensor:
                 rows = tensor.shape[0] // self.count
-                first = context.replica_id_in_sync_group * rows
-                return tensor[first : first + rows]
+                return tensor[number * rows : (number + 1) * rows]
 
             return map_tensors(own, batch)
 
-        distributed: Batch = self.strategy.experimental_distribute_values_from_function(slice_of)
-        return distributed
+        return self.place(slice_of) if self.count > 1 else batch
 
     def distribute(self, dataset_of: Callable[[int, range], tf.data.Dataset]) -> Iterator[Batch]:
         """Batches cut for the replicas, from `dataset_of(number of slices, own slices)`, step by step."""
@@ -123,10 +151,7 @@ class Replicas:
 
     def _send(self, slices: Iterator[Batch]) -> Iterator[Batch]:
         for first in slices:
-            own = [first, *itertools.islice(slices, self.count - 1)]
-            yield self.strategy.experimental_distribute_values_from_function(
-                lambda context, own=own: own[context.replica_id_in_sync_group]
-            )
+            yield self.place([first, *itertools.islice(slices, self.count - 1)].__getitem__)
 
     def broadcast(self, variables: Sequence[tf.Variable]) -> None:
         """Give every worker the chief's values, so that only the chief reads a training state."""

@@ -172,11 +172,10 @@ def compile_step(step: TrainStep, replicas: Replicas, steps_per_execution: int =
     - Several GPUs: XLA compiles each one's gradients; their sum over GPUs cannot be part of an XLA program. Many steps.
     - TPU: TPUStrategy compiles the whole execution. Many steps, or one where batches are sent to other machines.
     """
-    whole_step = replicas.on_gpu and replicas.count == 1
-    gradients_alone = replicas.on_gpu and replicas.count > 1
+    whole_step = replicas.compiles_step
 
     def update(own: Batch, num_stopping: tf.Tensor) -> tf.Tensor:
-        return step.update(own, num_stopping, gradients_alone)
+        return step.update(own, num_stopping, replicas.compiles_gradients)
 
     def run(batch: Batch, num_stopping: tf.Tensor) -> tf.Tensor:
         return replicas.run(update, batch, num_stopping)
@@ -209,6 +208,5 @@ def compile_evaluation(
         _, sums = accumulate_gradients(objective, own, (), micro_batch_rows)
         return replicas.sum([sums[:-1]])[0]
 
-    whole = replicas.on_gpu and replicas.count == 1
-    run = tf.function(lambda batch: replicas.run(evaluate, batch), jit_compile=whole, autograph=False)
+    run = tf.function(lambda batch: replicas.run(evaluate, batch), jit_compile=replicas.compiles_step, autograph=False)
     return lambda batch: [float(value) for value in run(replicas.cut(batch)).numpy()]

@@ -63,7 +63,7 @@ class Trainer:
     ) -> None:
         self._rows, self._tokenizer, self._folder, self._config = rows, tokenizer, folder, config
         self._replicas = replicas
-        replicas.check(config.batch_rows)
+        replicas.check("batch_rows", config.batch_rows)
         num_micro_batches(config.batch_rows // replicas.count, config.micro_batch_rows)  # raises where there are none
 
         reads_targets = config.objective == "tags"

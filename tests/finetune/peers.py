@@ -22,11 +22,11 @@ from tyro.conf import OmitArgPrefixes, Positional
 
 from corpora.labels.labelled_set import Split, load_labelled
 from finetune.classifier.classifier import Classifier
-from finetune.classifier.head_training import HeadTraining
-from finetune.classifier.phases import EncodedSplit, encode_split
-from finetune.classifier.whole_training import WholeTraining
+from finetune.classifier.phases import EncodedSplit, EncodedSplits, encode_split
 from finetune.compare.trial_runner import load_for
 from finetune.config import FinetuneConfig
+from finetune.train.head_training import HeadTraining
+from finetune.train.whole_training import WholeTraining
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.process import keep_freed_memory
 
@@ -83,21 +83,21 @@ class Ours:
         self._few = encode_split(self._classifier, _first(train, FEW))
         self._train = train
         self._encoded: EncodedSplit = encode_split(self._classifier, train)
-        self._whole = WholeTraining(self._classifier, self._encoded, self._few, self._few)
-        self._head = HeadTraining(self._classifier, self._encoded, self._few, self._few)
-        self._head.run(0)
-        self._whole.run(0)  # compiles
+        self._splits = EncodedSplits(self._encoded, self._few, self._few)
+        self._whole, self._head = WholeTraining(self._classifier), HeadTraining(self._classifier)
+        self._head.run(self._splits, 0)
+        self._whole.run(self._splits, 0)  # compiles
 
     def rate(self, seed: int) -> float:
         """Texts a second of an epoch of the whole model."""
-        return len(self._train.texts) / self._whole.run(seed).seconds
+        return len(self._train.texts) / self._whole.run(self._splits, seed).seconds
 
     def head_share(self, seed: int) -> float:
         """Time of the head's epochs over that of one pass of the encoder."""
         start = time.monotonic()
         self._classifier.features(self._encoded.sequences)
         pass_seconds = time.monotonic() - start
-        return self._head.run(seed).seconds / pass_seconds
+        return self._head.run(self._splits, seed).seconds / pass_seconds
 
 
 def _first(split: Split, count: int) -> Split:

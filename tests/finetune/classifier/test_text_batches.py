@@ -10,9 +10,7 @@ from finetune.classifier.text_batches import (
     TextBatch,
     batched_lists,
     inference_batches,
-    rounded_rows,
     sized_batches,
-    training_batches,
 )
 from tokenizer.encoding.reader import TextReader, load_reader
 
@@ -54,7 +52,7 @@ def all_numbers(batches: Iterable[tuple[TextBatch, np.ndarray]]) -> list[int]:
 
 def test_inference_reads_every_text_once_in_rows_of_one_shape(reader):
     texts = sequences()
-    batches = list(inference_batches(texts, reader, ROW_LENGTH, rows_per_batch=8))
+    batches = list(inference_batches(texts, reader.padding_id, ROW_LENGTH, rows_per_batch=8))
     assert sorted(all_numbers(batches)) == list(range(len(texts)))
     assert {batch.ids_RT.shape for batch, _ in batches} == {(8, ROW_LENGTH)}
     for batch, numbers in batches:
@@ -64,36 +62,13 @@ def test_inference_reads_every_text_once_in_rows_of_one_shape(reader):
 def test_special_tokens_typed_in_a_text_neither_end_it_nor_hide(reader):
     """A vocabulary can hold them as pieces of text, as CamemBERT's does."""
     texts = [[2, 7, 2, 0, 8, 3], [2, 9, 3]]
-    ((batch, numbers),) = inference_batches(texts, reader, ROW_LENGTH, rows_per_batch=1)
+    ((batch, numbers),) = inference_batches(texts, reader.padding_id, ROW_LENGTH, rows_per_batch=1)
     lengths = [len(texts[number]) for number in numbers]
     assert np.bincount(batch.segments_RT[0])[1:].tolist() == lengths
 
 
-def test_an_epoch_reads_every_text_once_in_batches_of_the_given_size(reader):
-    texts = sequences()
-    batches = list(training_batches(texts, reader, ROW_LENGTH, 16, (0, 1)))
-    assert sorted(all_numbers(batches)) == list(range(len(texts)))
-    assert [len(numbers) for _, numbers in batches] == [16] * 6 + [5]
-    counts = [batch.ids_RT.shape[0] for batch, _ in batches]
-    assert counts == [rounded_rows(count) for count in counts]
-    for batch, numbers in batches:
-        check_rows(batch, numbers, texts)
-
-
-def test_order_is_fixed_by_seed_and_epoch(reader):
-    texts = sequences()
-    once, again, other_seed, other_epoch = (
-        all_numbers(training_batches(texts, reader, ROW_LENGTH, 16, seed)) for seed in ((0, 1), (0, 1), (1, 1), (0, 2))
-    )
-    assert once == again
-    assert once != other_seed
-    assert once != other_epoch
-
-
-def test_batches_of_one_text_and_of_none(reader):
-    ((batch, numbers),) = training_batches(sequences(1), reader, ROW_LENGTH, 1, (0, 0))
-    check_rows(batch, numbers, sequences(1))
-    assert list(inference_batches([], reader, ROW_LENGTH, 8)) == []
+def test_no_texts_make_no_batches(reader):
+    assert list(inference_batches([], reader.padding_id, ROW_LENGTH, 8)) == []
 
 
 def test_last_list_may_be_short():
@@ -102,16 +77,16 @@ def test_last_list_may_be_short():
 
 def test_batches_of_given_sizes_hold_every_text_once_without_rows_of_padding(reader):
     texts = sequences(150)
-    batches = list(sized_batches(texts, reader, ROW_LENGTH, (16, 4, 1)))
+    batches = list(sized_batches(texts, reader.padding_id, ROW_LENGTH, (16, 4, 1)))
     assert sorted(all_numbers(batches)) == list(range(len(texts)))
     sizes = [batch.ids_RT.shape[0] for batch, _ in batches]
     assert sizes == sorted(sizes, reverse=True) and set(sizes) <= {16, 4, 1} and sizes.count(1) < 4
     for batch, numbers in batches:
         check_rows(batch, numbers, texts)
         assert (batch.segments_RT[:, 0] == 1).all()
-    assert list(sized_batches([], reader, ROW_LENGTH, (16, 1))) == []
+    assert list(sized_batches([], reader.padding_id, ROW_LENGTH, (16, 1))) == []
 
 
 def test_a_size_that_the_texts_do_not_fill_is_padded(reader):
-    ((batch, numbers),) = sized_batches(sequences(1), reader, ROW_LENGTH, (8, 4))
+    ((batch, numbers),) = sized_batches(sequences(1), reader.padding_id, ROW_LENGTH, (8, 4))
     assert batch.ids_RT.shape == (4, ROW_LENGTH) and numbers.tolist() == [0]

@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 
 from finetune.classifier.classifier import Classifier
-from finetune.classifier.head_training import HeadTraining
-from finetune.classifier.phases import EncodedSplit, EpochRecord, PhaseResult, best_epoch, encode_split
-from finetune.classifier.whole_training import COMPILING_STEPS, WholeTraining
+from finetune.classifier.phases import EncodedSplit, EncodedSplits, EpochRecord, PhaseResult, best_epoch, encode_split
 from finetune.metrics.metrics import evaluate
+from finetune.train.head_training import HeadTraining
+from finetune.train.step import FinetuneStep
+from finetune.train.whole_training import COMPILING_STEPS, WholeTraining
 from pretrain.model.checkpoint import load_checkpoint
 from stackbert.core.errors import StackbertError
 from tests.finetune.questions import LABELS, load_splits
@@ -26,13 +27,13 @@ def classifier(tiny_base, recipe) -> Classifier:
 
 
 @pytest.fixture(scope="module")
-def splits(classifier, labelled) -> list[EncodedSplit]:
-    return [encode_split(classifier, split) for split in load_splits(labelled).values()]
+def splits(classifier, labelled) -> EncodedSplits:
+    return EncodedSplits(*(encode_split(classifier, split) for split in load_splits(labelled).values()))
 
 
 @pytest.fixture(scope="module")
-def whole(classifier, splits) -> WholeTraining:
-    return WholeTraining(classifier, *splits)
+def whole(classifier) -> WholeTraining:
+    return WholeTraining(classifier)
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +41,8 @@ def start_anew(classifier):
     classifier.encoder.assign(classifier.checkpoint.weights)
 
 
-def train_head(classifier: Classifier, *splits: EncodedSplit, seed: int) -> PhaseResult:
-    return HeadTraining(classifier, *splits).run(seed)
+def train_head(classifier: Classifier, splits: EncodedSplits, seed: int) -> PhaseResult:
+    return HeadTraining(classifier).run(splits, seed)
 
 
 def changed(classifier: Classifier) -> set[str]:
@@ -58,8 +59,8 @@ def separable(split: EncodedSplit, seed: int) -> EncodedSplit:
 
 
 def test_head_learns_and_leaves_the_encoder_alone(classifier, splits):
-    splits = [separable(split, seed) for seed, split in enumerate(splits)]
-    phase = train_head(classifier, *splits, seed=0)
+    splits = EncodedSplits(*(separable(split, seed) for seed, split in enumerate(splits)))
+    phase = train_head(classifier, splits, seed=0)
     assert changed(classifier) == set()
     losses = [record.dev_loss for record in phase.epochs]
     assert min(losses) < losses[0]
@@ -67,8 +68,8 @@ def test_head_learns_and_leaves_the_encoder_alone(classifier, splits):
 
 
 def test_whole_model_goes_lower_than_the_head_and_moves_every_weight_that_it_reads(classifier, splits, whole):
-    head = train_head(classifier, *splits, seed=0)
-    phase = whole.run(0)
+    head = train_head(classifier, splits, seed=0)
+    phase = whole.run(splits, 0)
     head_loss, whole_loss = (min(record.dev_loss for record in part.epochs) for part in (head, phase))
     assert whole_loss < 0.5 * head_loss
     assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.95
@@ -77,8 +78,8 @@ def test_whole_model_goes_lower_than_the_head_and_moves_every_weight_that_it_rea
 
 
 def test_weights_of_the_best_epoch_are_restored(classifier, splits, whole):
-    train_head(classifier, *splits, seed=1)
-    phase = whole.run(1)
+    train_head(classifier, splits, seed=1)
+    phase = whole.run(splits, 1)
     scores = np.clip(classifier.probabilities(splits[1].sequences).astype(float), 1e-7, 1 - 1e-7)
     loss = -np.mean(np.where(splits[1].targets_NL > 0, np.log(scores), np.log1p(-scores)))
     assert loss == pytest.approx(min(record.dev_loss for record in phase.epochs), abs=1e-6)
@@ -89,8 +90,8 @@ def test_same_seed_gives_the_same_result_and_another_does_not(classifier, splits
     results = []
     for seed in (3, 3, 4):
         classifier.encoder.assign(classifier.checkpoint.weights)
-        head = train_head(classifier, *splits, seed=seed)
-        results.append((head.test_NL, whole.run(seed).test_NL))
+        head = train_head(classifier, splits, seed=seed)
+        results.append((head.test_NL, whole.run(splits, seed).test_NL))
     for first, second, third in zip(*results, strict=True):
         np.testing.assert_array_equal(first, second)
         assert not np.array_equal(first, third)
@@ -99,11 +100,12 @@ def test_same_seed_gives_the_same_result_and_another_does_not(classifier, splits
 def test_shuffled_labels_give_chance(classifier, splits):
     generator = np.random.default_rng(0)
     train, dev = (replace(split, targets_NL=generator.permutation(split.targets_NL)) for split in splits[:2])
-    phase = train_head(classifier, train, dev, splits[2], seed=0)
+    shuffled = EncodedSplits(train, dev, splits.test)
+    phase = train_head(classifier, shuffled, seed=0)
     targets = splits[2].targets_NL
     all_labels = evaluate(targets, np.ones(targets.shape, np.float32), 0.5)["weighted_f1"]
     assert evaluate(targets, phase.test_NL, phase.thresholds_L)["weighted_f1"] < all_labels + 0.08
-    phase = WholeTraining(classifier, train, dev, splits[2]).run(0)
+    phase = WholeTraining(classifier).run(shuffled, 0)
     assert evaluate(targets, phase.test_NL, phase.thresholds_L)["weighted_f1"] < all_labels + 0.08
 
 
@@ -133,14 +135,14 @@ def test_pooling_reads_the_states_of_the_texts_own_tokens(pooling, classifier, s
 def test_best_epoch_is_chosen_by_the_recipes_criterion(best_by, best, classifier, splits, whole, monkeypatch):
     seen = []
 
-    def record(epoch, train_loss, loss, targets_NL, dev_NL):
+    def record(epoch, train_loss, config, weights_L, targets_NL, dev_NL):
         seen.append(dev_NL)
         return EpochRecord(epoch, train_loss, dev_loss=epoch, dev_weighted_f1=epoch / 10, dev_val_acc=0.0)
 
-    monkeypatch.setattr("finetune.classifier.whole_training.epoch_record", record)
+    monkeypatch.setattr("finetune.train.whole_training.epoch_record", record)
     monkeypatch.setattr(classifier, "config", replace(classifier.config, best_by=best_by, patience=9))
     classifier.head.reset(0)
-    phase = whole.run(0)
+    phase = whole.run(splits, 0)
     assert len(seen) == 5
     assert not np.allclose(seen[0], seen[-1])
     np.testing.assert_allclose(phase.dev_NL, seen[best], atol=1e-6)
@@ -150,17 +152,17 @@ def test_best_epoch_is_chosen_by_the_recipes_criterion(best_by, best, classifier
 def test_patience_stops_the_whole_model_early(tiny_base, recipe, splits):
     config = replace(recipe, epochs=9, patience=1, learning_rate=1e-9, dropout=0.0, head_epochs=1)
     classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
-    worse = replace(splits[1], targets_NL=1 - splits[1].targets_NL)
-    train_head(classifier, splits[0], worse, splits[2], seed=0)
-    phase = WholeTraining(classifier, splits[0], worse, splits[2])
-    phase._optimizer.apply = lambda gradients, rate: None  # a model that does not change never improves
-    assert len(phase.run(0).epochs) == 2
+    worse = splits._replace(dev=replace(splits.dev, targets_NL=1 - splits.dev.targets_NL))
+    train_head(classifier, worse, seed=0)
+    phase = WholeTraining(classifier)
+    phase._step.optimizer.apply = lambda gradients, rate, divisor: None  # a model that does not change never improves
+    assert len(phase.run(worse, 0).epochs) == 2
 
 
 def test_progress_of_steps_and_texts_is_shown(classifier, splits, whole, capsys, monkeypatch):
     monkeypatch.setattr("stackbert.core.progress.LINE_SECONDS", 0.0)
-    train_head(classifier, *splits, seed=0)
-    whole.run(0)
+    train_head(classifier, splits, seed=0)
+    whole.run(splits, 0)
     lines = capsys.readouterr().err.splitlines()
     steps = math.ceil(len(splits[0].sequences) / classifier.config.batch_size)
     (last,) = [line for line in lines if line.startswith(f"  epoch 1/5: {steps} of {steps} steps, loss ")]
@@ -173,7 +175,7 @@ def test_time_left_does_not_include_compilation(tiny_base, recipe, splits, capsy
     monkeypatch.setattr("stackbert.core.progress.LINE_SECONDS", 0.0)
     config = replace(recipe, epochs=1)
     classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
-    WholeTraining(classifier, *splits).run(0)
+    WholeTraining(classifier).run(splits, 0)
     lines = [
         line for line in capsys.readouterr().err.splitlines() if line.startswith("  epoch 1/1: ") and "steps" in line
     ]
@@ -181,15 +183,18 @@ def test_time_left_does_not_include_compilation(tiny_base, recipe, splits, capsy
 
 
 def test_batches_of_many_sizes_do_not_retrace_the_step(tiny_base, recipe, monkeypatch, retracing_warnings):
-    monkeypatch.setattr("finetune.classifier.text_batches.rounded_rows", lambda count: count)
-    monkeypatch.setattr(WholeTraining, "_train_step", lambda self, batch, targets, weights, key: tf.reduce_sum(weights))
+    monkeypatch.setattr("finetune.train.batches.rounded_rows", lambda count: count)
+    monkeypatch.setattr(
+        FinetuneStep, "update", lambda self, batch, *_, **__: tf.stack([tf.reduce_sum(batch.weights_N), 0.0])
+    )
     config = replace(recipe, max_length=20, batch_size=16)
     classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
     lengths = np.random.default_rng(0).choice((3, 12), 400)
     texts = EncodedSplit([[2] * n for n in lengths], lengths.tolist(), np.ones((400, 3), np.uint8), np.zeros((400, 24)))
-    training = WholeTraining(classifier, texts, texts, texts)
-    assert training._run_epoch(seed=0, epoch=1) == 16
-    assert len(training._compiled) >= 4
+    training = WholeTraining(classifier)
+    batches = training._batches(texts, seed=0, epoch=1)
+    assert training._run_epoch(batches, 1, np.ones(3, np.float32)) == 16
+    assert len(training._execute) >= 4
     assert retracing_warnings() == []
 
 
@@ -197,7 +202,7 @@ def test_loss_that_is_not_a_number_is_an_error(classifier, splits, whole):
     broken = {name: np.full_like(weight, np.nan) for name, weight in classifier.checkpoint.weights.items()}
     classifier.encoder.assign(broken)
     with pytest.raises(StackbertError, match="epoch 1, step 1: the loss is nan; lower the recipe's learning_rate"):
-        whole.run(0)
+        whole.run(splits, 0)
 
 
 def test_lower_layers_move_less_with_layer_decay(tiny_base, recipe, splits):
@@ -208,7 +213,7 @@ def test_lower_layers_move_less_with_layer_decay(tiny_base, recipe, splits):
     assert rates["layer_0/attention/qkv/kernel"] == pytest.approx(0.01)
     assert rates["embeddings/word"] == pytest.approx(0.001)
     classifier.head.reset(0)
-    WholeTraining(classifier, *splits).run(0)
+    WholeTraining(classifier).run(splits, 0)
     now, before = classifier.encoder.numpy_weights(), classifier.checkpoint.weights
     moved = {
         layer: np.abs(now[name] - before[name]).mean()
@@ -224,7 +229,7 @@ def test_other_losses_and_heads_learn_too(loss, tiny_base, recipe, splits):
         recipe, loss=loss, balance=0.5, hidden_layer=True, pooling="cls+mean", thresholds="label", epochs=5
     )
     classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
-    encoded = [replace(split, features_NP=classifier.features(split.sequences)) for split in splits]
-    train_head(classifier, *encoded, seed=0)
-    phase = WholeTraining(classifier, *encoded).run(0)
+    encoded = EncodedSplits(*(replace(split, features_NP=classifier.features(split.sequences)) for split in splits))
+    train_head(classifier, encoded, seed=0)
+    phase = WholeTraining(classifier).run(encoded, 0)
     assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.9

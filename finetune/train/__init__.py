@@ -1,0 +1,1 @@
+"""The two phases of fine-tuning: their batches, steps and saved states."""
