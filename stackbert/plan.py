@@ -5,7 +5,7 @@ from pathlib import Path
 
 from corpora.build.build import open_source
 from pretrain.measure.plan import check_plan
-from pretrain.measure.preflight import chip_count
+from pretrain.measure.preflight import check_slice, chip_count
 from stackbert.planning.comparison import ComparisonPlan
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.pretraining import PretrainingPlan
@@ -23,6 +23,8 @@ def plan_study(study: Study, config: StudyPlanConfig) -> StudyPlan:
     unadapted = unadapted_checkpoints(study)
     for phase, _ in phases_of(study):
         check_plan(phase.pretrain, config)
+    for topology in config.topologies:
+        check_slice(topology, study.compare.recipe.batch_size, "batch_size")
     for corpus in study.corpora.values():
         open_source(corpus, Path(study.data))
     slices = [Machine(name, config.price_chip * chip_count(name)) for name in config.topologies]

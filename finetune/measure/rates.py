@@ -14,6 +14,8 @@ from finetune.compare.task import SPLITS, Task
 from finetune.compare.trial_runner import FineTuner, load_for
 from finetune.compare.trials import TrialSpec
 from finetune.config import FinetuneConfig
+from finetune.measure.preflight import FinetunePreflight
+from pretrain.train.replicas import Replicas
 
 FEWEST_STEPS = 6  # of the measured epoch
 FEWEST_BATCH_TEXTS = 8
@@ -53,23 +55,40 @@ class FineTuningRates:
         once = self.loading + self.compiling + sum(sizes) * self.encoding + saves * self.saving
         return once + seeds * (head + whole)
 
+    def on_slice(self, found: FinetunePreflight, roofline_share: float) -> "FineTuningRates | None":
+        """The rates of a TPU slice that reaches this share of the compiled programs' roofline; None if they do not fit.
 
-def measure_fine_tuning(checkpoint: str, task: Task, config: FinetuneConfig, seconds: float) -> FineTuningRates:
+        The host's part, loading, the head's phase and saving, is as here.
+        """
+        if not (found.step.fits and found.encoding.fits):
+            return None
+        return replace(
+            self,
+            compiling=found.step.compile_seconds + found.encoding.compile_seconds,
+            encoding=1 / (found.encoded_texts_per_second * roofline_share),
+            training=1 / (found.training_texts_per_second * roofline_share),
+        )
+
+
+def measure_fine_tuning(
+    checkpoint: str, task: Task, config: FinetuneConfig, replicas: Replicas, seconds: float
+) -> FineTuningRates:
     """Fine-tune `checkpoint` twice on texts of `task`, of which as many are used as take about `seconds`.
 
     What the first trial takes longer than the second is compilation. Writes nothing that remains.
     """
     config = replace(config, epochs=1, head_epochs=HEAD_EPOCHS)
-    per_text = _pass_seconds(checkpoint, task, config)
+    per_text = _pass_seconds(checkpoint, task, config, replicas)
     texts = max(1, round(seconds / (2 * (STEP_PASSES + 2) * per_text)))
     # where even a few of the recipe's steps take too long, smaller ones tell the time of a text as well
     batch = min(config.batch_size, max(FEWEST_BATCH_TEXTS, texts // FEWEST_STEPS))
+    batch = -(-batch // replicas.count) * replicas.count
     train = max(texts, FEWEST_STEPS * batch)
     sample = _cut(task, {"train": train, "dev": -(-train // DEV_SHARE), "test": -(-train // DEV_SHARE)})
     sizes = [len(sample.splits[name].texts) for name in SPLITS]
     with tempfile.TemporaryDirectory(prefix="stackbert-plan-") as folder, _quiet():
         start = time.monotonic()
-        tuner = FineTuner(checkpoint, sample, replace(config, batch_size=batch))
+        tuner = FineTuner(checkpoint, sample, replace(config, batch_size=batch), replicas)
         prepared = time.monotonic() - start
         first = tuner.run(TrialSpec(Path(folder) / "first", 0, ""), None).summary.seconds
         start = time.monotonic()
@@ -92,10 +111,10 @@ def measure_fine_tuning(checkpoint: str, task: Task, config: FinetuneConfig, sec
     )
 
 
-def _pass_seconds(checkpoint: str, task: Task, config: FinetuneConfig) -> float:
+def _pass_seconds(checkpoint: str, task: Task, config: FinetuneConfig, replicas: Replicas) -> float:
     """Seconds of a text in a pass of the encoder, roughly."""
     with _quiet():
-        classifier = Classifier(*load_for(checkpoint, config), len(task.labels), config)
+        classifier = Classifier(*load_for(checkpoint, config), len(task.labels), config, replicas)
         classifier.compile_features()
         sequences = classifier.sequences(task.splits["train"].texts[:256])
         start = time.monotonic()

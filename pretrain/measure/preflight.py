@@ -207,11 +207,11 @@ def stablehlo(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]
     return program
 
 
-def check_slice(topology: str, batch_rows: int) -> None:
+def check_slice(topology: str, batch_size: int, setting: str = "batch_rows") -> None:
     """Raise StackbertError where the topology is unknown or its chips cannot share the batch equally."""
     chip_of(topology)
     chips = chip_count(topology)
-    require(batch_rows % chips == 0, f"batch_rows {batch_rows}: must be a multiple of the {chips} chips of {topology}")
+    require(batch_size % chips == 0, f"{setting} {batch_size}: must be a multiple of the {chips} chips of {topology}")
 
 
 def check_compiler(compiler_python: str) -> None:

@@ -9,8 +9,11 @@ from pathlib import Path
 from corpora.labels.labelled_set import Split
 from finetune.compare.systems import BASELINES, CLEANED, System, systems_of
 from finetune.compare.task import SPLITS, Task, load_task
-from finetune.config import CompareConfig
+from finetune.compare.trial_runner import load_for
+from finetune.config import CompareConfig, FinetunePreflightConfig
+from finetune.measure.preflight import preflight
 from finetune.measure.rates import FineTuningRates, measure_fine_tuning
+from pretrain.train.replicas import find_replicas
 from stackbert.core.artifact import made_with
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.pretraining import PretrainingPlan
@@ -54,21 +57,22 @@ class ComparisonPlan:
         compare = self._study.compare
         kinds = self._kinds(pretraining)
         systems = systems_of(dict.fromkeys(kinds, "checkpoint"), compare)
-        whole, seeds = text.split_sizes, len(compare.seeds)
+        whole = text.split_sizes
         task = load_task(text.labels(), replace(compare, label_sizes=()))
-        rates = {checkpoint: self._measured(checkpoint, task) for checkpoint in dict.fromkeys(kinds.values())}
+        rates = {checkpoint: self._rates(checkpoint, task) for checkpoint in dict.fromkeys(kinds.values())}
         plans = []
         for system in systems:
             checkpoint = kinds.get(system.name.removesuffix(CLEANED), "")
             trainings = list(_trainings(system, checkpoint, whole, compare, self._exports(system)))
-            own = rates.get(checkpoint)
+            name, work, own = f"comparison: {system.name}", _work(trainings, compare), rates.get(checkpoint)
             if own:
-                took = sum(own.seconds(each.sizes, compare.recipe, seeds, saves=each.saves) for each in trainings)
-            else:
-                times = baseline_seconds(system, task, whole)
-                took = sum(times(each.sizes) for each in trainings) * len(system.seeds(compare))
-            disk, memory = (own.disk * trainings[0].saves, own.memory) if own else (0, 0)
-            plans.append(StagePlan(_name(system), _work(trainings, compare), (took,) * machines, disk, memory))
+                took = tuple(_seconds(each, trainings, compare) for each in own)
+                disk, memory = own[0].disk * trainings[0].saves if own[0] else 0, own[0].memory if own[0] else 0
+                plans.append(StagePlan(name, work, took, disk, memory))
+                continue
+            times = baseline_seconds(system, task, whole)
+            took = (sum(times(each.sizes) for each in trainings) * len(system.seeds(compare)),) * machines
+            plans.append(StagePlan(name, work, took, 0))
         return plans
 
     def _kinds(self, pretraining: PretrainingPlan) -> dict[str, str]:
@@ -85,9 +89,31 @@ class ComparisonPlan:
         last = phases_of(self._study)[-1][0].pretrain
         return last.exports if self._study.compare.include_exports and adapted else 0
 
-    def _measured(self, checkpoint: str, task: Task) -> FineTuningRates:
+    def _rates(self, checkpoint: str, task: Task) -> list[FineTuningRates | None]:
+        """On this machine and on each slice; None where it does not fit."""
         print(f"measuring the fine-tuning of {checkpoint}", file=sys.stderr, flush=True)
-        return measure_fine_tuning(checkpoint, task, self._study.compare.recipe, self._config.seconds)
+        recipe, config = self._study.compare.recipe, self._config
+        replicas = find_replicas(self._study.compare.device)
+        here = measure_fine_tuning(checkpoint, task, recipe, replicas, config.seconds)
+        model = load_for(checkpoint, recipe)[0] if config.topologies else None
+        rates: list[FineTuningRates | None] = [here]
+        for topology in config.topologies:
+            request = FinetunePreflightConfig(
+                num_labels=len(task.labels),
+                text_tokens=max(1, round(here.tokens)),
+                topology=topology,
+                compiler_python=config.compiler_python,
+                recipe=recipe,
+            )
+            rates.append(here.on_slice(preflight(request, model), config.roofline_share))
+        return rates
+
+
+def _seconds(rates: FineTuningRates | None, trainings: list[Training], compare: CompareConfig) -> float | None:
+    if rates is None:
+        return None
+    seeds = len(compare.seeds)
+    return sum(rates.seconds(each.sizes, compare.recipe, seeds, saves=each.saves) for each in trainings)
 
 
 def _trainings(
@@ -105,10 +131,6 @@ def _work(trainings: list[Training], compare: CompareConfig) -> str:
     train = sum(each.sizes[0] for each in trainings)
     epochs = f", {compare.recipe.epochs} epochs at most" if trainings[0].checkpoint else ""
     return f"{train:,} texts{epochs}, {seeds} seeds"
-
-
-def _name(system: System) -> str:
-    return f"comparison: {system.name}"
 
 
 def baseline_seconds(system: System, task: Task, whole: Sizes) -> Callable[[Sizes], float]:

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from finetune.compare.systems import systems_of
 from stackbert.core.process import keep_freed_memory
