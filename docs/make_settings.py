@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 
 from stackbert.cli import COMMANDS
 from stackbert.help import attribute_docstrings
+from stackbert.planning.config import StudyPlanConfig
 from stackbert.study import Study
 
 PAGE = Path(__file__).with_name("settings.md")
@@ -71,6 +72,9 @@ def settings_page() -> str:
         if section != "phases":
             parts.append(_table(config))
     parts.append("## Of single commands\n")
+    parts.append(
+        f"### `plan`\n\n{_class_text(StudyPlanConfig)} Those of the study, and these:\n\n{_table(StudyPlanConfig)}"
+    )
     for command in COMMANDS:
         configs = command_configs(command)
         own = [config for config in configs if config not in sections.values()]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from finetune.config import CompareConfig, ExportConfig, PredictConfig, ServeConfig
+from finetune.config import CompareConfig, ExportConfig, FinetunePreflightConfig, PredictConfig, ServeConfig
 from stackbert.core.errors import require
 from stackbert.core.home import PathText
 
@@ -26,6 +26,18 @@ def compare(
     repeated = sorted({name for name in names if names.count(name) > 1})
     require(not repeated, f"checkpoints: the name {', '.join(repeated)} is used more than once; use distinct names")
     fine_tune_and_compare(labels, dict(checkpoints), out, config)
+
+
+def preflight(config: OmitArgPrefixes[FinetunePreflightConfig]) -> None:
+    """Compile fine-tuning for a TPU slice without the TPU: does it fit in memory, and how fast can it be?"""
+    from finetune.measure.preflight import largest_step, preflight
+
+    result = preflight(config)
+    print(result, flush=True)
+    if config.find_batch:
+        found = largest_step(config, result.step)
+        texts = found.batch_rows * result.texts_per_row
+        print(f"\nlargest batch that fits, {texts:,} texts:\n{found}")
 
 
 def predict(model: Positional[Path], config: OmitArgPrefixes[PredictConfig], text: Positional[str] = "") -> None:
@@ -80,6 +92,7 @@ def push(model: Positional[Path], repository: Positional[str], private: bool = F
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "finetune compare": compare,
+    "finetune preflight": preflight,
     "finetune predict": predict,
     "finetune serve": serve,
     "finetune export": export,

@@ -187,6 +187,33 @@ class ExportConfig:
 
 
 @dataclass(frozen=True)
+class FinetunePreflightConfig:
+    """The classifier, recipe and TPU slice to compile fine-tuning for."""
+
+    model: PathText = "6x384"
+    """LAYERSxWIDTH, a local folder, a Hugging Face hub id, 'minilm' or 'random-small'."""
+    vocab_size: int = 30_522
+    """Vocabulary size of a LAYERSxWIDTH or random model."""
+    num_labels: int = 25
+    """Number of labels."""
+    text_tokens: int = 64
+    """Tokens of a text, of which a row of max_length holds several if they fit."""
+    topology: str = "v5e:2x4"
+    """TPU generation and slice shape: v5e:2x2, v5e:4x4, v6e:2x4, v4:2x2x1, v5p:2x2x1."""
+    find_batch: bool = False
+    """Also search for the largest batch that fits; compiles the step several times."""
+    compiler_python: PathText = ""
+    """Python interpreter that has jax and libtpu, such as /path/to/venv/bin/python. Empty: this one."""
+    recipe: FinetuneConfig = field(default_factory=FinetuneConfig)
+    """Fine-tuning settings; batch_size is that over all chips."""
+
+    def __post_init__(self) -> None:
+        require(self.vocab_size > 10, f"vocab_size {self.vocab_size}: must be above 10")
+        for name in ("num_labels", "text_tokens"):
+            require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
+
+
+@dataclass(frozen=True)
 class PredictConfig:
     """Input file and output format of 'finetune predict'."""
 

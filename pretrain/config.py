@@ -230,8 +230,8 @@ class PreflightConfig(ModelConfig):
 
 
 @dataclass(frozen=True)
-class PretrainPlanConfig:
-    """What to estimate for a pretraining run."""
+class MachinesConfig:
+    """What to estimate for: this machine and TPU slices."""
 
     topologies: tuple[str, ...] = ()
     """TPU slices to estimate by compiling for them, such as v5e:2x4 v6e:2x2."""
@@ -239,18 +239,28 @@ class PretrainPlanConfig:
     """Price of an hour on this machine. 0: no cost estimate."""
     price_chip: float = 0.0
     """Price of an hour on one TPU chip. 0: no cost estimate."""
-    text_gigabytes: float = 0.0
-    """Size of the whole text in gigabytes (10^9 bytes), if the rows are a sample of it. The cleaned posts of the full
-    Stack Overflow dump are about 47. 0: the size of the rows' text."""
     roofline_share: float = 0.4
     """Expected fraction of the roofline that a TPU reaches; well-utilised ones reach a third to a half."""
     seconds: float = 60.0
-    """Duration of the measurement on this machine."""
+    """Duration of a measurement on this machine."""
     compiler_python: PathText = ""
     """Python interpreter that has jax and libtpu. Empty: this one."""
 
     def __post_init__(self) -> None:
-        for name in ("price_here", "price_chip", "text_gigabytes"):
+        for name in ("price_here", "price_chip"):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
         require(0 < self.roofline_share <= 1, f"roofline_share {self.roofline_share}: must be above 0, and 1 at most")
         require(self.seconds > 0, f"seconds {self.seconds}: must be above 0")
+
+
+@dataclass(frozen=True)
+class PretrainPlanConfig(MachinesConfig):
+    """What to estimate for a pretraining run."""
+
+    text_gigabytes: float = 0.0
+    """Size of the whole text in gigabytes (10^9 bytes), if the rows are a sample of it. The cleaned posts of the full
+    Stack Overflow dump are about 47. 0: the size of the rows' text."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.text_gigabytes >= 0, f"text_gigabytes {self.text_gigabytes}: must be 0 or more")

@@ -7,6 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -23,6 +24,7 @@ from stackbert.core.home import expand_home
 from stackbert.core.process import keep_freed_memory
 from stackbert.guard import DEBUG, INTERRUPTED, TERMINATED, answer, import_tensorflow
 from stackbert.help import document_attributes, with_help
+from stackbert.planning.config import StudyPlanConfig
 from stackbert.renamed import with_present_names
 from stackbert.study import Study, load_study, run_study
 from tokenizer.commands import COMMANDS as TOKENIZER_COMMANDS
@@ -68,7 +70,7 @@ def main() -> None:
 
 
 def _command(arguments: list[str]) -> None:
-    """Do what the arguments name: help, the version, 'run', 'doctor' or a room's verb."""
+    """Do what the arguments name: help, the version, 'run', 'plan', 'doctor' or a room's verb."""
     for argument in arguments:
         if not argument.isascii() and argument.encode(errors="replace").decode() != argument:
             raise StackbertError(
@@ -84,12 +86,14 @@ def _command(arguments: list[str]) -> None:
         print(room_page(words[0]), end="")
     elif words[0] == "run":
         _run(arguments[1:])
+    elif words[0] == "plan":
+        _plan(arguments[1:])
     elif words[0] == "doctor":
         _start(doctor, "doctor", arguments[1:])
     else:
         name = " ".join(arguments[:2])
         if name not in COMMANDS:
-            known = ["run", "doctor", *COMMANDS]
+            known = ["run", "plan", "doctor", *COMMANDS]
             raise StackbertError(
                 f"there is no '{name}'{nearest_hint(name, known)}; the commands are {', '.join(known)}"
             )
@@ -113,12 +117,13 @@ def overview() -> str:
     """The page of `stackbert --help`: one line a command."""
     lines = [
         "usage: stackbert ROOM VERB [options]",
-        "       stackbert run [STUDY.toml] [options]",
+        "       stackbert run|plan [STUDY.toml] [options]",
         "       stackbert doctor | --version",
         "",
         "Domain-adaptive pretraining of small BERT encoders for technical text.",
         "",
         "  run [STUDY.toml]         Run a whole study, from text to comparison; without a file, the demo's.",
+        "  plan [STUDY.toml]        Estimate what it takes: time, disk, memory, cost, here and on TPU slices.",
         f"  doctor                   {_summary(doctor)}",
     ]
     for room in ROOMS:
@@ -159,12 +164,36 @@ def _summary(command: Callable[..., None]) -> str:
 
 
 def _run(arguments: list[str]) -> None:
+    default, options = _named_study(arguments)
+    study = tyro.cli(Study, prog="stackbert run [STUDY.toml]", default=default, args=options)
+    prepare_tensorflow()
+    run_study(expand_home(study, Study))
+
+
+def _plan(arguments: list[str]) -> None:
+    default, options = _named_study(arguments)
+    document_attributes(StudyPlanConfig)
+    settings, unnamed = StudyPlanConfig(), tyro.conf.arg(name="")  # options as of 'run', without a prefix
+
+    def given(
+        study: Annotated[Study, unnamed] = default, plan: Annotated[StudyPlanConfig, unnamed] = settings
+    ) -> tuple[Study, StudyPlanConfig]:
+        """Estimate time, disk, memory and cost of every stage of a study, on this machine and on TPU slices."""
+        return expand_home(study, Study), expand_home(plan, StudyPlanConfig)
+
+    study, plan = tyro.cli(given, prog="stackbert plan [STUDY.toml]", args=options)
+    prepare_tensorflow()
+    from stackbert.plan import plan_study
+
+    print(plan_study(study, plan))
+
+
+def _named_study(arguments: list[str]) -> tuple[Study, list[str]]:
+    """The study that is the first argument, by default the demo's, and the other arguments."""
     named = bool(arguments) and not arguments[0].startswith("-")
     path = expand_home(Path(arguments[0]), Path) if named else _shipped_study("demo.toml")
     document_attributes(Study)
-    study = tyro.cli(Study, prog="stackbert run [STUDY.toml]", default=load_study(path), args=arguments[int(named) :])
-    prepare_tensorflow()
-    run_study(expand_home(study, Study))
+    return load_study(path), arguments[int(named) :]
 
 
 def _shipped_study(name: str) -> Path:

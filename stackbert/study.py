@@ -105,7 +105,7 @@ def run_study(study: Study) -> Manifest:
     """
     from finetune.compare.compare import compare
 
-    unadapted = _unadapted_checkpoints(study)
+    unadapted = unadapted_checkpoints(study)
     labels = _build_labelled_set(study)
     vocabulary = _train_vocabulary(study, labels)
     adapted = _adapt_checkpoints(study, labels, vocabulary)
@@ -114,19 +114,19 @@ def run_study(study: Study) -> Manifest:
     return compare(labels, unadapted | adapted, out, study.compare)
 
 
-def _unadapted_checkpoints(study: Study) -> dict[str, str]:
+def unadapted_checkpoints(study: Study) -> dict[str, str]:
     """The base and `study.checkpoints`, by name.
 
     Raises StackbertError for systems that cannot be compared, before any stage runs.
     """
     from finetune.compare.compare import check_systems
 
-    for phase, _ in _phases(study):
+    for phase, _ in phases_of(study):
         require(
             phase.pretrain.objective != "tags" or phase.encode.targets == "tags",
             "objective 'tags': its rows need targets = 'tags' in the [encode] of the same phase",
         )
-    base, planned = study.pretrain.base, list(_adapted_names(study).values())
+    base, planned = study.pretrain.base, list(adapted_names(study).values())
     planned += [name + MERGED for name in planned] if study.merged else []
     taken = sorted(set(study.checkpoints) & {base, *planned})
     require(not taken, f"checkpoints: {', '.join(taken)} is the name of a system of the study; choose another name")
@@ -135,7 +135,7 @@ def _unadapted_checkpoints(study: Study) -> dict[str, str]:
     return checkpoints
 
 
-def _adapted_names(study: Study) -> dict[str, str]:
+def adapted_names(study: Study) -> dict[str, str]:
     """Names of the checkpoints that the study pretrains, by the folder names of their vocabularies."""
     base = study.pretrain.base
     names = {GENERIC: f"{base} adapted", OWN: f"{base} adapted, code-aware vocabulary"}
@@ -182,10 +182,10 @@ def _adapt_checkpoints(study: Study, labels: Path, vocabulary: Path) -> dict[str
     from tokenizer.encoding.encode import encode_rows
 
     out, base, checkpoints = Path(study.out), study.pretrain.base, {}
-    for folder, name in _adapted_names(study).items():
+    for folder, name in adapted_names(study).items():
         tokenizer = vocabulary if folder == OWN else resolve_base(base)
         checkpoint = base
-        for phase, suffix in _phases(study):
+        for phase, suffix in phases_of(study):
             packed, adapted = out / f"rows{suffix}" / folder, out / f"pretrained{suffix}" / folder
             _announce(f"packed rows, {folder}", packed)
             encode_rows(labels, tokenizer, packed, phase.encode)
@@ -201,7 +201,7 @@ def _adapt_checkpoints(study: Study, labels: Path, vocabulary: Path) -> dict[str
     return checkpoints
 
 
-def _phases(study: Study) -> list[tuple[StudyPhase, str]]:
+def phases_of(study: Study) -> list[tuple[StudyPhase, str]]:
     """All phases of pretraining, and what their folders end in: nothing for the first."""
     first = StudyPhase(study.encode, replace(study.pretrain, base=PretrainConfig.base))
     return [(phase, f"-{number}" if number > 1 else "") for number, phase in enumerate([first, *study.phases], 1)]

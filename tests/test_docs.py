@@ -15,6 +15,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from stackbert.cli import COMMANDS, doctor
+from stackbert.planning.config import StudyPlanConfig
 from stackbert.study import Study, load_study
 from tests.paths import ROOT
 
@@ -111,7 +112,7 @@ def test_settings_page_has_every_setting_of_every_command():
                 assert f"| `{name}` |" in page
 
 
-@pytest.mark.parametrize("command", ["run", "doctor", *COMMANDS])
+@pytest.mark.parametrize("command", ["run", "plan", "doctor", *COMMANDS])
 def test_every_command_has_a_line_and_an_example(command):
     sections = re.split(r"^### ", (DOCS / "cli.md").read_text("utf-8"), flags=re.MULTILINE)
     [section] = [section for section in sections if section.startswith(f"`{command}`\n")]
@@ -122,8 +123,9 @@ def test_every_command_has_a_line_and_an_example(command):
 @today_by_name
 def test_named_commands_and_options_exist(page):
     for arguments in stackbert_calls(page):
-        if arguments[0] == "run":
-            assert named_options(arguments) <= study_options(), arguments
+        if arguments[0] in ("run", "plan"):
+            own = option_names(StudyPlanConfig) if arguments[0] == "plan" else set()
+            assert named_options(arguments) <= study_options() | own, arguments
             continue
         command = arguments[0] if arguments[0] == "doctor" else " ".join(arguments[:2])
         assert command == "doctor" or command in COMMANDS, arguments

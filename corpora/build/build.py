@@ -32,14 +32,15 @@ STAGE = "corpora build"
 LISTED = 3  # bad rows that an error message shows
 
 
-def build_corpus(out: Path, config: CorpusConfig, data: Path = Path(".")) -> Manifest:
+def build_corpus(out: Path, config: CorpusConfig, data: Path = Path("."), source: Source | None = None) -> Manifest:
     """Read, clean and filter the posts of `config.source` into the folder `out`; a relative path is below `data`.
 
+    `source` is read instead of the configured one, if given: a sample of it, opened before.
     After an interruption, the same call continues with the parts that are not finished. Bad rows are listed in
     rejected.jsonl with byte offset or line and reason. Raises StackbertError if the source is missing, holds no post,
     or has a larger share of bad rows than config.max_rejected_share.
     """
-    source = open_source(config, data, read_first=not out.exists())
+    source = source or open_source(config, data, read_first=not out.exists())
     names = ("tag_synonyms", "post_links", "decontaminate_against")
     lists = {name: data / getattr(config, name) for name in names if getattr(config, name)}
     for name, what in (("tag_synonyms", SYNONYMS_FILE), ("post_links", LINKS_FILE)):

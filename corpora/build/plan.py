@@ -111,7 +111,7 @@ def plan_corpus(config: CorpusConfig, plan: PlanConfig, data: Path = Path(".")) 
     path = data / config.path
     open_source(config, data)  # raises an error if the path is wrong
     packed = archive_kind(path) == "7z"
-    size = _size(path, packed)
+    size = dump_size(path, packed)
     with tempfile.TemporaryDirectory(prefix="stackbert-plan-") as folder:
         rates = run_apart(_measure, path, config, plan.sample_megabytes, size, packed, Path(folder))
     gigabytes = plan.gigabytes or size / 1e9
@@ -145,7 +145,8 @@ def project(rates: Rates, gigabytes: float, cores: int, part_megabytes: float) -
     )
 
 
-def _size(path: Path, packed: bool) -> int:
+def dump_size(path: Path, packed: bool) -> int:
+    """Bytes of XML."""
     if not packed:
         return path.stat().st_size
     from corpora.sources.archive import find_member
@@ -157,7 +158,7 @@ def _size(path: Path, packed: bool) -> int:
 def _measure(path: Path, config: CorpusConfig, megabytes: float, size: int, packed: bool, folder: Path) -> Rates:
     """Measure a sample; runs in a process of its own, whose peak memory is that of a worker."""
     start = time.perf_counter()
-    source, sampled = _sample(path, config, megabytes, size, packed)
+    source, sampled = sample_dump(path, config, megabytes, size, packed)
     unpacking = time.perf_counter() - start if packed else 0.0
     assert isinstance(source.rows, Parts)
     job = PartJob(folder / "parts", source, config)
@@ -187,7 +188,7 @@ def _measure(path: Path, config: CorpusConfig, megabytes: float, size: int, pack
     )
 
 
-def _sample(path: Path, config: CorpusConfig, megabytes: float, size: int, packed: bool) -> tuple[Source, float]:
+def sample_dump(path: Path, config: CorpusConfig, megabytes: float, size: int, packed: bool) -> tuple[Source, float]:
     """A source of SLICES parts of the dump, and their megabytes."""
     slices = max(1, min(SLICES, int(size // 1_000_000)))
     bytes_each = max(1, min(int(megabytes * 1e6), size) // slices)

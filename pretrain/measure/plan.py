@@ -8,12 +8,13 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pretrain.config import PreflightConfig, PretrainConfig, PretrainPlanConfig
+from pretrain.config import MachinesConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 from pretrain.measure.preflight import Preflight, check_compiler, check_slice, preflight
 from pretrain.train.phases import EMBEDDING_PREFIXES
 from pretrain.train.replicas import find_replicas
 from pretrain.train.trainer import Trainer
 from stackbert.core.errors import require
+from stackbert.core.process import forget_peak, peak_bytes
 from tokenizer.encoding.packed_rows import check_tokenizer
 
 GIB = 2**30
@@ -62,18 +63,17 @@ class Plan:
         return "\n".join([head, *lines])
 
 
-def plan_pretraining(rows: Path, tokenizer: Path, config: PretrainConfig, plan: PretrainPlanConfig) -> Plan:
-    """Train for `plan.seconds` on this machine, writing nothing, and estimate the run of `config` from that.
+def plan_pretraining(
+    rows: Path, tokenizer: Path, config: PretrainConfig, plan: PretrainPlanConfig, stand_in: Path | None = None
+) -> Plan:
+    """Train for `plan.seconds` on this machine and estimate the run of `config` from that.
 
-    An epoch is one pass over `plan.text_gigabytes` where given. Raises StackbertError as 'pretrain run' and 'pretrain
-    preflight' do.
+    An epoch is one pass over `plan.text_gigabytes` where given. Nothing is written, but to `stand_in` if given: a
+    checkpoint with the shapes of the run's. Raises StackbertError as 'pretrain run' and 'pretrain preflight' do.
     """
-    require(not config.minutes, "minutes: a plan estimates the duration; set tokens, steps or epochs")
+    check_plan(config, plan)
     check_tokenizer(rows, tokenizer)
-    for topology in plan.topologies:
-        check_slice(topology, config.batch_rows)
-    if plan.topologies:
-        check_compiler(plan.compiler_python)
+    forget_peak()
     begun = time.monotonic()
     # times steps that train all weights: nearly all steps do
     endless = replace(config, tokens=2**62, steps=0, epochs=0.0, embeddings_first=0.0)
@@ -85,6 +85,8 @@ def plan_pretraining(rows: Path, tokenizer: Path, config: PretrainConfig, plan: 
     trainer = Trainer(rows, tokenizer, None, endless, replicas)
     loading = time.monotonic() - begun
     times = trainer.measure(plan.seconds)
+    if stand_in:
+        trainer.export(stand_in)
     epoch_steps = _epoch_tokens(trainer, plan) / trainer.batch_tokens
     if config.epochs:
         steps = math.ceil(config.epochs * epoch_steps)
@@ -92,11 +94,20 @@ def plan_pretraining(rows: Path, tokenizer: Path, config: PretrainConfig, plan: 
         steps = config.steps or max(1, config.tokens // trainer.batch_tokens)
     evaluations = (config.evaluations + 2) * times.evaluation
     seconds = loading + times.preparation + steps * times.step + evaluations
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    memory = peak_bytes() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     cost = plan.price_here * seconds / 3600 if plan.price_here else None
     here = Estimate("this machine", trainer.batch_tokens / times.step, seconds / 3600, memory, True, cost)
     slices = [_on_slice(name, trainer, steps, config, plan) for name in plan.topologies]
     return Plan(steps * trainer.batch_tokens, steps, steps / epoch_steps, _disk(trainer, config, plan), (here, *slices))
+
+
+def check_plan(config: PretrainConfig, machines: MachinesConfig) -> None:
+    """Raise StackbertError for a run or slices that cannot be planned."""
+    require(not config.minutes, "minutes: a plan estimates the duration; set tokens, steps or epochs")
+    for topology in machines.topologies:
+        check_slice(topology, config.batch_rows)
+    if machines.topologies:
+        check_compiler(machines.compiler_python)
 
 
 def _disk(trainer: Trainer, config: PretrainConfig, plan: PretrainPlanConfig) -> int:

@@ -94,7 +94,7 @@ class Preflight:
         head = f"{self.topology}: {self.chips} chips, {self.batch_rows:,} rows of {self.row_length} per step"
         memory = f"{self.memory / GIB:,.2f} of {self.chip.memory / GIB:,.0f} GiB per chip"
         if not self.fits:
-            return f"{head}\ndoes not fit: needs {memory}; reduce batch_rows, or set micro_batch_rows"
+            return f"{head}\ndoes not fit: needs {memory}; make the batch smaller, or cut it into micro-batches"
         bound = "arithmetic" if self.flops / self.chip.bfloat16_flops > self._traffic_seconds else "memory traffic"
         return (
             f"{head}\nfits: needs {memory}\n"
@@ -118,8 +118,17 @@ def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
     check_compiler(config.compiler_python)
     rows = config.batch_rows // chip_count(config.topology)
     count = num_micro_batches(rows, config.micro_batch_rows)  # the compiler counts the loop's body once
-    text, weights = step_program(config, rows, model or named_model(config))
-    found = _compile(text, config)
+    program, weights = step_program(config, rows, model or named_model(config))
+    return compile_program(program, weights, config, count)
+
+
+def compile_program(program: str, weights: int, config: PreflightConfig, count: int = 1) -> Preflight:
+    """Compile a step's StableHLO for `config.topology`.
+
+    `weights` is the number of parameters whose gradients the chips exchange, `count` how often the step repeats what
+    the program has once. Raises StackbertError where a TPU does not support the step.
+    """
+    found = _compile(program, config)
     memory, fits = _memory(found, chip_of(config.topology))
     return Preflight(
         config.topology,
@@ -198,11 +207,11 @@ def stablehlo(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]
     return program
 
 
-def check_slice(topology: str, batch_rows: int) -> None:
+def check_slice(topology: str, batch_size: int, setting: str = "batch_rows") -> None:
     """Raise StackbertError where the topology is unknown or its chips cannot share the batch equally."""
     chip_of(topology)
     chips = chip_count(topology)
-    require(batch_rows % chips == 0, f"batch_rows {batch_rows}: must be a multiple of the {chips} chips of {topology}")
+    require(batch_size % chips == 0, f"{setting} {batch_size}: must be a multiple of the {chips} chips of {topology}")
 
 
 def check_compiler(compiler_python: str) -> None:

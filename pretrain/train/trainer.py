@@ -49,7 +49,7 @@ class RunTimes:
     """Seconds that parts of a run take on this machine."""
 
     preparation: float
-    """Tracing, compilation and the first steps."""
+    """Tracing and compilation."""
     step: float
     """Mean, batch preparation included."""
     evaluation: float
@@ -149,7 +149,13 @@ class Trainer:
             execute(batches, count)
             executions += 1
         step = (time.monotonic() - evaluated) / (executions * count)
-        return RunTimes(ready - begun, step, evaluated - ready)
+        first = evaluated - ready + WARM_UP_EXECUTIONS * count * step  # of the run's own steps, which are counted there
+        return RunTimes(max(0.0, ready - begun - first), step, evaluated - ready)
+
+    def export(self, folder: Path) -> None:
+        """Write the weights as they are now as a checkpoint; after `measure`, it stands in for that of the run."""
+        folder.mkdir(parents=True)
+        self._exporter.export(folder)
 
     def _state_folder(self) -> str | None:
         """The folder of training states; None on a worker that gets its state from the chief."""

@@ -129,6 +129,15 @@ def finished_artifact(out: Path, stage: str, config: Any, inputs: Mapping[str, P
     return _load_requested(out, _request(stage, config, inputs)) if out.exists() else None
 
 
+def made_with(out: Path, config: Any) -> Manifest | None:
+    """The manifest of `out` if it exists, whatever its inputs; raises ArtifactError where its configuration differs."""
+    if not out.exists():
+        return None
+    found = load_manifest(out)
+    refuse_other(found_request(found), found_request(found) | {"config": _plain(config)}, out, "was made")
+    return found
+
+
 def _load_requested(out: Path, request: dict[str, Any]) -> Manifest:
     """The manifest of `out`; raises ArtifactError if it has another stage, configuration or inputs."""
     found = load_manifest(out)

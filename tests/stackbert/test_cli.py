@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from corpora.config import CorpusConfig, LabelConfig, PlanConfig
-from finetune.config import CompareConfig, FinetuneConfig, PredictConfig, ServeConfig
+from finetune.config import CompareConfig, FinetuneConfig, FinetunePreflightConfig, PredictConfig, ServeConfig
 from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 from stackbert import __version__, cli
 from stackbert.core.errors import StackbertError
@@ -39,6 +39,7 @@ CONFIGS = {
     "pretrain plan": (PretrainConfig, PretrainPlanConfig),
     "pretrain preflight": (PreflightConfig,),
     "finetune compare": (CompareConfig, FinetuneConfig),
+    "finetune preflight": (FinetunePreflightConfig, FinetuneConfig),
     "finetune predict": (PredictConfig,),
     "finetune serve": (ServeConfig,),
     "finetune export": (),

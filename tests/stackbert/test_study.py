@@ -14,7 +14,7 @@ from pretrain.config import PretrainConfig
 from pretrain.model.taught import load_taught
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError
-from stackbert.study import Study, _unadapted_checkpoints, load_study, run_study
+from stackbert.study import Study, load_study, run_study, unadapted_checkpoints
 from tests.paths import ROOT
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
@@ -230,7 +230,7 @@ def test_any_system_can_be_the_baseline_of_a_study(tmp_path):
     own = "random-tiny adapted, code-aware vocabulary"
     for baseline in (own, f"{own}, cleaned text", "TF-IDF + logistic regression", "averaged word vectors"):
         text = f"[pretrain]\nbase = 'random-tiny'\n[compare]\ncleaned = true\nbaseline = '{baseline}'\n"
-        assert _unadapted_checkpoints(load(tmp_path, text)) == {}
+        assert unadapted_checkpoints(load(tmp_path, text)) == {}
 
 
 def test_there_are_studies():

@@ -1,0 +1,151 @@
+"""What the comparison of a study takes."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from corpora.labels.labelled_set import Split
+from finetune.compare.systems import BASELINES, CLEANED, System, systems_of
+from finetune.compare.task import SPLITS, Task, load_task
+from finetune.compare.trial_runner import load_for
+from finetune.config import CompareConfig, FinetunePreflightConfig
+from finetune.measure.preflight import preflight
+from finetune.measure.rates import FineTuningRates, measure_fine_tuning
+from pretrain.train.replicas import find_replicas
+from stackbert.core.artifact import made_with
+from stackbert.planning.config import StudyPlanConfig
+from stackbert.planning.pretraining import PretrainingPlan
+from stackbert.planning.scaling import extrapolate
+from stackbert.planning.table import StagePlan
+from stackbert.planning.text import TextPlan
+from stackbert.study import MERGED, Study, adapted_names, phases_of
+
+BASELINE_TEXTS = 500  # that a baseline is measured on; a fifth as many, too
+Sizes = tuple[int, int, int]
+"""Texts of train, dev and test."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A system fine-tuned with all its seeds, on one number of training texts."""
+
+    system: System
+    checkpoint: str
+    """The checkpoint whose rates it has; empty for a baseline."""
+    sizes: Sizes
+    saves: bool = False
+    """Whether the first seed's classifier is kept."""
+
+
+class ComparisonPlan:
+    """The trials of every system, from short ones of each kind of checkpoint."""
+
+    def __init__(self, study: Study, config: StudyPlanConfig, unadapted: dict[str, str]) -> None:
+        """Raises StackbertError where `run` refuses the finished comparison."""
+        self._study, self._config, self._unadapted = study, config, unadapted
+        names = [*unadapted, *adapted_names(study).values()]
+        recorded = replace(study.compare, baseline=study.compare.baseline or names[0]).recorded
+        self._finished = made_with(Path(study.out) / "comparison", recorded)
+
+    def stages(self, text: TextPlan, pretraining: PretrainingPlan, machines: int) -> list[StagePlan]:
+        """One for each system, with its trials at further numbers of texts and of exported checkpoints."""
+        if self._finished:
+            disk = sum(int(file["bytes"]) for file in self._finished.files.values())
+            return [StagePlan("comparison", "", (0.0,) * machines, disk, done=True)]
+        compare = self._study.compare
+        kinds = self._kinds(pretraining)
+        systems = systems_of(dict.fromkeys(kinds, "checkpoint"), compare)
+        whole = text.split_sizes
+        task = load_task(text.labels(), replace(compare, label_sizes=()))
+        rates = {checkpoint: self._rates(checkpoint, task) for checkpoint in dict.fromkeys(kinds.values())}
+        plans = []
+        for system in systems:
+            checkpoint = kinds.get(system.name.removesuffix(CLEANED), "")
+            trainings = list(_trainings(system, checkpoint, whole, compare, self._exports(system)))
+            name, work, own = f"comparison: {system.name}", _work(trainings, compare), rates.get(checkpoint)
+            if own:
+                took = tuple(_seconds(each, trainings, compare) for each in own)
+                disk, memory = own[0].disk * trainings[0].saves if own[0] else 0, own[0].memory if own[0] else 0
+                plans.append(StagePlan(name, work, took, disk, memory))
+                continue
+            times = baseline_seconds(system, task, whole)
+            took = (sum(times(each.sizes) for each in trainings) * len(system.seeds(compare)),) * machines
+            plans.append(StagePlan(name, work, took, 0))
+        return plans
+
+    def _kinds(self, pretraining: PretrainingPlan) -> dict[str, str]:
+        """The checkpoint whose shapes each system has: the base's, or those of the stand-in."""
+        kinds = dict(self._unadapted)
+        for kind, name in adapted_names(self._study).items():
+            kinds[name] = pretraining.checkpoint(kind)
+            if self._study.merged:
+                kinds[name + MERGED] = kinds[name]
+        return kinds
+
+    def _exports(self, system: System) -> int:
+        adapted = system.name.removesuffix(CLEANED) in adapted_names(self._study).values()
+        last = phases_of(self._study)[-1][0].pretrain
+        return last.exports if self._study.compare.include_exports and adapted else 0
+
+    def _rates(self, checkpoint: str, task: Task) -> list[FineTuningRates | None]:
+        """On this machine and on each slice; None where it does not fit."""
+        print(f"measuring the fine-tuning of {checkpoint}", file=sys.stderr, flush=True)
+        recipe, config = self._study.compare.recipe, self._config
+        replicas = find_replicas(self._study.compare.device)
+        here = measure_fine_tuning(checkpoint, task, recipe, replicas, config.seconds)
+        model = load_for(checkpoint, recipe)[0] if config.topologies else None
+        rates: list[FineTuningRates | None] = [here]
+        for topology in config.topologies:
+            request = FinetunePreflightConfig(
+                num_labels=len(task.labels),
+                text_tokens=max(1, round(here.tokens)),
+                topology=topology,
+                compiler_python=config.compiler_python,
+                recipe=recipe,
+            )
+            rates.append(here.on_slice(preflight(request, model), config.roofline_share))
+        return rates
+
+
+def _seconds(rates: FineTuningRates | None, trainings: list[Training], compare: CompareConfig) -> float | None:
+    if rates is None:
+        return None
+    seeds = len(compare.seeds)
+    return sum(rates.seconds(each.sizes, compare.recipe, seeds, saves=each.saves) for each in trainings)
+
+
+def _trainings(
+    system: System, checkpoint: str, whole: Sizes, compare: CompareConfig, exports: int
+) -> Iterator[Training]:
+    yield Training(system, checkpoint, whole, saves=system.kind == "encoder" and not system.cleaned)
+    for size in compare.label_sizes:
+        yield Training(system, checkpoint, (size, *whole[1:]))
+    for _ in range(exports):
+        yield Training(system, checkpoint, whole)
+
+
+def _work(trainings: list[Training], compare: CompareConfig) -> str:
+    seeds = len(trainings[0].system.seeds(compare))
+    train = sum(each.sizes[0] for each in trainings)
+    epochs = f", {compare.recipe.epochs} epochs at most" if trainings[0].checkpoint else ""
+    return f"{train:,} texts{epochs}, {seeds} seeds"
+
+
+def baseline_seconds(system: System, task: Task, whole: Sizes) -> Callable[[Sizes], float]:
+    """Seconds of a baseline's trial by its sizes, from trials on two samples."""
+    amounts, seconds = [], []
+    for number in (BASELINE_TEXTS // 5, BASELINE_TEXTS):
+        part = min(1.0, number / len(task.splits["train"].texts))
+        splits = [_part(task.splits[name], part) for name in SPLITS]
+        start = time.monotonic()
+        BASELINES[system.name](*splits, 0)
+        seconds.append(time.monotonic() - start)
+        amounts.append(sum(len(split.texts) for split in splits))
+    return lambda sizes: extrapolate([(1, amount) for amount in amounts], seconds, (1, sum(sizes)))
+
+
+def _part(split: Split, share: float) -> Split:
+    count = max(1, round(share * len(split.texts)))
+    return Split(split.ids[:count], split.texts[:count], split.targets[:count])
