@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from pretrain.model.checkpoint import load_checkpoint
 from pretrain.model.stored_tensors import (
+    INDEX_FILE,
     PYTORCH_FILE,
     PYTORCH_INDEX_FILE,
     WEIGHTS_FILE,
@@ -19,8 +21,8 @@ from pretrain.model.stored_tensors import (
     listed,
     shard_files,
 )
-from stackbert.core.artifact import Manifest, build_artifact, write_json
-from stackbert.core.checkpoints import from_hub
+from stackbert.core.artifact import MANIFEST, Manifest, build_artifact, write_json
+from stackbert.core.checkpoints import from_hub, resolve_base
 from stackbert.core.errors import StackbertError
 from tokenizer.files.tokenizer_checks import found_files
 from tokenizer.files.tokenizer_files import load_tokenizer, write_tokenizer
@@ -42,6 +44,28 @@ def convert_checkpoint(base: str, out: Path) -> Manifest:
     needed = [name for name in ("config.json",) if (folder / name).is_file()]
     inputs = {name: folder / name for name in (*weights, *needed, *found_files(folder))}
     return build_artifact(out, "pretrain convert", {}, inputs, lambda staging: _convert(folder, needed, staging))
+
+
+def convert_where_needed(name: str, out: Path) -> str:
+    """`name`, or the folder `out` with its conversion where the checkpoint is published as PyTorch files only.
+
+    Raises CheckpointError where it must be converted and PyTorch is not installed.
+    """
+    folder = resolve_base(name)
+    if any((folder / file).is_file() for file in (WEIGHTS_FILE, INDEX_FILE)):
+        return name
+    local = Path(name).is_dir()
+    if local and not any((folder / file).is_file() for file in (PYTORCH_FILE, PYTORCH_INDEX_FILE)):
+        return name  # without any weights, which is said where they are read
+    if not (out / MANIFEST).is_file() and find_spec("torch") is None:
+        raise CheckpointError(
+            f"{name}: has no {WEIGHTS_FILE}, and the conversion of a {PYTORCH_FILE} needs PyTorch: pip install "
+            f"'stackbert[convert]'; or, where that is installed, run 'stackbert pretrain convert {name} --out FOLDER', "
+            "and name FOLDER in its place"
+        )
+    print(f"\n== converted {name} -> {out}" + (" (already finished)" if out.exists() else ""), flush=True)
+    convert_checkpoint(name, out)
+    return str(out)
 
 
 def _weights_files(folder: Path) -> list[str]:
