@@ -28,6 +28,8 @@ from tokenizer.files.tokenizer_checks import found_files
 from tokenizer.files.tokenizer_files import load_tokenizer, write_tokenizer
 
 SHARDS = "pytorch_model-*-of-*.bin"
+TOKENIZER_SETTINGS = "tokenizer_config.json"
+CASED_SHARE = 0.1  # a third of the tokens of cased vocabularies have capitals, none of uncased ones
 Tensors = dict[str, npt.NDArray[np.generic]]
 
 
@@ -92,11 +94,28 @@ def _convert(folder: Path, names: list[str], staging: Path) -> dict[str, int]:
         print(note)
     write_json(staging / "config.json", checkpoint.config)  # with model_type and no null, as transformers reads it
     write_tokenizer(folder, staging)
+    _keep_case(staging)
     written = load_file(staging / WEIGHTS_FILE)
     if written.keys() != tensors.keys() or any(written[name].tobytes() != tensors[name].tobytes() for name in tensors):
         raise CheckpointError(f"{staging / WEIGHTS_FILE}: what was written differs from {source}; check the disk")
     print(f"converted {len(tensors)} tensors of {source} to {WEIGHTS_FILE}")
     return {"tensors": len(tensors), "weights": sum(tensor.size for tensor in tensors.values())}
+
+
+def _keep_case(folder: Path) -> None:
+    """Write the missing settings of a cased vocab.txt, without which BERT's tokenizer folds case.
+
+    SciBERT's cased checkpoint is published so, and every text would be read in lower case.
+    """
+    vocabulary = folder / "vocab.txt"
+    if not vocabulary.is_file() or any((folder / name).is_file() for name in ("tokenizer.json", TOKENIZER_SETTINGS)):
+        return
+    tokens = vocabulary.read_text("utf-8").split()
+    cased = sum(token != token.lower() for token in tokens if not token.startswith("["))
+    if cased > CASED_SHARE * len(tokens):
+        write_json(folder / TOKENIZER_SETTINGS, {"do_lower_case": False})
+        load_tokenizer(folder)
+        print(f"{cased:,} of {len(tokens):,} tokens have capitals, so {TOKENIZER_SETTINGS} was added: case is kept")
 
 
 def _read_shards(index: Path) -> Tensors:

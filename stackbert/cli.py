@@ -6,6 +6,7 @@ import signal
 import sys
 import sysconfig
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
@@ -42,6 +43,16 @@ def doctor(out: Path = Path("runs")) -> None:
         failed += not finding.good
     if failed:
         raise StackbertError(f"{failed} of the checks failed")
+
+
+@dataclass(frozen=True)
+class RunOptions(Study):
+    """Runs every stage of a study, from text to comparison: a base checkpoint is compared with adaptations of it, with
+    its own vocabulary and with a new code-aware one."""
+
+    rehearse: bool = False
+    """Run everything in minutes, with tiny random checkpoints of the published layouts and a few texts, in a folder of
+    its own: 'out' with '-rehearsal'. Shows what would stop the study; its figures mean nothing."""
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -119,6 +130,7 @@ def overview() -> str:
         "Domain-adaptive pretraining of small BERT encoders for technical text.",
         "",
         "  run [STUDY.toml]         Run a whole study, from text to comparison; without a file, the demo's.",
+        "                           --rehearse: in minutes, with tiny random checkpoints.",
         f"  doctor                   {_summary(doctor)}",
     ]
     for room in ROOMS:
@@ -161,10 +173,17 @@ def _summary(command: Callable[..., None]) -> str:
 def _run(arguments: list[str]) -> None:
     named = bool(arguments) and not arguments[0].startswith("-")
     path = expand_home(Path(arguments[0]), Path) if named else _shipped_study("demo.toml")
-    document_attributes(Study)
-    study = tyro.cli(Study, prog="stackbert run [STUDY.toml]", default=load_study(path), args=arguments[int(named) :])
+    document_attributes(RunOptions)
+    found = RunOptions(**vars(load_study(path)))
+    options = tyro.cli(RunOptions, prog="stackbert run [STUDY.toml]", default=found, args=arguments[int(named) :])
+    study = expand_home(options, RunOptions)
     prepare_tensorflow()
-    run_study(expand_home(study, Study))
+    if options.rehearse:
+        from stackbert.rehearsal.rehearse import rehearse_study
+
+        rehearse_study(study)
+    else:
+        run_study(study)
 
 
 def _shipped_study(name: str) -> Path:

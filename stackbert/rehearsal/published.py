@@ -53,6 +53,7 @@ PUBLISHED: dict[str, Published] = {
     "google-bert/bert-base-cased": _bert(28_996, cased=True),
     "distilbert/distilbert-base-uncased": _distilbert(30_522, cased=False),
     "distilbert/distilbert-base-cased": _distilbert(28_996, cased=True),
+    "distilbert/distilbert-base-multilingual-cased": _distilbert(119_547, cased=True),
     "allenai/scibert_scivocab_uncased": _bert(31_090, False, 101, says_case=False, pytorch_only=True),
     "allenai/scibert_scivocab_cased": _bert(31_116, True, 101, says_case=False, pytorch_only=True),
     "FacebookAI/roberta-base": _roberta(),

@@ -4,7 +4,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ POSTS = 240
 LONG_EVERY, LONG_SENTENCES = 12, 90
 """One post in so many is longer than any encoder reads."""
 SENTENCES = 4
-FIRST_DAY = datetime(2020, 1, 1, tzinfo=timezone.utc)
+FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def _write_wordpiece(layout: Published, texts: Sequence[str], folder: Path) -> i
     tokens += [*(CONTINUATION_PREFIX + character for character in characters), *words]
     tokens = list(dict.fromkeys(tokens))
     (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens), "utf-8")
-    if layout.says_case:
+    if layout.says_case or layout.cased:  # where it is cased and does not say so, its conversion does
         write_json(folder / "tokenizer_config.json", {"do_lower_case": not layout.cased, "model_max_length": 512})
     return len(tokens)
 
