@@ -9,7 +9,7 @@ from stackbert.study import Study, StudyPhase
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 TITLE = "REHEARSAL, THE FIGURES MEAN NOTHING: "
-LABELS, TRAIN, DEV, TEST = 4, 64, 24, 24
+LABELS, TRAIN, DEV, TEST = 2, 64, 24, 24
 SEEDS = 1
 PARTS, PART_MEGABYTES = 2, 1.0
 """Of each source, enough for some thousand posts of a dump."""
@@ -42,7 +42,7 @@ def _labels(config: LabelConfig) -> LabelConfig:
     return replace(
         config,
         labels=(),
-        num_labels=min(config.num_labels, LABELS),
+        num_labels=min(len(config.labels) or config.num_labels, LABELS),
         max_train=TRAIN,
         max_dev=DEV,
         max_test=TEST,
