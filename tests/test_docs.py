@@ -14,8 +14,8 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from stackbert.cli import COMMANDS, doctor
-from stackbert.study import Study, load_study
+from stackbert.cli import COMMANDS, RunOptions, doctor
+from stackbert.study import load_study
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -85,7 +85,7 @@ def study_options() -> set[str]:
             else:
                 yield prefix + field.name
 
-    return set(dotted(Study, ""))
+    return set(dotted(RunOptions, ""))
 
 
 def named_options(arguments: list[str]) -> set[str]:

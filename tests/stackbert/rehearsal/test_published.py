@@ -47,7 +47,9 @@ def test_the_replication_names_the_study_s_encoders_sizes_and_recipe():
     study = load_study(ROOT / "studies" / "replication.toml")
     families = {"bert-base", "distilbert-base", "scibert_scivocab"}
     for family in families:
-        cases = {name.rpartition("_")[2].rpartition("-")[2] for name in named_checkpoints(study) if f"/{family}" in name}
+        cases = {
+            name.rpartition("_")[2].rpartition("-")[2] for name in named_checkpoints(study) if f"/{family}" in name
+        }
         assert cases == {"cased", "uncased"}
     assert "FacebookAI/roberta-base" in named_checkpoints(study)
     assert (*study.compare.label_sizes, study.labels.max_train) == (20_000, 40_000)
