@@ -107,6 +107,8 @@ class CorpusConfig:
     """Write dropped posts to dropped.jsonl, each with its reason."""
     part_megabytes: float = 32.0
     """Size of a part: a piece of the source that one worker builds. Each part becomes a shard of posts."""
+    max_parts: int = 0
+    """Build only the first parts, for a first look at a large source; 0: all."""
     processes: int = 0
     """Parts built at a time; 0: one per core. Neither this nor the settings below change the output."""
     engine: Literal["local", "slurm", "ray"] = "local"
@@ -142,6 +144,8 @@ class CorpusConfig:
             raise StackbertError("tags_separator and tags_format: set one of them")
         if self.processes < 0:
             raise StackbertError(f"processes must be 0 or more, not {self.processes}")
+        if self.max_parts < 0:
+            raise StackbertError(f"max_parts must be 0 or more, not {self.max_parts}")
         if not self.part_megabytes > 0:
             raise StackbertError(f"part_megabytes must be above 0, not {self.part_megabytes}")
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from pretrain.model.checkpoint import load_checkpoint
 from pretrain.model.sentence_encoder import DECLARING_FILES, carried_over
 from pretrain.model.stored_tensors import (
+    INDEX_FILE,
     PYTORCH_FILE,
     PYTORCH_INDEX_FILE,
     WEIGHTS_FILE,
@@ -20,13 +22,15 @@ from pretrain.model.stored_tensors import (
     listed,
     shard_files,
 )
-from stackbert.core.artifact import Manifest, build_artifact, write_json
-from stackbert.core.checkpoints import from_hub
+from stackbert.core.artifact import MANIFEST, Manifest, build_artifact, write_json
+from stackbert.core.checkpoints import from_hub, resolve_base
 from stackbert.core.errors import StackbertError
 from tokenizer.files.tokenizer_checks import found_files
 from tokenizer.files.tokenizer_files import load_tokenizer, write_tokenizer
 
 SHARDS = "pytorch_model-*-of-*.bin"
+TOKENIZER_SETTINGS = "tokenizer_config.json"
+CASED_SHARE = 0.1  # a third of the tokens of cased vocabularies have capitals, none of uncased ones
 Tensors = dict[str, npt.NDArray[np.generic]]
 
 
@@ -44,6 +48,28 @@ def convert_checkpoint(base: str, out: Path) -> Manifest:
     declaring = [name for name in DECLARING_FILES if (folder / name).is_file()]
     inputs = {name: folder / name for name in (*weights, *needed, *found_files(folder), *declaring)}
     return build_artifact(out, "pretrain convert", {}, inputs, lambda staging: _convert(folder, needed, staging))
+
+
+def convert_where_needed(name: str, out: Path) -> str:
+    """`name`, or the folder `out` with its conversion where the checkpoint is published as PyTorch files only.
+
+    Raises CheckpointError where it must be converted and PyTorch is not installed.
+    """
+    folder = resolve_base(name)
+    if any((folder / file).is_file() for file in (WEIGHTS_FILE, INDEX_FILE)):
+        return name
+    local = Path(name).is_dir()
+    if local and not any((folder / file).is_file() for file in (PYTORCH_FILE, PYTORCH_INDEX_FILE)):
+        return name  # without any weights, which is said where they are read
+    if not (out / MANIFEST).is_file() and find_spec("torch") is None:
+        raise CheckpointError(
+            f"{name}: has no {WEIGHTS_FILE}, and the conversion of a {PYTORCH_FILE} needs PyTorch: pip install "
+            f"'stackbert[convert]'; or, where that is installed, run 'stackbert pretrain convert {name} --out FOLDER', "
+            "and name FOLDER in its place"
+        )
+    print(f"\n== converted {name} -> {out}" + (" (already finished)" if out.exists() else ""), flush=True)
+    convert_checkpoint(name, out)
+    return str(out)
 
 
 def _weights_files(folder: Path) -> list[str]:
@@ -73,11 +99,28 @@ def _convert(folder: Path, names: list[str], staging: Path) -> dict[str, int]:
         print(note)
     write_json(staging / "config.json", checkpoint.config)  # with model_type and no null, as transformers reads it
     write_tokenizer(folder, staging)
+    _keep_case(staging)
     written = load_file(staging / WEIGHTS_FILE)
     if written.keys() != tensors.keys() or any(written[name].tobytes() != tensors[name].tobytes() for name in tensors):
         raise CheckpointError(f"{staging / WEIGHTS_FILE}: what was written differs from {source}; check the disk")
     print(f"converted {len(tensors)} tensors of {source} to {WEIGHTS_FILE}")
     return {"tensors": len(tensors), "weights": sum(tensor.size for tensor in tensors.values())}
+
+
+def _keep_case(folder: Path) -> None:
+    """Write the missing settings of a cased vocab.txt, without which BERT's tokenizer folds case.
+
+    SciBERT's cased checkpoint is published so, and every text would be read in lower case.
+    """
+    vocabulary = folder / "vocab.txt"
+    if not vocabulary.is_file() or any((folder / name).is_file() for name in ("tokenizer.json", TOKENIZER_SETTINGS)):
+        return
+    tokens = vocabulary.read_text("utf-8").split()
+    cased = sum(token != token.lower() for token in tokens if not token.startswith("["))
+    if cased > CASED_SHARE * len(tokens):
+        write_json(folder / TOKENIZER_SETTINGS, {"do_lower_case": False})
+        load_tokenizer(folder)
+        print(f"{cased:,} of {len(tokens):,} tokens have capitals, so {TOKENIZER_SETTINGS} was added: case is kept")
 
 
 def _read_shards(index: Path) -> Tensors:

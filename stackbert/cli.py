@@ -6,6 +6,7 @@ import signal
 import sys
 import sysconfig
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,16 @@ def doctor(out: Path = Path("runs")) -> None:
         failed += not finding.good
     if failed:
         raise StackbertError(f"{failed} of the checks failed")
+
+
+@dataclass(frozen=True)
+class RunOptions(Study):
+    """Runs every stage of a study, from text to comparison: a base checkpoint is compared with adaptations of it, with
+    its own vocabulary and with a new code-aware one."""
+
+    rehearse: bool = False
+    """Run everything in minutes, with tiny random checkpoints of the published layouts and a few texts, in a folder of
+    its own: 'out' with '-rehearsal'. Shows what would stop the study; its figures mean nothing."""
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -123,6 +134,7 @@ def overview() -> str:
         "Domain-adaptive pretraining of small BERT encoders for technical text.",
         "",
         "  run [STUDY.toml]         Run a whole study, from text to comparison; without a file, the demo's.",
+        "                           --rehearse: in minutes, with tiny random checkpoints.",
         "  plan [STUDY.toml]        Estimate what it takes: time, disk, memory, cost, here and on TPU slices.",
         f"  doctor                   {_summary(doctor)}",
     ]
@@ -164,10 +176,17 @@ def _summary(command: Callable[..., None]) -> str:
 
 
 def _run(arguments: list[str]) -> None:
-    default, options = _named_study(arguments)
-    study = tyro.cli(Study, prog="stackbert run [STUDY.toml]", default=default, args=options)
+    found, options = _named_study(arguments)
+    document_attributes(RunOptions)
+    given = tyro.cli(RunOptions, prog="stackbert run [STUDY.toml]", default=RunOptions(**vars(found)), args=options)
+    study = expand_home(given, RunOptions)
     prepare_tensorflow()
-    run_study(expand_home(study, Study))
+    if study.rehearse:
+        from stackbert.rehearsal.rehearse import rehearse_study
+
+        rehearse_study(study)
+    else:
+        run_study(study)
 
 
 def _plan(arguments: list[str]) -> None:

@@ -1,8 +1,10 @@
 """A study: every stage from corpora to comparison, configured in one file."""
 
 import dataclasses
+import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from tokenizer.config import EncodeConfig, TokenizerConfig
 
 GENERIC, OWN = "generic-vocabulary", "code-aware-vocabulary"
 MERGED = ", merged with the base"
+CONVERTED = "converted"
+"""Folder of the checkpoints that are published as .bin only."""
 
 
 @dataclass(frozen=True)
@@ -98,23 +102,43 @@ def load_study(path: Path | str) -> Study:
     return expanded
 
 
-def run_study(study: Study) -> Manifest:
+def run_study(study: Study, places: Mapping[str, str] | None = None) -> Manifest:
     """Run every stage that is not finished, and print the comparison's table.
+
+    `places` says for the base and each of `checkpoints`, as the study names them, what is read: by default themselves
+    or, where they are published as PyTorch files only, their conversion in 'converted'.
 
     >>> run_study(load_study("studies/demo.toml"))  # doctest: +SKIP
     """
     from finetune.compare.compare import compare
 
-    unadapted = unadapted_checkpoints(study)
+    places = readable_checkpoints(study, Path(study.out) / CONVERTED) if places is None else places
+    unadapted = unadapted_checkpoints(study, places)
     labels = _build_labelled_set(study)
-    vocabulary = _train_vocabulary(study, labels)
-    adapted = _adapt_checkpoints(study, labels, vocabulary)
+    vocabulary = _train_vocabulary(study, labels, places)
+    adapted = _adapt_checkpoints(study, labels, vocabulary, places)
     out = Path(study.out) / "comparison"
     _announce("comparison", out)
     return compare(labels, unadapted | adapted, out, study.compare)
 
 
-def unadapted_checkpoints(study: Study) -> dict[str, str]:
+def named_checkpoints(study: Study) -> list[str]:
+    """Every checkpoint that the study reads, as it names them, each once."""
+    return list(dict.fromkeys([study.pretrain.base, *study.checkpoints.values()]))
+
+
+def readable_checkpoints(study: Study, folder: Path) -> dict[str, str]:
+    """Each named checkpoint -> what is read: itself, or its conversion in `folder` where it is published as .bin only.
+
+    Raises StackbertError where it must be converted and PyTorch is not installed.
+    """
+    from pretrain.convert import convert_where_needed
+
+    trained = [name for name in named_checkpoints(study) if not is_random(name)]
+    return {name: convert_where_needed(name, folder / re.sub(r"[^\w.-]+", "--", name)) for name in trained}
+
+
+def unadapted_checkpoints(study: Study, places: Mapping[str, str]) -> dict[str, str]:
     """The base and `study.checkpoints`, by name.
 
     Raises StackbertError for systems that cannot be compared, before any stage runs.
@@ -131,6 +155,7 @@ def unadapted_checkpoints(study: Study) -> dict[str, str]:
     taken = sorted(set(study.checkpoints) & {base, *planned})
     require(not taken, f"checkpoints: {', '.join(taken)} is the name of a system of the study; choose another name")
     checkpoints = dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
+    checkpoints = {name: places.get(checkpoint, checkpoint) for name, checkpoint in checkpoints.items()}
     check_systems(checkpoints, study.compare, planned, study.pretrain.exports)
     return checkpoints
 
@@ -164,24 +189,26 @@ def _build_labelled_set(study: Study) -> Path:
     return labels
 
 
-def _train_vocabulary(study: Study, labels: Path) -> Path:
+def _train_vocabulary(study: Study, labels: Path, places: Mapping[str, str]) -> Path:
     """Train the code-aware vocabulary on the pretraining text."""
     from tokenizer.vocabulary.train import train_tokenizer
 
     vocabulary = Path(study.out) / "tokenizer"
     _announce("code-aware vocabulary", vocabulary)
-    extended = resolve_base(study.tokenizer.extend) if study.tokenizer.extend else None
+    extend = study.tokenizer.extend
+    extended = resolve_base(places.get(extend, extend)) if extend else None
     train_tokenizer(labels, vocabulary, study.tokenizer, extended)
     return vocabulary
 
 
-def _adapt_checkpoints(study: Study, labels: Path, vocabulary: Path) -> dict[str, str]:
+def _adapt_checkpoints(study: Study, labels: Path, vocabulary: Path, places: Mapping[str, str]) -> dict[str, str]:
     """Pretrain the base with each vocabulary and, if `study.merged`, merge the results with it."""
     from pretrain.merge import merge_checkpoints
     from pretrain.run import run_pretraining
     from tokenizer.encoding.encode import encode_rows
 
-    out, base, checkpoints = Path(study.out), study.pretrain.base, {}
+    out, checkpoints = Path(study.out), {}
+    base = places.get(study.pretrain.base, study.pretrain.base)
     for folder, name in adapted_names(study).items():
         tokenizer = vocabulary if folder == OWN else resolve_base(base)
         checkpoint = base

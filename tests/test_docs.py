@@ -14,9 +14,9 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from stackbert.cli import COMMANDS, doctor
+from stackbert.cli import COMMANDS, RunOptions, doctor
 from stackbert.planning.config import StudyPlanConfig
-from stackbert.study import Study, load_study
+from stackbert.study import load_study
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -86,7 +86,7 @@ def study_options() -> set[str]:
             else:
                 yield prefix + field.name
 
-    return set(dotted(Study, ""))
+    return set(dotted(RunOptions, ""))
 
 
 def named_options(arguments: list[str]) -> set[str]:

@@ -21,7 +21,7 @@ from corpora.sources.folders import folder_source
 from corpora.sources.lines import require_file
 from corpora.sources.packages import packages_source
 from corpora.sources.post_links import LINKS_FILE, load_links, save_links
-from corpora.sources.source import BAD_ROW, Source, Stream
+from corpora.sources.source import BAD_ROW, Source, Stream, first_parts
 from corpora.sources.tag_synonyms import SYNONYMS_FILE, load_synonyms, lower_synonyms
 from corpora.tables.arrow_rows import HUB
 from corpora.tables.table import table_source
@@ -58,6 +58,11 @@ def build_corpus(out: Path, config: CorpusConfig, data: Path = Path("."), source
 
 def open_source(config: CorpusConfig, data: Path, *, read_first: bool = True) -> Source:
     """The configured source; of a table, the first rows are read to know how, unless `read_first` is false."""
+    source = _whole_source(config, data, read_first)
+    return first_parts(source, config.max_parts) if config.max_parts else source
+
+
+def _whole_source(config: CorpusConfig, data: Path, read_first: bool) -> Source:
     if config.source == "packages":
         return packages_source(config)
     path = data / config.path

@@ -1,7 +1,9 @@
 """What every source returns: raw rows, and a function that parses them into posts in any process."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -57,6 +59,18 @@ class Source:
     rows: Parts | Stream
     notes: tuple[str, ...] = ()
     """How it is read, for people: one line each."""
+
+
+def first_parts(source: Source, count: int) -> Source:
+    """The source with its first `count` parts only."""
+    rows = source.rows
+    if isinstance(rows, Parts):
+        return replace(source, rows=Parts(min(count, rows.count), rows.read))
+    return replace(source, rows=Stream(partial(_first_of, rows.read, count)))
+
+
+def _first_of(read: Callable[[], Iterator[list[Any]]], count: int) -> Iterator[list[Any]]:
+    return islice(read(), count)
 
 
 def bad_row(where: str, detail: str, content: str | bytes) -> Dropped:

@@ -97,6 +97,8 @@ class LabelGainPoint:
     texts: int
     weighted_f1: Interval
     against_baseline: Difference | None
+    phases: Phases | None = None
+    """None in a comparison by a version before 0.4."""
 
     @property
     def amount(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from finetune.compare.comparison import LabelGain, LabelGainPoint, TokenGain, TokenGainPoint
-from finetune.compare.results import against_baseline
+from finetune.compare.results import against_baseline, phases_of
 from finetune.compare.systems import System
 from finetune.compare.task import Task
 from finetune.compare.trial_runner import TrialRunner
@@ -55,7 +55,8 @@ def gain_against_labels(
         points = []
         for size, of_size in all_sizes.items():
             own, baseline = of_size[system.name], of_size[config.baseline]
-            points.append(LabelGainPoint(size, _weighted_f1(own), against_baseline(own, baseline, task, config)))
+            difference = against_baseline(own, baseline, task, config)
+            points.append(LabelGainPoint(size, _weighted_f1(own), difference, phases_of(own)))
         gains.append(LabelGain(system.name, points))
     return gains
 

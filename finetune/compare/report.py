@@ -6,6 +6,7 @@ from pathlib import Path
 
 from finetune.compare.comparison import Comparison, LabelGain, TokenGain, from_json, to_json
 from finetune.compare.gain_plots import build_gain_plots
+from finetune.compare.phase_table import PHASE_NOTE, PHASE_TITLE, phase_lines, phase_table
 from finetune.compare.plots import MAX_LABELS, build_plots, colour_indices, labels_by_support
 from finetune.compare.results import EXAMPLE_CANDIDATES
 from finetune.metrics.diagnostics import MIN_PROBABILITY
@@ -200,6 +201,7 @@ def _markdown(comparison: Comparison) -> str:
             *(f"{escape_markdown(warning)}\n" for warning in comparison.warnings),
             f"{len(data.labels)} labels, {data.labels_per_text:.2f} per text; {data.train:,} training, "
             f"{data.dev:,} dev and {data.test:,} test texts.\n",
+            *phase_lines(comparison),
             *_gain_lines("Gain against labelled texts", "texts", comparison.gain_against_labels, comparison.baseline),
             *_gain_lines("Gain against tokens", "tokens", comparison.gain_against_tokens, comparison.baseline),
             "## All metrics\n",
@@ -239,6 +241,9 @@ def _page(comparison: Comparison) -> str:
     return environment.get_template("report.html.j2").render(
         **vars(comparison),
         plots=build_plots(comparison) | build_gain_plots(comparison),
+        phase_table=phase_table(comparison),
+        phase_title=PHASE_TITLE,
+        phase_note=PHASE_NOTE,
         metric_names=_union(system.metrics for system in systems),
         stage_names=_union(system.seconds for system in systems),
         run_indices=colour_indices(systems, [run.name for run in comparison.pretraining]),

@@ -176,7 +176,6 @@ def _system_result(
 ) -> SystemResult:
     targets_NL, own = task.splits["test"].targets, trials[system.name]
     summaries = [trial.summary for trial in own]
-    heads = [summary.phases.head for summary in summaries if summary.phases.head]
     wholes = [summary.phases.whole for summary in summaries]
     stages, cost = summaries[0].seconds, summaries[0].cost
     return SystemResult(
@@ -185,7 +184,7 @@ def _system_result(
         checkpoint=system.checkpoint or None,
         **vars(cost),
         adapted_tokens=_adapted_tokens(system.checkpoint),
-        phases=Phases(head=_phase_scores(heads) if heads else None, whole=_phase_scores(wholes)),
+        phases=phases_of(own),
         metrics={name: summarize([whole[name] for whole in wholes]) for name in DEFINITIONS},
         thresholds=[sorted(set(summary.thresholds)) for summary in summaries],
         per_label=_mean_per_label(targets_NL, own, task.labels),
@@ -199,6 +198,13 @@ def _system_result(
         calibration=calibration(targets_NL, [trial.test_NL for trial in own]),
         errors=worst_errors(task.splits["test"], own[0].test_NL, own[0].thresholds_L, task.labels),
     )
+
+
+def phases_of(trials: Sequence[Trial]) -> Phases:
+    """The main metrics of a system after each phase, over its seeds."""
+    heads = [trial.summary.phases.head for trial in trials if trial.summary.phases.head]
+    whole = _phase_scores([trial.summary.phases.whole for trial in trials])
+    return Phases(head=_phase_scores(heads) if heads else None, whole=whole)
 
 
 def _phase_scores(metrics: list[dict[str, float]]) -> PhaseScores:

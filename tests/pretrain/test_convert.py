@@ -8,11 +8,12 @@ import sys
 import numpy as np
 import pytest
 
-from pretrain.convert import convert_checkpoint
+from pretrain.convert import _keep_case, convert_checkpoint, convert_where_needed
 from pretrain.model.checkpoint import hugging_face_tensors, load_checkpoint
 from pretrain.model.stored_tensors import PYTORCH_FILE, PYTORCH_INDEX_FILE, CheckpointError
-from stackbert.core.artifact import load_manifest
+from stackbert.core.artifact import load_manifest, write_json
 from tests.pretrain.tiny import tiny_checkpoint
+from tokenizer.files.tokenizer_files import load_tokenizer
 
 
 @pytest.fixture
@@ -46,6 +47,53 @@ def test_layout_of_scibert_is_converted_and_its_tokenizer_read(scibert, tmp_path
     for name, array in expected.weights.items():
         np.testing.assert_array_equal(found.weights[name], array)
     assert load_manifest(tmp_path / "out").inputs.keys() == {PYTORCH_FILE, "config.json", "vocab.txt"}
+
+
+CASED = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcABC", "Hello", "World", "hello"]
+
+
+@pytest.mark.torch
+def test_cased_vocabulary_without_settings_keeps_case(scibert, tmp_path, capsys):
+    letters = [chr(number) for number in range(0x100, 0x100 + 120 - len(CASED))]
+    (scibert / "vocab.txt").write_text("".join(f"{token}\n" for token in [*CASED, *letters]), "utf-8")
+    assert load_tokenizer(scibert).tokenize("Hello") == ["hello"]
+    convert_checkpoint(str(scibert), tmp_path / "out")
+    assert load_tokenizer(tmp_path / "out").tokenize("Hello") == ["Hello"]
+    assert "so tokenizer_config.json was added: case is kept" in capsys.readouterr().out
+
+
+def test_case_is_kept_of_cased_vocabularies_without_settings_only(tmp_path):
+    for name, tokens, settings, expected in (
+        ("cased", CASED, None, {"do_lower_case": False}),
+        ("uncased", [token.lower() if token[0] != "[" else token for token in CASED], None, None),
+        ("said", CASED, {"do_lower_case": True}, {"do_lower_case": True}),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in dict.fromkeys(tokens)), "utf-8")
+        if settings:
+            write_json(folder / "tokenizer_config.json", settings)
+        _keep_case(folder)
+        path = folder / "tokenizer_config.json"
+        assert (json.loads(path.read_text()) if path.is_file() else None) == expected
+
+
+def test_only_what_has_pytorch_files_alone_is_converted(tiny_base, tmp_path, monkeypatch):
+    converted = []
+    monkeypatch.setattr("pretrain.convert.convert_checkpoint", lambda name, out: converted.append((name, out)))
+    out = tmp_path / "out"
+    assert convert_where_needed(str(tiny_base), out) == str(tiny_base)
+    assert convert_where_needed(str(tmp_path), out) == str(tmp_path)  # no weights at all: refused where they are read
+    published = tmp_path / "published"
+    published.mkdir()
+    (published / PYTORCH_FILE).touch()
+    monkeypatch.setattr("pretrain.convert.find_spec", lambda name: None)
+    with pytest.raises(CheckpointError, match=r"published: has no model\.safetensors, .* needs PyTorch: pip install"):
+        convert_where_needed(str(published), out)
+    out.mkdir()
+    write_json(out / "manifest.json", {})
+    assert convert_where_needed(str(published), out) == str(out)  # made before, with PyTorch
+    assert converted == [(str(published), out)]
 
 
 @pytest.mark.torch

@@ -117,6 +117,19 @@ def test_help_of_run_lists_the_sections_of_a_study(monkeypatch, capsys):
     assert all(field.name in printed for field in dataclasses.fields(Study) if field.name != "phases")
 
 
+def test_run_rehearses_a_study_where_asked(folder, monkeypatch, capsys):
+    called = []
+    monkeypatch.setattr("stackbert.rehearsal.rehearse.rehearse_study", lambda study: called.append(("rehearse", study)))
+    monkeypatch.setattr("stackbert.cli.run_study", lambda study: called.append(("run", study)))
+    Path("study.toml").write_text("out = 'a'\n[corpora.x]\nsource = 'packages'\n")
+    assert run(monkeypatch, capsys, *"run study.toml --rehearse --pretrain.tokens 5".split())[0] == 0
+    assert run(monkeypatch, capsys, *"run study.toml --out ~/b".split())[0] == 0
+    assert [name for name, _ in called] == ["rehearse", "run"]
+    assert (called[0][1].out, called[0][1].pretrain.tokens) == ("a", 5)
+    assert called[1][1].out == str(Path.home() / "b")
+    assert "--rehearse" in run(monkeypatch, capsys, "run", "--help")[1]
+
+
 def test_unknown_commands_name_the_known_ones(monkeypatch, capsys):
     for line in ("corpora bild", "train", "tokenizer trai"):
         message = refused(monkeypatch, capsys, line)

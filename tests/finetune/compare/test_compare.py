@@ -242,6 +242,8 @@ def test_gain_against_labels_has_a_point_for_each_size_and_for_all_texts(
     for gain, system in zip(comparison.gain_against_labels, comparison.systems, strict=True):
         assert [point.texts for point in gain.points] == [60, 120, 240]
         assert gain.points[-1].weighted_f1 == system.metrics["weighted_f1"]
+        assert gain.points[-1].phases == system.phases
+        assert [point.phases.whole.weighted_f1 for point in gain.points] == [each.weighted_f1 for each in gain.points]
         assert gain.points[-1].against_baseline == system.against_baseline
         found = [point.against_baseline for point in gain.points]
         assert all(each is None for each in found) if gain.name == VECTORS else all(found)
