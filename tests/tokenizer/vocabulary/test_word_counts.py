@@ -40,7 +40,9 @@ def counted(folder: Path, posts: list[Post], processes: int = 1, **settings) -> 
     (folder / "scratch").mkdir()
     write_posts(posts, folder / "posts")
     options = {"terms": TERMS, "lowercase": True, "title_weight": 1, "validation_share": 0.0} | settings
-    return dict(count_words(folder / "posts", SliceCounter(scratch=folder / "scratch", **options), processes))
+    return dict(
+        merge_runs(count_words(folder / "posts", SliceCounter(scratch=folder / "scratch", **options), processes))
+    )
 
 
 def as_posts(texts: list[str]) -> list[Post]:
