@@ -21,8 +21,9 @@ class TokenizerConfig:
     lowercase: bool = True
     """Fold case, like uncased BERT; must equal the base checkpoint's setting."""
     accents: Literal["auto", "strip", "keep"] = "auto"
-    """Accents and like marks where case is folded. 'auto': stripped, as by uncased BERT, where fewer than 0.5 % of the
-    letters have one, as in English; else kept, since a Russian, Japanese or Hindi letter without its mark is another."""
+    """Accents and like marks where case is folded. 'auto': stripped, as by uncased BERT, where that changes fewer than
+    0.5 % of the letters, as in English; else kept, since a Russian, Japanese or Hindi letter without its mark is
+    another letter."""
     script_runs: Literal["auto", "split", "join"] = "auto"
     """Japanese syllables, Hangul and Thai beside Latin letters without a space. 'split': words of their own, so that
     the terms before them stay whole; 'auto': where at least 0.5 % of the letters are of such a script."""

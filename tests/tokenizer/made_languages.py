@@ -1,4 +1,5 @@
 """Technical sentences in several languages, and posts made of them."""
+# ruff: noqa: RUF001, letters of other scripts look like Latin ones
 
 import random
 

@@ -37,7 +37,7 @@ class BaseSteps:
     def build_normalizer(self, lowercase: bool) -> normalizers.Normalizer | None:
         """The base's normalizer, which may be none, or ours."""
         if self.normalizer is None:
-            return build_normalizer(lowercase, strip_accents=lowercase and not self.keeps_accents)
+            return build_normalizer(lowercase, self.keeps_accents)
         normalizer: normalizers.Normalizer | None = _holder(normalizer=self.normalizer).normalizer
         return normalizer
 

@@ -43,10 +43,11 @@ UNITS = tuple(
 )
 
 
-def build_normalizer(lowercase: bool, strip_accents: bool) -> normalizers.Normalizer:
-    """BERT's normalizer: removes control characters, separates Chinese characters."""
+def build_normalizer(lowercase: bool, keeps_accents: bool = False) -> normalizers.Normalizer:
+    """BERT's normalizer: removes control characters, separates Chinese characters; lower case also strips accents."""
+    strips_accents = lowercase and not keeps_accents
     return normalizers.BertNormalizer(
-        clean_text=True, handle_chinese_chars=True, strip_accents=strip_accents, lowercase=lowercase
+        clean_text=True, handle_chinese_chars=True, strip_accents=strips_accents, lowercase=lowercase
     )
 
 

@@ -3,6 +3,7 @@
 import random
 import unicodedata
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_file_names_of_any_letters_have_the_ending_as_a_token(language, trained)
 def test_offsets_rebuild_the_text(language, trained):
     for text in SENTENCES[language]:
         offsets = load_reader(trained).tokenizer.encode(text, add_special_tokens=False).offsets
-        spaces = [text[end:start] for (_, end), (start, _) in zip(offsets, offsets[1:], strict=False)]
+        spaces = [text[end:start] for (_, end), (start, _) in pairwise(offsets)]
         assert not "".join(spaces).strip()
         written = "".join(text[start:end] + space for (start, end), space in zip(offsets, [*spaces, ""], strict=True))
         assert written == text

@@ -11,7 +11,7 @@ from stackbert.core import progress
 from tokenizer.encoding.validation_split import is_validation_post
 from tokenizer.vocabulary import word_counts
 from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer
-from tokenizer.vocabulary.word_counts import SliceCounter, WordCounter, count_tags, count_words
+from tokenizer.vocabulary.word_counts import SliceCounter, WordCounter, count_tags, count_words, merge_runs
 
 TERMS = ("c++", ".net", "asp.net", "node.js", "naïve-bayes")
 PIECES = [
