@@ -19,7 +19,14 @@ class TokenizerConfig:
     """Algorithm that learns WordPiece's pieces: byte-pair encoding, then pruned for greedy encoding; or one of
     SentencePiece's trainers without pruning."""
     lowercase: bool = True
-    """Fold case and strip accents, like uncased BERT; must equal the base checkpoint's setting."""
+    """Fold case, like uncased BERT; must equal the base checkpoint's setting."""
+    accents: Literal["auto", "strip", "keep"] = "auto"
+    """Accents and like marks where case is folded. 'auto': stripped, as by uncased BERT, where that changes fewer than
+    0.5 % of the letters, as in English; else kept, since a Russian, Japanese or Hindi letter without its mark is
+    another letter."""
+    script_runs: Literal["auto", "split", "join"] = "auto"
+    """Japanese syllables, Hangul and Thai beside Latin letters without a space. 'split': words of their own, so that
+    the terms before them stay whole; 'auto': where at least 0.5 % of the letters are of such a script."""
     extend: PathText = ""
     """Base whose vocabulary is extended, instead of training a new one: 'minilm', a folder or a hub id."""
     extend_by: int = 8_000
@@ -33,8 +40,11 @@ class TokenizerConfig:
     min_count: int = 2
     """Least occurrences of a word or lexicon term; rarer ones are split into pieces. A tag's uses count too."""
     alphabet_size: int = 400
-    """Number of most frequent characters in the vocabulary. Words with others become [UNK]; on Stack Overflow 20
-    characters in a million are others."""
+    """Least number of characters in the vocabulary, the most frequent ones. Words with others become [UNK]; on the
+    English Stack Overflow 20 characters in a million are others."""
+    alphabet_coverage: float = 0.9995
+    """Share of the text's characters that the vocabulary has at least: where `alphabet_size` covers less, as in Chinese
+    and Japanese, more characters get a token. 0 turns it off."""
     title_weight: int = 5
     """Weight of a title's words in the counts: a title sums up its post, and every classifier reads it."""
     validation_share: float = 0.02
@@ -49,6 +59,7 @@ class TokenizerConfig:
         for name in ("lexicon_size", "processes"):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
         require(0 <= self.validation_share < 1, f"validation_share {self.validation_share}: must be from 0 to below 1")
+        require(0 <= self.alphabet_coverage <= 1, f"alphabet_coverage {self.alphabet_coverage}: must be from 0 to 1")
         require(
             self.model == "wordpiece" or not self.extend,
             f"extend {self.extend!r}: goes with model 'wordpiece' only",

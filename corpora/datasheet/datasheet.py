@@ -19,6 +19,7 @@ from corpora.datasheet.figures import LONGEST, SHARES, CorpusFigures, corpus_fig
 from stackbert.core.artifact import Manifest, build_artifact, require_artifact
 from stackbert.core.drawing import COLOURS, Plot, compact, draw_plot
 from stackbert.core.printing import escape_markdown, fit, markdown_lines, plain, printable
+from stackbert.core.scripts import OTHER
 
 STAGE = "corpora datasheet"
 PAGE = "datasheet.md"
@@ -77,6 +78,7 @@ def page(made: Manifest, figures: CorpusFigures, rule: CodeRule, plots: dict[str
         *_questions("Motivation"),
         "## Composition",
         *_composition(figures, plots),
+        *_scripts(figures),
         *_code(figures, rule, plots),
         *_tags(figures, plots),
         *_years(figures, plots),
@@ -118,6 +120,20 @@ def _composition(figures: CorpusFigures, plots: dict[str, Plot]) -> list[str]:
         _image("lengths", plots),
         f"{figures.duplicates:,} questions are marked as duplicates of others. Posts in which a column is empty:",
         _table(("column", "posts", "share"), missing),
+    ]
+
+
+def _scripts(figures: CorpusFigures) -> list[str]:
+    letters = figures.scripts.total()
+    if not letters:
+        return ["### Scripts", "No post has letters."]
+    ordered = sorted(figures.scripts.items(), key=lambda item: (-item[1], item[0]))
+    rows = [(name, _number(count), _share(count, letters)) for name, count in ordered]
+    return [
+        "### Scripts",
+        f"Letters of titles and bodies by script; Latin includes most code. '{OTHER}' are letters such as symbols of "
+        "physical units, and those of rare scripts.",
+        _table(("script", "letters", "share"), rows),
     ]
 
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from corpora.datasheet.code_share import CodeRule
 from corpora.post import shards
+from stackbert.core.scripts import count_code_points, letters_by_script
 from stackbert.core.workers import map_in_order
 
 LONGEST = 2**16 - 1  # characters; longer texts are counted with this length
@@ -44,6 +45,8 @@ class CorpusFigures:
     licenses: Counter[str] = field(default_factory=Counter)
     missing: Counter[str] = field(default_factory=Counter)
     """Column -> posts in which it is empty."""
+    scripts: Counter[str] = field(default_factory=Counter)
+    """Script, such as Latin -> letters in titles and bodies."""
     duplicates: int = 0
     """Questions that were closed as duplicates."""
 
@@ -87,6 +90,7 @@ def shard_figures(path: Path, rule: CodeRule) -> CorpusFigures:
         for batch in file.iter_batches(batch_size=POSTS_PER_BATCH, columns=COLUMNS):
             _count_columns(figures, batch)
             _count_texts(figures, batch, rule)
+            _count_scripts(figures, batch)
     return figures
 
 
@@ -123,6 +127,13 @@ def _count_texts(figures: CorpusFigures, batch: pa.RecordBatch, rule: CodeRule) 
     figures.posts_with_code += int(has_code_N.sum())
     bins_N = np.minimum(code_N[has_code_N] * SHARES // lengths_N[has_code_N], SHARES - 1)
     figures.code_shares = figures.code_shares + np.bincount(bins_N, minlength=SHARES)
+
+
+def _count_scripts(figures: CorpusFigures, batch: pa.RecordBatch) -> None:
+    """Count the letters of titles and bodies by script; an answer's title is its question's."""
+    own_titles = batch["title"].filter(pc.not_equal(batch["kind"], "answer"))
+    texts = [*own_titles.to_pylist(), *batch["text"].to_pylist()]
+    figures.scripts.update(letters_by_script(count_code_points(text or "" for text in texts)))
 
 
 def _count(counter: Counter[Any], values: pa.Array) -> None:

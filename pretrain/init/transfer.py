@@ -12,7 +12,7 @@ from pretrain.init.similarity import sparsemax
 from pretrain.model.checkpoint import Checkpoint, with_vocabulary
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.reader import TextReader
-from tokenizer.files.token_notation import CONTINUATION_PREFIX, SENTENCEPIECE_SPACE
+from tokenizer.encoding.spelling import spell, spellings, with_guessed_space
 from tokenizer.files.tokenizer_checks import ROLES
 
 INITIAL_DEVIATION = 0.02  # BERT's
@@ -118,49 +118,19 @@ def check_vocabulary(checkpoint: Checkpoint, reader: TextReader) -> None:
 def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:
     """For each new token, the old ids that spell it; empty where the old vocabulary cannot.
 
-    The old tokenizer splits a token that begins a word. A token that continues a word ('##ing') is split greedily into
-    the longest old pieces that continue one. An old vocabulary without '##' marks the space before a word: a token that
-    begins a word is then split after a space, and a continuation without one (RoBERTa) or greedily into pieces without
-    the mark (CamemBERT).
+    A token that the old vocabulary writes alike is itself. The old tokenizer splits any other as in running text: with
+    its own marks of words and spaces, after its normalizer, into bytes where it has them.
     """
     roles = dict(zip(new.special_ids, old.special_ids, strict=True))
-    old_ids = old.tokenizer.get_vocab()
-    tokens = new.tokens()
-    if new.space_mark == SENTENCEPIECE_SPACE:  # as WordPiece writes them
-        mark, prefix = SENTENCEPIECE_SPACE, CONTINUATION_PREFIX
-        tokens = [token[1:] if token.startswith(mark) else prefix + token for token in tokens]
-    starts = [
-        number
-        for number, token in enumerate(tokens)
-        if number not in roles and not token.startswith(CONTINUATION_PREFIX)
+    is_same_notation = (old.begins_word is None, old.space_mark) == (new.begins_word is None, new.space_mark)
+    old_ids = old.tokenizer.get_vocab() if is_same_notation else {}
+    words = spellings(new)
+    if old.space_mark and not new.space_mark:
+        words = [with_guessed_space(word) for word in words]
+    return [
+        [roles[number]] if number in roles else [old_ids[token]] if token and token in old_ids else pieces
+        for number, (token, pieces) in enumerate(zip(new.tokens(), spell(old, words), strict=True))
     ]
-    continues, is_marked = old.begins_word is not None, old.space_mark == SENTENCEPIECE_SPACE
-    texts = [tokens[n] if continues or not tokens[n][:1].isalnum() else " " + tokens[n] for n in starts]
-    split = dict(zip(starts, old.ids_without_specials(texts), strict=True))
-    result = []
-    for number, token in enumerate(tokens):
-        if number in roles:
-            pieces = [roles[number]]
-        elif number in split:
-            pieces = [old_ids[token]] if continues and token in old_ids else split[number]
-        elif continues or is_marked:
-            pieces = _greedy(token.removeprefix(CONTINUATION_PREFIX), old_ids, CONTINUATION_PREFIX if continues else "")
-        else:
-            pieces = next(iter(old.ids_without_specials([token.removeprefix(CONTINUATION_PREFIX)])))
-        result.append([] if old.unknown_id in pieces and number not in roles else pieces)
-    return result
-
-
-def _greedy(text: str, vocabulary: dict[str, int], prefix: str) -> list[int]:
-    """Ids of `text` split greedily, from the left, into the longest pieces with `prefix`; empty where it cannot be."""
-    pieces: list[int] = []
-    while text:
-        end = next((end for end in range(len(text), 0, -1) if prefix + text[:end] in vocabulary), 0)
-        if not end:
-            return []
-        pieces.append(vocabulary[prefix + text[:end]])
-        text = text[end:]
-    return pieces
 
 
 _ROLE_ATTRIBUTES = dict(zip(ROLES, ("padding_id", "unknown_id", "first_id", "last_id", "mask_id"), strict=True))

@@ -123,16 +123,16 @@ def added_tokens_in_settings(folder: Path) -> Path:
     return wordpiece(folder, **{"config.json": config("bert", size + 2), "tokenizer_config.json": settings})
 
 
-def trained_bpe(specials: list[str]) -> Tokenizer:
+def trained_bpe(specials: list[str], texts: list[str] = TEXTS, vocab_size: int = 400) -> Tokenizer:
     """A byte-level byte-pair encoding."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
+        vocab_size=vocab_size, special_tokens=specials, initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 
@@ -144,22 +144,22 @@ def byte_level(folder: Path) -> Path:
     return write_files(folder, files)
 
 
-def byte_level_json(folder: Path) -> Path:
+def byte_level_json(folder: Path, texts: list[str] = TEXTS, vocab_size: int = 400) -> Path:
     """RoBERTa's tokenizer as tokenizer.json alone."""
-    tokenizer = trained_bpe(ROBERTA_SPECIALS)
+    tokenizer = trained_bpe(ROBERTA_SPECIALS, texts, vocab_size)
     tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
     files = {"config.json": config("roberta", tokenizer.get_vocab_size()), "tokenizer.json": tokenizer.to_str()}
     return write_files(folder, files)
 
 
-def sentencepiece_model(folder: Path, **settings: Any) -> bytes:
-    """A unigram model trained on TEXTS."""
+def sentencepiece_model(folder: Path, texts: list[str] = TEXTS * 20, vocab_size: int = 120, **settings: Any) -> bytes:
+    """A unigram model."""
     folder.mkdir(parents=True, exist_ok=True)
     sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(TEXTS * 20),
+        sentence_iterator=iter(texts),
         model_prefix=str(folder / "trained"),
         model_type="unigram",
-        vocab_size=120,
+        vocab_size=vocab_size,
         hard_vocab_limit=False,
         num_threads=1,
         minloglevel=2,
@@ -178,9 +178,9 @@ def camembert(folder: Path) -> Path:
     return write_files(folder, {"config.json": config("camembert", size), "sentencepiece.bpe.model": model})
 
 
-def xlm_roberta(folder: Path) -> Path:
+def xlm_roberta(folder: Path, texts: list[str] = TEXTS * 20, vocab_size: int = 120) -> Path:
     """A BERT with XLM-R's sentencepiece.bpe.model, as multilingual MiniLMs are published."""
-    model = sentencepiece_model(folder)
+    model = sentencepiece_model(folder, texts, vocab_size)
     size = sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size() + 2
     settings = {"tokenizer_class": "XLMRobertaTokenizer"}
     files = {"config.json": config("bert", size), "tokenizer_config.json": settings}

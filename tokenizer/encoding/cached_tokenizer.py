@@ -19,6 +19,7 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from tokenizer.encoding.ascii_pattern import narrow_to_ascii
+from tokenizer.encoding.script_runs import SCRIPT_RUNS
 
 MAX_CACHED_CHARACTERS = 3_000_000  # of distinct chunks, and as many of words; more took memory and was no faster
 SEPARATOR = np.uint32(0xFFFFFFFF)
@@ -235,6 +236,7 @@ def _word_pattern(splitter: dict[str, Any]) -> re.Pattern[str] | None:
     if splitter["type"] == "BertPreTokenizer":
         return re.compile(rf"{BERT_WORD}|\n")
     steps = splitter.get("pretokenizers", [splitter])
+    steps = [step for step in steps if step.get("pattern") != {"Regex": SCRIPT_RUNS}]  # which has no ASCII
     if len(steps) != 2 or steps[1]["type"] != "Split" or steps[1]["invert"] or steps[1]["behavior"] != "Isolated":
         return None
     source = narrow_to_ascii(steps[1]["pattern"].get("Regex", ""))

@@ -71,13 +71,15 @@ class TextReader:
     def space_mark(self) -> str:
         """The character that stands for a space before a word: SentencePiece's, byte-level BPE's, or '' for neither.
 
-        More than a tenth of the tokens must start with it, since any vocabulary may contain the character itself.
+        The decoder tells, since any vocabulary may contain the character itself, and one of a language without spaces
+        hardly begins a token with it.
         """
-        tokens = [] if self.begins_word is not None else self.tokens()
-        for mark in (SENTENCEPIECE_SPACE, BYTE_LEVEL_SPACE):
-            if 10 * sum(token.startswith(mark) for token in tokens) > len(tokens):
-                return mark
-        return ""
+        if self.begins_word is not None or self.tokenizer.decoder is None:
+            return ""
+        decoder = self.tokenizer.decoder.__getstate__().decode()
+        if '"type":"ByteLevel"' in decoder:
+            return BYTE_LEVEL_SPACE
+        return SENTENCEPIECE_SPACE if SENTENCEPIECE_SPACE in decoder else ""
 
     def ids_without_specials(self, texts: list[str]) -> Iterator[list[int]]:
         """Token ids of each text, not truncated; '[MASK]' written in a text is encoded like any other text."""

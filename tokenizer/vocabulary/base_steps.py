@@ -7,7 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from stackbert.core.errors import StackbertError
-from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer
+from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer, split_script_runs
 
 CHUNK_SAMPLE = (
     "Why IS this Loop so SLOW?\tfor (i = 0; i < n; ++i)\n caf\u00e9 na\u00efve \ufb01 \u212b user_id c++ don't 3.14"
@@ -25,6 +25,10 @@ class BaseSteps:
 
     normalizer: str | None = None
     pre_tokenizer: str | None = None
+    keeps_accents: bool = False
+    """Whether our normalizer keeps accents where it folds case."""
+    splits_runs: bool = False
+    """Whether our pre-tokenizer splits runs of Japanese syllables, Hangul and Thai from what stands beside them."""
 
     @property
     def are_ours(self) -> bool:
@@ -33,22 +37,22 @@ class BaseSteps:
     def build_normalizer(self, lowercase: bool) -> normalizers.Normalizer | None:
         """The base's normalizer, which may be none, or ours."""
         if self.normalizer is None:
-            return build_normalizer(lowercase)
+            return build_normalizer(lowercase, self.keeps_accents)
         normalizer: normalizers.Normalizer | None = _holder(normalizer=self.normalizer).normalizer
         return normalizer
 
     def build_pretokenizer(self, terms: tuple[str, ...]) -> pre_tokenizers.PreTokenizer:
         """The base's pre-tokenizer, or ours, which never splits `terms`."""
         if self.pre_tokenizer is None:
-            return build_pretokenizer(terms)
+            return build_pretokenizer(terms, self.splits_runs)
         splitter: pre_tokenizers.PreTokenizer = _holder(pre_tokenizer=self.pre_tokenizer).pre_tokenizer
         return splitter
 
     def keep_whole(self, terms: list[str]) -> list[str]:
         """Those of the normalized `terms` that are one word to the pre-tokenizer."""
-        if self.pre_tokenizer is None:
+        if self.pre_tokenizer is None and not self.splits_runs:
             return terms
-        split = self.build_pretokenizer(()).pre_tokenize_str
+        split = (self.build_pretokenizer(()) if self.pre_tokenizer else split_script_runs()).pre_tokenize_str
         return [term for term in terms if [word for word, _ in split(term)] == [term]]
 
 

@@ -8,26 +8,28 @@ from tokenizers import Tokenizer, decoders, models, processors
 from stackbert.core.artifact import write_json
 from tokenizer.files.token_notation import CONTINUATION_PREFIX, SPECIALS
 from tokenizer.files.tokenizer_checks import ROLES
-from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer
+from tokenizer.vocabulary.base_steps import OUR_STEPS, BaseSteps
 from tokenizer.vocabulary.wordpiece import build_wordpiece
 
 CLS, SEP = SPECIALS[2:4]
 
 
-def build_tokenizer(tokens: list[str], terms: Iterable[str], lowercase: bool) -> Tokenizer:
+def build_tokenizer(
+    tokens: list[str], terms: Iterable[str], lowercase: bool, steps: BaseSteps = OUR_STEPS
+) -> Tokenizer:
     """The WordPiece tokenizer with `tokens` that never splits `terms` and adds [CLS] and [SEP].
 
     The position of a token is its id; an id without a token has an empty one.
     """
     tokenizer = Tokenizer(build_wordpiece({token: number for number, token in enumerate(tokens) if token}))
-    tokenizer.pre_tokenizer = build_pretokenizer(terms)
+    tokenizer.pre_tokenizer = steps.build_pretokenizer(tuple(terms))
     tokenizer.decoder = decoders.WordPiece(prefix=CONTINUATION_PREFIX)
-    return add_normalizer_and_template(tokenizer, lowercase)
+    return add_normalizer_and_template(tokenizer, lowercase, steps)
 
 
-def add_normalizer_and_template(tokenizer: Tokenizer, lowercase: bool) -> Tokenizer:
+def add_normalizer_and_template(tokenizer: Tokenizer, lowercase: bool, steps: BaseSteps) -> Tokenizer:
     """Set the normalizer, and the template that puts [CLS] and [SEP] around a text; returns `tokenizer`."""
-    tokenizer.normalizer = build_normalizer(lowercase)
+    tokenizer.normalizer = steps.build_normalizer(lowercase)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{CLS} $A {SEP}",
         pair=f"{CLS} $A {SEP} $B:1 {SEP}:1",

@@ -12,9 +12,12 @@ White space separates chunks. In a chunk, the first alternative that matches is 
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from tokenizers import Regex, normalizers, pre_tokenizers
+
+from tokenizer.encoding.script_runs import SCRIPT_RUNS
 
 ADJOINING = r"[\p{L}\p{M}\p{N}_]"
 LETTERS = r"[\p{L}\p{M}\p{N}]"
@@ -40,23 +43,33 @@ UNITS = tuple(
 )
 
 
-def build_normalizer(lowercase: bool) -> normalizers.Normalizer:
+def build_normalizer(lowercase: bool, keeps_accents: bool = False) -> normalizers.Normalizer:
     """BERT's normalizer: removes control characters, separates Chinese characters; lower case also strips accents."""
+    strips_accents = lowercase and not keeps_accents
     return normalizers.BertNormalizer(
-        clean_text=True, handle_chinese_chars=True, strip_accents=lowercase, lowercase=lowercase
+        clean_text=True, handle_chinese_chars=True, strip_accents=strips_accents, lowercase=lowercase
     )
 
 
-def build_pretokenizer(terms: Iterable[str]) -> pre_tokenizers.PreTokenizer:
-    """The pre-tokenizer that never splits `terms`.
+def build_pretokenizer(terms: Iterable[str], splits_runs: bool = False) -> pre_tokenizers.PreTokenizer:
+    """The pre-tokenizer that never splits `terms`; with `splits_runs`, SCRIPT_RUNS are words of their own.
 
     >>> split = build_pretokenizer(["c++", "node.js", ".net", "asp.net"])
     >>> [word for word, _ in split.pre_tokenize_str("asp.net, c++11 i++; end.net node.js. user_id in index.html")]
     ['asp.net', ',', 'c++', '11', 'i', '++', ';', 'end', '.', 'net', 'node.js', '.', 'user_id', 'in', 'index', '.html']
     """
-    return pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split(Regex(word_pattern(terms)), behavior="isolated")]
-    )
+    words = pre_tokenizers.Split(Regex(word_pattern(terms)), behavior="isolated")
+    runs = [split_script_runs()] if splits_runs else []
+    return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), *runs, words])
+
+
+def split_script_runs() -> pre_tokenizers.PreTokenizer:
+    """The step that splits runs of Japanese syllables, Hangul and the like from what stands beside them.
+
+    >>> [run for run, _ in split_script_runs().pre_tokenize_str("node.js\u3067\u30c7\u30fc\u30bf")]
+    ['node.js', '\u3067', '\u30c7\u30fc\u30bf']
+    """
+    return pre_tokenizers.Split(Regex(SCRIPT_RUNS), behavior="isolated")
 
 
 def word_pattern(terms: Iterable[str]) -> str:
@@ -72,15 +85,16 @@ def word_pattern(terms: Iterable[str]) -> str:
 
 def needs_rule(term: str) -> bool:
     """Whether the pattern needs an alternative for `term`: it is not a single plain word."""
-    return re.fullmatch(r"[^\W\d_][^\W_]*", term) is None
+    kinds = "".join(unicodedata.category(character)[0] for character in term)
+    return re.fullmatch("L[LMN]*", kinds) is None
 
 
 def _term_patterns(terms: Iterable[str]) -> list[str]:
     """One pattern for terms that end in a letter or digit, one for those that end in a symbol (`c++` in `c++11`)."""
     ruled = sorted({term for term in terms if term and needs_rule(term)})
     ends = (
-        (f"(?!{ADJOINING})", [term for term in ruled if term[-1].isalnum()]),
-        (r"(?![+#])", [term for term in ruled if not term[-1].isalnum()]),
+        (f"(?!{ADJOINING})", [term for term in ruled if unicodedata.category(term[-1])[0] in "LMN"]),
+        (r"(?![+#])", [term for term in ruled if unicodedata.category(term[-1])[0] not in "LMN"]),
     )
     return [rf"(?<!{ADJOINING})(?i:{_trie_pattern(group)}){after}" for after, group in ends if group]
 

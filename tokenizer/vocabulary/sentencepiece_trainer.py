@@ -13,8 +13,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from tokenizer.config import TokenizerConfig
 from tokenizer.files.token_notation import CONTINUATION_PREFIX, SENTENCEPIECE_SPACE, SPECIALS, UNKNOWN
+from tokenizer.vocabulary.base_steps import OUR_STEPS, BaseSteps
 from tokenizer.vocabulary.export import add_normalizer_and_template
-from tokenizer.vocabulary.pretokenizer import build_pretokenizer
 from tokenizer.vocabulary.word_counts import WordCounts
 
 MAX_WORDS = 1_000_000  # given to the trainer, the most frequent ones; it takes a kilobyte for each
@@ -28,28 +28,39 @@ def train_pieces(words: Iterable[tuple[str, int]], size: int, algorithm: Algorit
     return [_wordpiece(piece) for piece, _ in _train(words, size, algorithm) if piece != SENTENCEPIECE_SPACE]
 
 
-def train_sentencepiece(words: WordCounts, terms: list[str], config: TokenizerConfig, lowercase: bool) -> Tokenizer:
-    """A tokenizer with SentencePiece's model `config.model` ("unigram" or "bpe"); each of `terms` is one token."""
+def train_sentencepiece(
+    words: WordCounts,
+    terms: list[str],
+    config: TokenizerConfig,
+    lowercase: bool,
+    steps: BaseSteps = OUR_STEPS,
+    alphabet: Iterable[str] = (),
+) -> Tokenizer:
+    """A tokenizer with SentencePiece's model `config.model` ("unigram" or "bpe"); each of `terms` is one token.
+
+    The characters of `words` and of `alphabet` are tokens too.
+    """
+    characters = sorted({*alphabet, *_characters(words)})
     algorithm: Algorithm = "unigram" if config.model == "unigram" else "bpe"
     scored = dict(_train(words.items(), config.vocab_size - len(SPECIALS) - len(terms), algorithm))
     whole = [SENTENCEPIECE_SPACE + term for term in terms]
     model: models.Model
     if algorithm == "unigram":
         least = min(scored.values(), default=0.0)
-        scored |= {character: least - RARE_SCORE_STEP for character in _characters(words) if character not in scored}
+        scored |= {character: least - RARE_SCORE_STEP for character in characters if character not in scored}
         scored |= dict.fromkeys(whole, 0.0)  # the highest log probability: never split
         entries = [*((name, 0.0) for name in SPECIALS), *scored.items()]
         model = models.Unigram(entries[: config.vocab_size], unk_id=SPECIALS.index(UNKNOWN), byte_fallback=False)
     else:
-        pieces = list(dict.fromkeys([*SPECIALS, *sorted({SENTENCEPIECE_SPACE, *_characters(words)}), *whole, *scored]))
+        pieces = list(dict.fromkeys([*SPECIALS, *sorted({SENTENCEPIECE_SPACE, *characters}), *whole, *scored]))
         ids = {piece: number for number, piece in enumerate(pieces[: config.vocab_size])}
         # with ignore_merges a word that is a piece is one token, also a term that no merges produce
         model = models.BPE(vocab=ids, merges=_merges(ids), unk_token=UNKNOWN, fuse_unk=True, ignore_merges=True)
     tokenizer = Tokenizer(model)
     metaspace = pre_tokenizers.Metaspace(replacement=SENTENCEPIECE_SPACE, prepend_scheme="always", split=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([build_pretokenizer(terms), metaspace])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([steps.build_pretokenizer(tuple(terms)), metaspace])
     tokenizer.decoder = decoders.Metaspace(replacement=SENTENCEPIECE_SPACE, prepend_scheme="always")
-    return add_normalizer_and_template(tokenizer, lowercase)
+    return add_normalizer_and_template(tokenizer, lowercase, steps)
 
 
 def _train(words: Iterable[tuple[str, int]], size: int, algorithm: Algorithm) -> list[tuple[str, float]]:

@@ -141,8 +141,8 @@ class SliceCounter:
                     yield batch["text"], 1
 
 
-def count_words(folder: Path, counter: SliceCounter, processes: int) -> Iterator[tuple[str, int]]:
-    """Yield each word of the posts in `folder` with its occurrences, in code point order.
+def count_words(folder: Path, counter: SliceCounter, processes: int) -> list[Path]:
+    """The sorted runs of the words of the posts in `folder` with their occurrences, for `merge_runs`.
 
     `processes` 0 means one per core. The runs in `counter.scratch` take about 15 bytes per distinct word each.
     """
@@ -158,11 +158,11 @@ def count_words(folder: Path, counter: SliceCounter, processes: int) -> Iterator
             runs += written
             done += sum(group.compressed_bytes for group in groups_done)
             progress.advance(note=f"{done / 1e6 / max(time.monotonic() - start, 1e-6):.1f} MB/s of Parquet")
-    return merge_runs(runs)
+    return runs
 
 
 def merge_runs(runs: Iterable[Path]) -> Iterator[tuple[str, int]]:
-    """Merge sorted runs: each word once, with the sum of its counts."""
+    """Merge sorted runs: each word once, in code point order, with the sum of its counts."""
     rows = heapq.merge(*map(_read_run, runs), key=itemgetter(0))
     for word, found in itertools.groupby(rows, key=itemgetter(0)):
         yield word, sum(count for _, count in found)

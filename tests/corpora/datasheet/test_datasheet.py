@@ -41,8 +41,22 @@ def test_figures(tmp_path: Path) -> None:
     assert found.years == {"2008": 1, "2010": 1} and found.licenses == {"CC BY-SA 2.5": 2}
     assert found.missing == {"score": 3, "created": 1, "license": 2, "url": 4, "author": 3, "title": 1}
     assert found.duplicates == 1
+    assert found.scripts == {"Latin": LONGEST + 5 + sum(map(str.isalpha, "Title Prose." + CODE + "Prose alone. Other"))}
     assert found.quantiles("answer", (0, 0.5, 1)) == [12, 12, 12]
     assert found.quantiles("document", (0.5,)) == [LONGEST]
+
+
+def test_scripts_are_counted_and_shown(tmp_path: Path) -> None:
+    posts = [
+        Post("1", "question", "\u0401\u043b\u043a\u0430", "\u30c7\u30fc\u30bf in C++, \u6f22"),
+        Post("2", "document", "", "42"),
+    ]
+    corpus = write_corpus(tmp_path / "corpus", posts)
+    write_datasheet(corpus)
+    shown = (tmp_path / "corpus-datasheet" / "datasheet.md").read_text("utf-8")
+    for row in ("| Cyrillic | 4 | 36.4% |", "| Katakana | 3 | 27.3% |", "| Latin | 3 | 27.3% |", "| Han | 1 | 9.1% |"):
+        assert row in shown
+    assert figures(tmp_path / "none", [Post("1", "document", "", "42")]).scripts == {}
 
 
 def test_quantiles_are_exact(tmp_path: Path) -> None:

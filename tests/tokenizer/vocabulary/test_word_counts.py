@@ -11,7 +11,7 @@ from stackbert.core import progress
 from tokenizer.encoding.validation_split import is_validation_post
 from tokenizer.vocabulary import word_counts
 from tokenizer.vocabulary.pretokenizer import build_normalizer, build_pretokenizer
-from tokenizer.vocabulary.word_counts import SliceCounter, WordCounter, count_tags, count_words
+from tokenizer.vocabulary.word_counts import SliceCounter, WordCounter, count_tags, count_words, merge_runs
 
 TERMS = ("c++", ".net", "asp.net", "node.js", "naïve-bayes")
 PIECES = [
@@ -40,7 +40,9 @@ def counted(folder: Path, posts: list[Post], processes: int = 1, **settings) -> 
     (folder / "scratch").mkdir()
     write_posts(posts, folder / "posts")
     options = {"terms": TERMS, "lowercase": True, "title_weight": 1, "validation_share": 0.0} | settings
-    return dict(count_words(folder / "posts", SliceCounter(scratch=folder / "scratch", **options), processes))
+    return dict(
+        merge_runs(count_words(folder / "posts", SliceCounter(scratch=folder / "scratch", **options), processes))
+    )
 
 
 def as_posts(texts: list[str]) -> list[Post]:
