@@ -31,7 +31,7 @@ class Classifier(tf.Module):  # type: ignore[misc]
         self.encoder = Encoder(checkpoint.architecture, checkpoint.weights, choose_dtype(config.precision))
         width = checkpoint.architecture.hidden_dim
         self.pooled_dim = 2 * width if config.pooling == "cls+mean" else width
-        activation = "relu" if checkpoint.architecture.family == "distilbert" else "tanh"
+        activation = checkpoint.architecture.family.classifier.activation
         self.head = Head(self.pooled_dim, width if config.hidden_layer else 0, num_labels, activation)
         self._compiled: dict[int, Any] = {}
         """Concrete functions of `pooled` by number of rows."""
