@@ -2,11 +2,13 @@
 
 # B rows, T tokens, N = B x T, P positions a row, M = B x P, H hidden, V vocabulary
 
+from typing import Any
+
 import tensorflow as tf
 
 from pretrain.model.architecture import Architecture, weight_shapes
 from pretrain.model.fused_ops import bias_gelu, weighted_cross_entropy
-from pretrain.model.layers import PostNormLayers
+from pretrain.model.layers import PostNormLayers, PreNormLayers
 from pretrain.model.weights import Weights
 
 
@@ -28,7 +30,8 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         self.weights = {
             name: tf.Variable(weights[name], name=name, dtype=tf.float32) for name in weight_shapes(architecture)
         }
-        self._layers = PostNormLayers(architecture, self.weights, dtype)
+        kind = PreNormLayers if architecture.rotary_layers else PostNormLayers
+        self._layers: Any = kind(architecture, self.weights, dtype)
 
     def hidden(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
         """Last hidden states, (B, T, H) in the encoder's dtype.
@@ -36,7 +39,7 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         `segments_BT` (int32) is the number of each token's text in its row, from 1; 0 is padding, whose states are
         meaningless. The attention mask of a padded batch is a valid value. Shapes must be static.
         """
-        x_NH = self._after_layers(self.architecture.num_layers, ids_BT, segments_BT)
+        x_NH = self._layers.finished(self._after_layers(self.architecture.num_layers, ids_BT, segments_BT))
         return tf.reshape(x_NH, (*ids_BT.shape, self.architecture.hidden_dim))
 
     def hidden_at(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
@@ -46,12 +49,15 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         of a layer.
         """
         last = self.architecture.num_layers - 1
-        return self._layers.apply_at(last, self._after_layers(last, ids_BT, segments_BT), segments_BT, positions_BP)
+        state = self._after_layers(last, ids_BT, segments_BT)
+        return self._layers.finished(self._layers.apply_at(last, state, segments_BT, positions_BP))
 
     def mlm_logits(self, states_MH: tf.Tensor) -> tf.Tensor:
         """Logits (M, V), without the MLM bias, of the last hidden states at masked positions."""
         layers = self._layers
-        x_MH = bias_gelu(layers.product(states_MH, "mlm/dense/kernel"), layers.read("mlm/dense/bias"))
+        x_MH = bias_gelu(
+            layers.product(states_MH, "mlm/dense/kernel"), layers.read_or_zeros("mlm/dense/bias", states_MH.shape[1])
+        )
         x_MH = layers.norm(x_MH, "mlm/norm")
         return tf.matmul(x_MH, tf.cast(layers.read("embeddings/word"), self.dtype), transpose_b=True)
 
@@ -69,9 +75,9 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         """A copy of the weights."""
         return {name: variable.numpy() for name, variable in self.weights.items()}
 
-    def _after_layers(self, count: int, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
-        """The states after the first `count` layers, (N, H)."""
-        x_NH = self._layers.embedded(ids_BT, segments_BT)
+    def _after_layers(self, count: int, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> Any:
+        """The layers' state after the first `count` of them."""
+        state: Any = self._layers.embedded(ids_BT, segments_BT)
         for layer in range(count):
-            x_NH = self._layers.apply(layer, x_NH, segments_BT)
-        return x_NH
+            state = self._layers.apply(layer, state, segments_BT)
+        return state

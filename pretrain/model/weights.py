@@ -23,7 +23,7 @@ SIZES_OF = {
     "embeddings/word": ("vocab_size", "hidden_size"),
     "embeddings/position": ("max_position_embeddings", "hidden_size"),
     "embeddings/type": ("type_vocab_size", "hidden_size"),
-    "layer_0/feed_forward/inner/kernel": ("intermediate_size", "hidden_size"),
+    "layer_0/feed_forward/outer/kernel": ("hidden_size", "intermediate_size"),
 }
 """Weight -> the field of `config.json` that each dimension of its tensor has to equal."""
 ADAPTERS = re.compile(r"lora_|adapter|base_layer", re.IGNORECASE)
@@ -67,13 +67,12 @@ def new_head(architecture: Architecture) -> Weights:
 
     Logits are then the products of the hidden state with each word vector, which is better than random ones.
     """
-    return {
+    made = {
         "mlm/dense/kernel": np.eye(architecture.hidden_dim, dtype=np.float32),
-        "mlm/dense/bias": np.zeros(architecture.hidden_dim, np.float32),
         "mlm/norm/gamma": np.ones(architecture.hidden_dim, np.float32),
-        "mlm/norm/beta": np.zeros(architecture.hidden_dim, np.float32),
-        "mlm/bias": np.zeros(architecture.vocab_size, np.float32),
     }
+    shapes = {name: shape for name, shape in weight_shapes(architecture).items() if name.startswith("mlm/")}
+    return {name: made.get(name, np.zeros(shape, np.float32)) for name, shape in shapes.items()}
 
 
 def _refuse_other_layers(
