@@ -41,7 +41,7 @@ class Classifier(tf.Module):  # type: ignore[misc]
         self.replicas = replicas or Replicas()
         width = checkpoint.architecture.hidden_dim
         self.pooled_dim = 2 * width if config.pooling == "cls+mean" else width
-        activation = "relu" if checkpoint.architecture.family == "distilbert" else "tanh"
+        activation = checkpoint.architecture.family.classifier.activation
         dtype = choose_dtype(config.precision, self.replicas.accelerated)
         with self.replicas.scope():
             self.encoder = Encoder(checkpoint.architecture, checkpoint.weights, dtype)
@@ -68,7 +68,7 @@ class Classifier(tf.Module):  # type: ignore[misc]
         """
         layers = self.checkpoint.architecture.num_layers
         return [
-            (variable, layer_decay ** (layers - _layer_of(name)))
+            (variable, layer_decay ** (layers - _layer_of(name, layers)))
             for name, variable in self.encoder.weights.items()
             if not name.startswith("mlm/")
         ]
@@ -175,11 +175,13 @@ def batch_spec(num_rows: int, row_length: int, num_texts: int) -> TextBatch:
     return TextBatch(table, table, firsts, tf.TensorSpec([num_texts], tf.int32), table)
 
 
-def _layer_of(name: str) -> int:
-    """Index of the layer that a weight belongs to, -1 for the embeddings.
+def _layer_of(name: str, num_layers: int) -> int:
+    """Index of the layer that a weight belongs to: -1 for the embeddings, the last one for the norm after it.
 
-    >>> _layer_of("layer_3/attention/norm/beta"), _layer_of("embeddings/word")
-    (3, -1)
+    >>> [_layer_of(name, 6) for name in ("layer_3/attention/norm/beta", "embeddings/word", "final/norm/gamma")]
+    [3, -1, 5]
     """
     scope = name.partition("/")[0]
+    if scope == "final":
+        return num_layers - 1
     return int(scope.removeprefix("layer_")) if scope.startswith("layer_") else -1

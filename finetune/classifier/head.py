@@ -17,8 +17,8 @@ ACTIVATIONS = {"tanh": tf.tanh, "relu": tf.nn.relu}
 class Head(tf.Module):  # type: ignore[misc]
     """Logits from pooled vectors of width P; `hidden_dim` 0 for a linear head.
 
-    The hidden layer has the activation of Hugging Face's sequence classifiers of the family, so that a head can be
-    saved as one: tanh for BERT and RoBERTa, ReLU for DistilBERT.
+    The hidden layer has the activation of Hugging Face's sequence classifiers of the family (see
+    `stackbert.core.families`), so that a head can be saved as one.
     """
 
     def __init__(self, pooled_dim: int, hidden_dim: int, num_labels: int, activation: str):

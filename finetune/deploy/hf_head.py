@@ -16,20 +16,7 @@ SCALE = 2.0**-12
 """Scales the input of the tanh layer so that it is the identity for a linear head: hidden states are at most 20, so the
 relative error is 8e-6. Scaling by a power of two is exact."""
 SHIFT = 128.0
-"""Added to the input of DistilBERT's ReLU, so that it is the identity for a linear head."""
-
-CLASS_NAMES = {
-    "bert": "BertForSequenceClassification",
-    "distilbert": "DistilBertForSequenceClassification",
-    "roberta": "RobertaForSequenceClassification",
-    "camembert": "CamembertForSequenceClassification",
-}
-LAYERS = {  # names of the hidden and the output layer in each family
-    "bert": ("bert.pooler.dense", "classifier"),
-    "distilbert": ("pre_classifier", "classifier"),
-    "roberta": ("classifier.dense", "classifier.out_proj"),
-    "camembert": ("classifier.dense", "classifier.out_proj"),
-}
+"""Added to the input of a ReLU, so that it is the identity for a linear head."""
 
 
 def hf_head(
@@ -42,22 +29,21 @@ def hf_head(
     """
     weights = head.numpy_weights()
     kernel_HL, bias_L = weights["kernel"], weights["bias"]
-    width = architecture.hidden_dim
+    names, width = architecture.family.classifier, architecture.hidden_dim
     identity_HH, zeros_H = np.eye(width, dtype=np.float32), np.zeros(width, np.float32)
     if head.hidden_dim:
         inner_HH, inner_H = weights["hidden/kernel"], weights["hidden/bias"]
-    elif architecture.family == "distilbert":
+    elif names.activation == "relu":
         inner_HH, inner_H = identity_HH, zeros_H + SHIFT
         bias_L = bias_L - SHIFT * kernel_HL.sum(0, dtype=np.float64)
     else:
         inner_HH, inner_H = SCALE * identity_HH, zeros_H
         kernel_HL = kernel_HL / SCALE
-    inner, outer = LAYERS[architecture.family]
     tensors = {
-        f"{inner}.weight": inner_HH.T,
-        f"{inner}.bias": inner_H,
-        f"{outer}.weight": kernel_HL.T,
-        f"{outer}.bias": bias_L,
+        f"{names.inner}.weight": inner_HH.T,
+        f"{names.inner}.bias": inner_H,
+        f"{names.outer}.weight": kernel_HL.T,
+        f"{names.outer}.bias": bias_L,
     }
     config: dict[str, Any] = {
         "problem_type": "multi_label_classification",
@@ -67,4 +53,4 @@ def hf_head(
         "thresholds": [float(threshold) for threshold in thresholds_L],
     }
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in tensors.items()}
-    return TaskHead(CLASS_NAMES[architecture.family], config, arrays)
+    return TaskHead(f"{architecture.family.class_prefix}ForSequenceClassification", config, arrays)

@@ -92,10 +92,10 @@ def _torch_module(bundle: Bundle, model: Path) -> Any:
     from transformers import AutoModel
 
     head, pooling = bundle.classifier.head, bundle.classifier.config.pooling
-    is_distilbert = bundle.classifier.checkpoint.architecture.family == "distilbert"
+    names = bundle.classifier.checkpoint.architecture.family.classifier
     weights = {name: torch.from_numpy(array) for name, array in head.numpy_weights().items()}
-    activation = torch.relu if is_distilbert else torch.tanh
-    pooler = {} if is_distilbert else {"add_pooling_layer": False}
+    activation = {"relu": torch.relu, "tanh": torch.tanh}[names.activation]
+    pooler = {"add_pooling_layer": False} if names.base_has_pooler else {}
     encoder = AutoModel.from_pretrained(model, **pooler)
 
     class Exported(torch.nn.Module):  # type: ignore[misc]

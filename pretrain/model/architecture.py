@@ -1,44 +1,14 @@
 """Encoder architectures: sizes, weight shapes, and the names of tensors in Hugging Face checkpoints."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any
 
+from pretrain.model.rotary_config import RotaryLayer, read_rotary_layers
 from stackbert.core.checkpoints import SIZES
 from stackbert.core.errors import StackbertError
+from stackbert.core.families.family import Family
+from stackbert.core.families.table import FAMILIES
 
-Family = Literal["bert", "distilbert", "roberta", "camembert"]
-PREFIXES = {"bert": "bert", "distilbert": "distilbert", "roberta": "roberta", "camembert": "roberta"}
-"""Prefix of a family's encoder tensors; CamemBERT is a RoBERTa."""
-
-_BERT_DEFAULTS: dict[str, Any] = {
-    "vocab_size": 30_522,
-    "hidden_size": 768,
-    "num_hidden_layers": 12,
-    "num_attention_heads": 12,
-    "intermediate_size": 3_072,
-    "hidden_act": "gelu",
-    "max_position_embeddings": 512,
-    "type_vocab_size": 2,
-    "layer_norm_eps": 1e-12,
-    "pad_token_id": 0,
-}
-_NOT_IN_DISTILBERT = ("type_vocab_size", "layer_norm_eps")
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "bert": _BERT_DEFAULTS,
-    "distilbert": {name: value for name, value in _BERT_DEFAULTS.items() if name not in _NOT_IN_DISTILBERT}
-    | {"num_hidden_layers": 6},
-    "roberta": _BERT_DEFAULTS | {"vocab_size": 50_265, "pad_token_id": 1},
-    "camembert": _BERT_DEFAULTS | {"pad_token_id": 1},
-}
-"""Values of transformers' configuration classes, by BERT's names, for fields that `config.json` does not give."""
-DISTILBERT_NAMES = {
-    "hidden_size": "dim",
-    "num_hidden_layers": "n_layers",
-    "num_attention_heads": "n_heads",
-    "intermediate_size": "hidden_dim",
-    "hidden_act": "activation",
-}
 SIZE_FIELDS = (
     "vocab_size",
     "hidden_size",
@@ -71,22 +41,24 @@ class Architecture:
     num_heads: int
     intermediate_dim: int
     max_positions: int
-    """Rows of the position table."""
+    """Rows of the position table; without one, the longest text."""
     first_position: int
-    """Position of a text's first token: 0, or 2 for RoBERTa and CamemBERT, whose padding takes 0 and 1."""
+    """Position of a text's first token: 0, or where the family counts from padding, 2, as that takes 0 and 1."""
     num_types: int
     """Rows of the token-type table; 0 where there is none."""
     norm_epsilon: float
-
-    @property
-    def prefix(self) -> str:
-        """Prefix of the encoder's Hugging Face names."""
-        return PREFIXES[self.family]
+    rotary_layers: tuple[RotaryLayer, ...] = ()
+    """All layers, where they are pre-norm; none where they are post-norm."""
 
     @property
     def max_length(self) -> int:
         """Most tokens of a text."""
         return self.max_positions - self.first_position
+
+    @property
+    def inner_dim(self) -> int:
+        """Width of the feed-forward part's first product: with the gates where the layers are pre-norm."""
+        return (2 if self.rotary_layers else 1) * self.intermediate_dim
 
 
 def random_config(size: str, vocab_size: int) -> dict[str, Any]:
@@ -119,32 +91,34 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
     What it lacks, or gives as null, has the family's default. Raises StackbertError for a family or variant that the
     encoder does not implement, and for values that are not possible.
     """
-    family = config.get("model_type")
-    if str(family) not in PREFIXES:
-        raise StackbertError(f"{where}: model_type is {family!r}; supported are {', '.join(PREFIXES)}")
-    for name, supported in VARIANTS.items():
+    name = config.get("model_type")
+    family = FAMILIES.get(str(name))
+    if family is None:
+        raise StackbertError(f"{where}: model_type is {name!r}; supported are {', '.join(FAMILIES)}")
+    for name, supported in (*VARIANTS.items(), *family.variants.items()):
         value = field_value(config, name)
         if value is not None and value not in supported:
             raise StackbertError(
                 f"{where}: {own_name(config, name)} is {value!r}; the encoder supports {supported[0]!r} only"
             )
-    sizes = {name: _size(config, name, where) for name in SIZE_FIELDS if name in DEFAULTS[str(family)]}
+    sizes = {name: _size(config, name, where) for name in SIZE_FIELDS if name in family.defaults}
     hidden_dim, num_heads = sizes["hidden_size"], sizes["num_attention_heads"]
     if hidden_dim % num_heads:
         fields = (describe_field(config, name) for name in ("hidden_size", "num_attention_heads"))
         raise StackbertError(f"{where}: {' is not a multiple of '.join(fields)}")
     padding = _padding(config, sizes["vocab_size"], where)
     architecture = Architecture(
-        family=cast(Family, family),
+        family=family,
         vocab_size=sizes["vocab_size"],
         hidden_dim=hidden_dim,
         num_layers=sizes["num_hidden_layers"],
         num_heads=num_heads,
         intermediate_dim=sizes["intermediate_size"],
         max_positions=sizes["max_position_embeddings"],
-        first_position=padding + 1 if PREFIXES[str(family)] == "roberta" else 0,
+        first_position=padding + 1 if family.counts_from_padding else 0,
         num_types=sizes.get("type_vocab_size", 0),
         norm_epsilon=_epsilon(config, where),
+        rotary_layers=read_rotary_layers(config, sizes["num_hidden_layers"], where) if family.is_pre_norm else (),
     )
     if architecture.max_length < 1:
         raise StackbertError(
@@ -156,13 +130,13 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
 
 def own_name(config: dict[str, Any], name: str) -> str:
     """The family's name of a field of BERT's `config.json`."""
-    return DISTILBERT_NAMES.get(name, name) if config["model_type"] == "distilbert" else name
+    return FAMILIES[config["model_type"]].own_fields.get(name, name)
 
 
 def field_value(config: dict[str, Any], name: str) -> Any:
     """The value of a field, by BERT's name for it; the family's default where `config.json` has none or null."""
     given = [value for each in (own_name(config, name), name) if (value := config.get(each)) is not None]
-    return given[0] if given else DEFAULTS[config["model_type"]].get(name)
+    return given[0] if given else FAMILIES[config["model_type"]].defaults.get(name)
 
 
 def describe_field(config: dict[str, Any], name: str) -> str:
@@ -195,8 +169,9 @@ def _padding(config: dict[str, Any], vocab_size: int, where: str) -> int:
 
 
 def _epsilon(config: dict[str, Any], where: str) -> float:
-    if config["model_type"] == "distilbert":
-        return 1e-12  # whatever config.json says, as in transformers
+    fixed = FAMILIES[config["model_type"]].norm_epsilon
+    if fixed is not None:
+        return fixed
     value = field_value(config, "layer_norm_eps")
     if type(value) not in (int, float) or not 0 < value < 1:
         raise StackbertError(
@@ -206,90 +181,46 @@ def _epsilon(config: dict[str, Any], where: str) -> float:
 
 
 def weight_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every weight, in a fixed order. Kernels are (in, out); query, key and value share one."""
-    a = architecture
-    shapes: dict[str, tuple[int, ...]] = {
-        "embeddings/word": (a.vocab_size, a.hidden_dim),
-        "embeddings/position": (a.max_positions, a.hidden_dim),
-    }
+    """Name -> shape of every weight, in a fixed order. Kernels are (in, out); query, key and value share one.
+
+    Pre-norm layers have no biases, no norm before the first attention, and gates beside the inner feed-forward values.
+    """
+    a, shapes = architecture, dict[str, tuple[int, ...]]()
+    has_biases = not a.rotary_layers
+
+    def dense(name: str, inner: int, outer: int) -> None:
+        shapes[f"{name}/kernel"] = (inner, outer)
+        if has_biases:
+            shapes[f"{name}/bias"] = (outer,)
+
+    def norm(name: str) -> None:
+        shapes[f"{name}/gamma"] = (a.hidden_dim,)
+        if has_biases:
+            shapes[f"{name}/beta"] = (a.hidden_dim,)
+
+    shapes["embeddings/word"] = (a.vocab_size, a.hidden_dim)
+    if not a.rotary_layers:
+        shapes["embeddings/position"] = (a.max_positions, a.hidden_dim)
     if a.num_types:
         shapes["embeddings/type"] = (a.num_types, a.hidden_dim)
-    shapes |= _norm_shapes("embeddings/norm", a.hidden_dim)
+    norm("embeddings/norm")
     for layer in range(a.num_layers):
-        shapes |= _dense_shapes(f"layer_{layer}/attention/qkv", a.hidden_dim, 3 * a.hidden_dim)
-        shapes |= _dense_shapes(f"layer_{layer}/attention/output", a.hidden_dim, a.hidden_dim)
-        shapes |= _norm_shapes(f"layer_{layer}/attention/norm", a.hidden_dim)
-        shapes |= _dense_shapes(f"layer_{layer}/feed_forward/inner", a.hidden_dim, a.intermediate_dim)
-        shapes |= _dense_shapes(f"layer_{layer}/feed_forward/outer", a.intermediate_dim, a.hidden_dim)
-        shapes |= _norm_shapes(f"layer_{layer}/feed_forward/norm", a.hidden_dim)
-    shapes |= _dense_shapes("mlm/dense", a.hidden_dim, a.hidden_dim)
-    shapes |= _norm_shapes("mlm/norm", a.hidden_dim)
+        dense(f"layer_{layer}/attention/qkv", a.hidden_dim, 3 * a.hidden_dim)
+        dense(f"layer_{layer}/attention/output", a.hidden_dim, a.hidden_dim)
+        if layer or not a.rotary_layers:
+            norm(f"layer_{layer}/attention/norm")
+        dense(f"layer_{layer}/feed_forward/inner", a.hidden_dim, a.inner_dim)
+        dense(f"layer_{layer}/feed_forward/outer", a.intermediate_dim, a.hidden_dim)
+        norm(f"layer_{layer}/feed_forward/norm")
+    if a.rotary_layers:
+        norm("final/norm")
+    dense("mlm/dense", a.hidden_dim, a.hidden_dim)
+    norm("mlm/norm")
     shapes["mlm/bias"] = (a.vocab_size,)
     return shapes
 
 
 def hugging_face_names(architecture: Architecture) -> dict[str, tuple[str, ...]]:
     """Name -> its Hugging Face tensors: three for a qkv weight, one for any other."""
-    if architecture.family == "distilbert":
-        modules = dict(_distilbert_modules(architecture.num_layers))
-        tables = ("distilbert.embeddings", "vocab_projector.bias")
-    else:
-        prefix = architecture.prefix
-        head = "cls.predictions" if prefix == "bert" else "lm_head"
-        modules = dict(_bert_modules(prefix, architecture.num_layers)) | _bert_head_modules(head)
-        tables = (f"{prefix}.embeddings", f"{head}.bias")
-    embeddings, mlm_bias = tables
-    names: dict[str, tuple[str, ...]] = {}
-    for ours in weight_shapes(architecture):
-        module, _, leaf = ours.rpartition("/")
-        if ours == "mlm/bias":
-            names[ours] = (mlm_bias,)
-        elif module == "embeddings":
-            table = {"word": "word_embeddings", "position": "position_embeddings", "type": "token_type_embeddings"}[
-                leaf
-            ]
-            names[ours] = (f"{embeddings}.{table}.weight",)
-        else:
-            suffix = "bias" if leaf in ("bias", "beta") else "weight"
-            names[ours] = tuple(f"{theirs}.{suffix}" for theirs in modules[module])
-    return names
-
-
-def _dense_shapes(name: str, inner: int, outer: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}/kernel": (inner, outer), f"{name}/bias": (outer,)}
-
-
-def _norm_shapes(name: str, width: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}/gamma": (width,), f"{name}/beta": (width,)}
-
-
-def _bert_modules(prefix: str, num_layers: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield "embeddings/norm", (f"{prefix}.embeddings.LayerNorm",)
-    for layer in range(num_layers):
-        ours, theirs = f"layer_{layer}", f"{prefix}.encoder.layer.{layer}"
-        yield f"{ours}/attention/qkv", tuple(f"{theirs}.attention.self.{name}" for name in ("query", "key", "value"))
-        yield f"{ours}/attention/output", (f"{theirs}.attention.output.dense",)
-        yield f"{ours}/attention/norm", (f"{theirs}.attention.output.LayerNorm",)
-        yield f"{ours}/feed_forward/inner", (f"{theirs}.intermediate.dense",)
-        yield f"{ours}/feed_forward/outer", (f"{theirs}.output.dense",)
-        yield f"{ours}/feed_forward/norm", (f"{theirs}.output.LayerNorm",)
-
-
-def _bert_head_modules(head: str) -> dict[str, tuple[str, ...]]:
-    if head == "lm_head":
-        return {"mlm/dense": (f"{head}.dense",), "mlm/norm": (f"{head}.layer_norm",)}
-    return {"mlm/dense": (f"{head}.transform.dense",), "mlm/norm": (f"{head}.transform.LayerNorm",)}
-
-
-def _distilbert_modules(num_layers: int) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield "embeddings/norm", ("distilbert.embeddings.LayerNorm",)
-    for layer in range(num_layers):
-        ours, theirs = f"layer_{layer}", f"distilbert.transformer.layer.{layer}"
-        yield f"{ours}/attention/qkv", tuple(f"{theirs}.attention.{name}" for name in ("q_lin", "k_lin", "v_lin"))
-        yield f"{ours}/attention/output", (f"{theirs}.attention.out_lin",)
-        yield f"{ours}/attention/norm", (f"{theirs}.sa_layer_norm",)
-        yield f"{ours}/feed_forward/inner", (f"{theirs}.ffn.lin1",)
-        yield f"{ours}/feed_forward/outer", (f"{theirs}.ffn.lin2",)
-        yield f"{ours}/feed_forward/norm", (f"{theirs}.output_layer_norm",)
-    yield "mlm/dense", ("vocab_transform",)
-    yield "mlm/norm", ("vocab_layer_norm",)
+    modules = dict(architecture.family.modules_of(architecture.num_layers))
+    return {ours: architecture.family.tensor_names(ours, modules) for ours in weight_shapes(architecture)}

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from pretrain.model.architecture import (
-    PREFIXES,
     Architecture,
     hugging_face_names,
     read_architecture,
@@ -26,10 +25,9 @@ from pretrain.model.stored_tensors import (
 from pretrain.model.tensor_names import family_of, find_root, plain_name
 from pretrain.model.weights import Weights, read_weights
 from stackbert.core.checkpoints import read_config
+from stackbert.core.families.table import FAMILIES
 from tokenizer.files.tokenizer_files import write_tokenizer
 
-CLASS_NAMES = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta", "camembert": "Camembert"}
-"""What the names of a family's classes in transformers begin with."""
 NOT_EXPORTED = ("torch_dtype", "_name_or_path", "auto_map", "tie_word_embeddings")
 """Entries of `config.json` that need not hold for what is written: the family's own class, with tied tables."""
 
@@ -69,7 +67,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
 def _family(config: dict[str, Any], stored: StoredTensors, config_path: Path) -> str:
     family = family_of(config, find_root(map(plain_name, stored.by_name), stored.path))
     if family is None:
-        raise CheckpointError(f"{config_path}: has no model_type; add it, one of {', '.join(PREFIXES)}")
+        raise CheckpointError(f"{config_path}: has no model_type; add it, one of {', '.join(FAMILIES)}")
     return family
 
 
@@ -91,7 +89,7 @@ def save_checkpoint(checkpoint: Checkpoint, tokenizer: Path, folder: Path, task:
     What was written is loaded and compared; raises CheckpointError where it differs or where values are not finite.
     """
     with_mlm_head = task is None and checkpoint.has_mlm_head
-    class_name = CLASS_NAMES[checkpoint.architecture.family] + ("ForMaskedLM" if with_mlm_head else "Model")
+    class_name = checkpoint.architecture.family.class_prefix + ("ForMaskedLM" if with_mlm_head else "Model")
     config = {
         **checkpoint.config,
         **(task.config if task else {}),
@@ -150,11 +148,11 @@ def with_vocabulary(
 ) -> Checkpoint:
     """The checkpoint with another word table (and so decoder) and MLM bias; `special_ids` go into its config.
 
-    RoBERTa counts positions from the padding id, so its position table shifts with that id.
+    Where the family counts positions from the padding id, its position table shifts with that id.
     """
     architecture = replace(checkpoint.architecture, vocab_size=len(word_VH))
     weights = checkpoint.weights | {"embeddings/word": word_VH, "mlm/bias": bias_V}
-    if architecture.prefix == "roberta":
+    if architecture.family.counts_from_padding:
         shift = special_ids["pad_token_id"] + 1 - architecture.first_position
         table = weights["embeddings/position"]
         # rows up to the padding id are never read: dropping or repeating them keeps the vector of the first position
@@ -169,22 +167,22 @@ def with_vocabulary(
 
 
 def with_positions(checkpoint: Checkpoint, length: int) -> Checkpoint:
-    """The checkpoint with a position table for `length` tokens, made of copies of its own.
+    """The checkpoint with positions for `length` tokens: a table made of copies of its own, or further rotations.
 
     As Longformer extends RoBERTa's (Beltagy et al. 2020, arXiv 2004.05150, section 5): attention to neighbouring
     positions still works everywhere except where two copies meet.
     """
     architecture = checkpoint.architecture
+    config = checkpoint.config | {"max_position_embeddings": architecture.first_position + length}
+    architecture = replace(architecture, max_positions=config["max_position_embeddings"])
+    if architecture.rotary_layers:
+        return replace(checkpoint, architecture=architecture, config=config)
     table_PH = checkpoint.weights["embeddings/position"]
     unread_PH, read_PH = np.split(table_PH, [architecture.first_position])
     repeats = -(-length // len(read_PH))
     longer_PH = np.concatenate([unread_PH, np.tile(read_PH, (repeats, 1))[:length]])
-    return replace(
-        checkpoint,
-        architecture=replace(architecture, max_positions=len(longer_PH)),
-        config=checkpoint.config | {"max_position_embeddings": len(longer_PH)},
-        weights=checkpoint.weights | {"embeddings/position": longer_PH},
-    )
+    weights = checkpoint.weights | {"embeddings/position": longer_PH}
+    return replace(checkpoint, architecture=architecture, config=config, weights=weights)
 
 
 def random_weights(architecture: Architecture, seed: int) -> Weights:

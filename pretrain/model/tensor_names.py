@@ -6,24 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pretrain.model.architecture import PREFIXES, Architecture
+from pretrain.model.architecture import Architecture
 from pretrain.model.stored_tensors import CheckpointError, StoredTensor, listed
+from stackbert.core.families.family import BODY_TABLES, Family
+from stackbert.core.families.table import FAMILIES
 from stackbert.core.printing import printable
 
-BODY = {
-    "bert": ("embeddings", "encoder"),
-    "roberta": ("embeddings", "encoder"),
-    "distilbert": ("embeddings", "transformer"),
-}
-"""Prefix of a family -> the encoder's parts: every tensor in them changes what the encoder computes."""
-HEADS = {"bert": "cls.predictions.", "roberta": "lm_head.", "distilbert": "vocab_"}
-"""Prefix of a family -> start of its MLM head's names."""
-DECODERS = {"bert": "cls.predictions.decoder", "roberta": "lm_head.decoder", "distilbert": "vocab_projector"}
-"""Prefix of a family -> the MLM head's decoder, whose weight is the word table."""
-COPIED_BIASES = {"cls.predictions.decoder.bias": "cls.predictions.bias", "lm_head.decoder.bias": "lm_head.bias"}
-
-ANCHOR = re.compile(r"((?:.+\.)?)embeddings\.(?:word|position)_embeddings\.weight")
-"""Tables that every family has; what stands before `embeddings` is the encoder's place in its file."""
+WORD_TABLES = sorted({family.tables["embeddings/word"] for family in FAMILIES.values()})
+_TABLES = {family.tables[name] for family in FAMILIES.values() for name in BODY_TABLES if name in family.tables}
+ANCHOR = re.compile(rf"((?:.+\.)?)(?:{'|'.join(map(re.escape, sorted(_TABLES)))})\.weight")
+"""Tables that an encoder is recognised by; what stands before them is the encoder's place in its file."""
 WRAPPERS = re.compile(r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 """Put between the parts of a name by torch.compile and by FSDP."""
 OLD_NORM_NAMES = re.compile(r"(LayerNorm|layer_norm)\.(gamma|beta)$")
@@ -65,15 +57,15 @@ def sort_names(names: Iterable[str], architecture: Architecture, where: Path) ->
     """
     plain = {name: plain_name(name) for name in names}
     root = find_root(plain.values(), where)
-    last = root.rstrip(".").rpartition(".")[2]
-    if last in {*PREFIXES, *PREFIXES.values()} - {architecture.prefix, architecture.family}:
+    family, last = architecture.family, root.rstrip(".").rpartition(".")[2]
+    if last in FAMILIES.keys() - {family.prefix, family.name}:
         raise CheckpointError(
             f"{where}: the encoder's names begin with {root!r}, but config.json's model_type is "
-            f"{architecture.family!r}; correct model_type"
+            f"{family.name!r}; correct model_type"
         )
     result = SortedNames(root)
     for stored, name in plain.items():
-        place = _place(name, root, architecture.prefix)
+        place = _place(name, root, family)
         if LEFTOVERS.search(name):
             result.passed_over.append(stored)
         elif place is None:
@@ -82,7 +74,15 @@ def sort_names(names: Iterable[str], architecture: Architecture, where: Path) ->
             raise CheckpointError(f"{where}: {result.places[place]} and {stored} are one tensor, {place}; remove one")
         else:
             result.places[place] = stored
+    _pass_over_classifier(result, family)
     return result
+
+
+def _pass_over_classifier(found: SortedNames, family: Family) -> None:
+    """Where no decoder makes it an MLM head, what has names of one is a classifier's."""
+    if family.classifier.norm and not {family.mlm_bias, f"{family.decoder}.weight"} & found.places.keys():
+        for place in [place for place in found.places if place.startswith(family.head_starts)]:
+            found.passed_over.append(found.places.pop(place))
 
 
 def plain_name(name: str) -> str:
@@ -110,8 +110,8 @@ def find_root(names: Iterable[str], where: Path) -> str:
     if not roots:
         examples = f"its names are such as {listed(sorted(names), 3)}" if names else "it is empty"
         raise CheckpointError(
-            f"{where}: holds no encoder of the families {', '.join(PREFIXES)}: no name ends with "
-            f"'embeddings.word_embeddings.weight'; {examples}"
+            f"{where}: holds no encoder of the families {', '.join(FAMILIES)}: no name ends with "
+            f"{' or '.join(repr(f'{table}.weight') for table in WORD_TABLES)}; {examples}"
         )
     return roots[0]
 
@@ -141,11 +141,11 @@ def family_of(config: Mapping[str, Any], root: str) -> str | None:
     """The family of a checkpoint whose config.json has no model_type, as older ones: from its class or tensor names."""
     classes = config.get("architectures")
     for name in classes if isinstance(classes, list) else ():
-        match = re.fullmatch(r"(Bert|DistilBert|Roberta|Camembert)(?:Model|For\w+)", str(name))
-        if match:
-            return match[1].lower()
+        for family in FAMILIES.values():
+            if re.fullmatch(rf"{family.class_prefix}(?:Model|For\w+)", str(name)):
+                return family.name
     last = root.rstrip(".").rpartition(".")[2]
-    return last if last in PREFIXES else None
+    return last if last in FAMILIES else None
 
 
 def _outer(root: str) -> list[str]:
@@ -158,11 +158,12 @@ def _outer(root: str) -> list[str]:
     return ["".join(f"{part}." for part in parts[:count]) for count in range(len(parts) - 1, -1, -1)]
 
 
-def _place(name: str, root: str, prefix: str) -> str | None:
+def _place(name: str, root: str, family: Family) -> str | None:
     """A tensor's name in the full model; None where it is neither the encoder's nor the MLM head's."""
-    if name.startswith(root) and name[len(root) :].partition(".")[0] in BODY[prefix]:
-        return f"{prefix}.{name[len(root) :]}"
-    heads = (name[len(outer) :] for outer in _outer(root) if name.startswith(outer + HEADS[prefix]))
+    if name.startswith(root) and name[len(root) :].partition(".")[0] in family.body:
+        return f"{family.prefix}.{name[len(root) :]}"
+    inner = (name[len(outer) :] for outer in _outer(root) if name.startswith(outer))
+    heads = (place for place in inner if place.startswith(family.head_starts))
     return next(heads, None)  # it may stand beside the encoder or beside what holds it
 
 

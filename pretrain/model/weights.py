@@ -15,10 +15,17 @@ from pretrain.model.architecture import (
     weight_shapes,
 )
 from pretrain.model.stored_tensors import CheckpointError, StoredTensors, listed
-from pretrain.model.tensor_names import COPIED_BIASES, DECODERS, SortedNames, names_notes, sort_names
+from pretrain.model.tensor_names import SortedNames, names_notes, sort_names
 
 Weights = dict[str, npt.NDArray[np.float32]]
 """Arrays by name."""
+SIZES_OF = {
+    "embeddings/word": ("vocab_size", "hidden_size"),
+    "embeddings/position": ("max_position_embeddings", "hidden_size"),
+    "embeddings/type": ("type_vocab_size", "hidden_size"),
+    "layer_0/feed_forward/outer/kernel": ("hidden_size", "intermediate_size"),
+}
+"""Weight -> the field of `config.json` that each dimension of its tensor has to equal."""
 ADAPTERS = re.compile(r"lora_|adapter|base_layer", re.IGNORECASE)
 
 
@@ -32,11 +39,10 @@ def read_weights(
     found = sort_names(stored.by_name, architecture, stored.path)
     _refuse_other_layers(stored, found, architecture, config)
     places = dict(found.places)
-    decoder = f"{DECODERS[architecture.prefix]}.weight"
-    word = f"{architecture.prefix}.embeddings.word_embeddings.weight"
-    names = hugging_face_names(architecture)
+    family = architecture.family
+    decoder, names = f"{family.decoder}.weight", hugging_face_names(architecture)
     head = {theirs for ours, group in names.items() if ours.startswith("mlm/") for theirs in group}
-    for copy, original in (COPIED_BIASES | {decoder: word}).items():
+    for copy, original in family.copies.items():
         if copy in places:
             places.setdefault(original, places[copy])
     has_head = bool(head & places.keys())
@@ -44,16 +50,16 @@ def read_weights(
     missing = expected - places.keys() - (set() if has_head else head)
     if has_head and config.get("tie_word_embeddings") is False and decoder not in places:
         missing.add(decoder)
-    unexpected = {place for place in places if place not in {*expected, *COPIED_BIASES, decoder}}
+    unexpected = {place for place in places if place not in {*expected, *family.copies}}
     _refuse_other_tensors(stored, missing, [*found.strange, *(found.places[place] for place in unexpected)])
     _refuse_other_shapes(stored, places, architecture, config)
-    _compare_copies(stored, places, {decoder: word} | COPIED_BIASES)
+    _compare_copies(stored, places, family.copies)
     made = {} if has_head else new_head(architecture)
     weights = {
         ours: made[ours] if ours in made else _joined([stored.read(places[name]) for name in theirs], ours)
         for ours, theirs in names.items()
     }
-    return weights, has_head, names_notes(found, stored.by_name, architecture.prefix)
+    return weights, has_head, names_notes(found, stored.by_name, family.prefix)
 
 
 def new_head(architecture: Architecture) -> Weights:
@@ -61,31 +67,31 @@ def new_head(architecture: Architecture) -> Weights:
 
     Logits are then the products of the hidden state with each word vector, which is better than random ones.
     """
-    return {
+    made = {
         "mlm/dense/kernel": np.eye(architecture.hidden_dim, dtype=np.float32),
-        "mlm/dense/bias": np.zeros(architecture.hidden_dim, np.float32),
         "mlm/norm/gamma": np.ones(architecture.hidden_dim, np.float32),
-        "mlm/norm/beta": np.zeros(architecture.hidden_dim, np.float32),
-        "mlm/bias": np.zeros(architecture.vocab_size, np.float32),
     }
+    shapes = {name: shape for name, shape in weight_shapes(architecture).items() if name.startswith("mlm/")}
+    return {name: made.get(name, np.zeros(shape, np.float32)) for name, shape in shapes.items()}
 
 
 def _refuse_other_layers(
     stored: StoredTensors, found: SortedNames, architecture: Architecture, config: dict[str, Any]
 ) -> None:
     """Raise CheckpointError where the file has more or fewer layers than `config.json` says."""
-    layer = re.compile(rf"{architecture.prefix}\.(?:encoder|transformer)\.layer\.(\d{{1,6}})\.")
+    layers = re.escape(f"{architecture.family.prefix}.{architecture.family.layers}.")
+    layer = re.compile(rf"{layers}(\d{{1,6}})\.")
     numbers = sorted({int(match[1]) for place in found.places if (match := layer.match(place))})
     if (len(numbers), numbers[-1:]) == (architecture.num_layers, [architecture.num_layers - 1]):
         return
     if numbers:
-        layers = f"its layers are {listed([str(number) for number in numbers], 30)}"
+        said = f"its layers are {listed([str(number) for number in numbers], 30)}"
     else:
         others = [name for name in stored.by_name if "embeddings." not in name]
-        layers = f"it has no layers of that family beside its embeddings, but {_patterns(others) or 'nothing'}"
+        said = f"it has no layers of that family beside its embeddings, but {_patterns(others) or 'nothing'}"
     raise CheckpointError(
-        f"{stored.path}: does not match its config.json: {describe_field(config, 'num_hidden_layers')}, but {layers}; "
-        f"use the config.json and the weights of one {architecture.family} checkpoint"
+        f"{stored.path}: does not match its config.json: {describe_field(config, 'num_hidden_layers')}, but {said}; "
+        f"use the config.json and the weights of one {architecture.family.name} checkpoint"
     )
 
 
@@ -124,13 +130,8 @@ def _refuse_other_shapes(
     stored: StoredTensors, places: dict[str, str], architecture: Architecture, config: dict[str, Any]
 ) -> None:
     """Raise CheckpointError where tensors have other sizes than those of `config.json`."""
-    body = f"{architecture.prefix}.embeddings"
-    fields = {  # the field that each dimension of a table has to equal
-        f"{body}.word_embeddings.weight": ("vocab_size", "hidden_size"),
-        f"{body}.position_embeddings.weight": ("max_position_embeddings", "hidden_size"),
-        f"{body}.token_type_embeddings.weight": ("type_vocab_size", "hidden_size"),
-        hugging_face_names(architecture)["layer_0/feed_forward/inner/kernel"][0]: ("intermediate_size", "hidden_size"),
-    }
+    names = hugging_face_names(architecture)
+    fields = {names[ours][0]: fields for ours, fields in SIZES_OF.items() if ours in names}
     other = {
         name: (found, shape)
         for name, shape in _stored_shapes(architecture).items()

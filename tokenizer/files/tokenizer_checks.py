@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from stackbert.core.checkpoints import TOKENIZER_FILES, VOCABULARY_FILES, read_json_object
 from stackbert.core.errors import StackbertError, require
+from stackbert.core.families.table import FAMILIES
 from tokenizer.files.settings_checks import BYTE_ORDER_MARK, check_settings
 from tokenizer.files.token_notation import BYTE_LEVEL_SPACE
 
@@ -204,10 +205,10 @@ def _check_word_table(loaded: Any, vocabulary: dict[str, int], folder: Path) -> 
 
 
 def _check_padding(loaded: Any, folder: Path) -> None:
-    """RoBERTa counts positions from the padding id of config.json, so it has to be the tokenizer's."""
+    """Where positions are counted from the padding id of config.json, it has to be the tokenizer's."""
     config = _object(folder / "config.json")
-    number = config.get("pad_token_id")
-    if config.get("model_type") in ("roberta", "camembert") and number is not None and number != loaded.pad_token_id:
+    family, number = FAMILIES.get(str(config.get("model_type"))), config.get("pad_token_id")
+    if family and family.counts_from_padding and number is not None and number != loaded.pad_token_id:
         raise StackbertError(
             f"{folder}: config.json gives the padding the id {number!r} (pad_token_id), its tokenizer "
             f"{loaded.pad_token} the id {loaded.pad_token_id}; positions are counted from that id, so set pad_token_id "

@@ -8,7 +8,7 @@ import pytest
 
 from finetune.classifier.classifier import Classifier
 from finetune.deploy.bundle import load_bundle, save_bundle
-from finetune.deploy.hf_head import CLASS_NAMES
+from stackbert.core.families.table import FAMILIES
 from tests.finetune.deploy.random_classifiers import TEXTS, THRESHOLDS_L, classifier_of
 from tests.finetune.questions import LABELS
 from tests.pretrain.tiny import tiny_checkpoint
@@ -17,7 +17,7 @@ from tokenizer.encoding.reader import load_reader
 
 @pytest.mark.torch
 @pytest.mark.parametrize("hidden_layer", [False, True])
-@pytest.mark.parametrize("family", list(CLASS_NAMES))
+@pytest.mark.parametrize("family", FAMILIES)
 def test_transformers_gives_the_same_probabilities(family, hidden_layer, small_rows, recipe, tmp_path):
     torch = pytest.importorskip("torch")
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -25,7 +25,7 @@ def test_transformers_gives_the_same_probabilities(family, hidden_layer, small_r
     ours = classifier_of(family, hidden_layer, small_rows / "tokenizer", recipe)
     save_bundle(ours, small_rows / "tokenizer", LABELS, THRESHOLDS_L, tmp_path / "model")
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
-    assert type(model).__name__ == CLASS_NAMES[family]
+    assert type(model).__name__ == f"{FAMILIES[family].class_prefix}ForSequenceClassification"
     assert model.config.problem_type == "multi_label_classification"
     assert model.config.id2label == dict(enumerate(LABELS))
     np.testing.assert_allclose(model.config.thresholds, THRESHOLDS_L)

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from pretrain.model.architecture import (
-    DEFAULTS,
-    DISTILBERT_NAMES,
     SIZES,
     hugging_face_names,
     random_config,
@@ -16,6 +14,7 @@ from pretrain.model.architecture import (
     weight_shapes,
 )
 from stackbert.core.errors import StackbertError
+from stackbert.core.families.table import FAMILIES
 from tests.pretrain.tiny import CONFIGS
 
 SIZED = {"vocab_size": 48, "max_position_embeddings": 20}
@@ -25,7 +24,7 @@ def config(family: str = "bert", **changes: Any) -> dict[str, Any]:
     return CONFIGS[family] | SIZED | changes
 
 
-@pytest.mark.parametrize("family", [None, "gpt2", "modernbert", "xlm-roberta", "albert", "BERT", "", ["bert"]])
+@pytest.mark.parametrize("family", [None, "gpt2", "longformer", "xlm-roberta", "albert", "BERT", "", ["bert"]])
 def test_unsupported_family_is_named(family):
     with pytest.raises(
         StackbertError, match=r"here: model_type is .*; supported are bert, distilbert, roberta, camembert"
@@ -69,8 +68,8 @@ def test_defaults_are_those_of_transformers(family):
     from transformers import AutoConfig
 
     theirs = AutoConfig.for_model(family)
-    names = DISTILBERT_NAMES if family == "distilbert" else {}
-    assert {name: getattr(theirs, names.get(name, name)) for name in DEFAULTS[family]} == DEFAULTS[family]
+    names, defaults = FAMILIES[family].own_fields, FAMILIES[family].defaults
+    assert {name: getattr(theirs, names.get(name, name)) for name in defaults} == defaults
 
 
 @pytest.mark.parametrize(

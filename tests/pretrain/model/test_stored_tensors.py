@@ -50,7 +50,7 @@ def first_of(folder: Path, shard: str) -> str:
 
 def test_shards_are_one_checkpoint(sharded):
     loaded = load_checkpoint(sharded)
-    for name, expected in tiny_checkpoint(loaded.architecture.family).weights.items():
+    for name, expected in tiny_checkpoint(loaded.architecture.family.name).weights.items():
         np.testing.assert_array_equal(loaded.weights[name], expected, err_msg=name)
 
 

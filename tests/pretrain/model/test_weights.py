@@ -14,7 +14,7 @@ from tests.pretrain.tiny import HIDDEN_DIM
 
 @pytest.mark.parametrize(("stated", "number"), [(1, "0, 1"), (3, "0, 1"), (12, "0, 1"), (10**12, "0, 1")])
 def test_layers_are_those_of_the_file(stated, number, any_family):
-    field = "n_layers" if load_checkpoint(any_family).architecture.family == "distilbert" else "num_hidden_layers"
+    field = "n_layers" if load_checkpoint(any_family).architecture.family.name == "distilbert" else "num_hidden_layers"
     rewrite(any_family, dict, **{field: stated})
     with pytest.raises(CheckpointError, match=f"{field} {stated}, but its layers are {number}; "):
         load_checkpoint(any_family)
@@ -73,7 +73,7 @@ def copies(family: str) -> tuple[tuple[str, str], ...]:
 
 @pytest.mark.parametrize("form", ["both", "copy only"])
 def test_tied_tensors_are_read_from_either_name(form, any_family):
-    family = load_checkpoint(any_family).architecture.family
+    family = load_checkpoint(any_family).architecture.family.name
     for copy, original in copies(family):
         dropped = original if form == "copy only" else ""
         rewrite(
@@ -86,7 +86,7 @@ def test_tied_tensors_are_read_from_either_name(form, any_family):
 
 
 def test_copy_that_differs_is_refused_with_the_cure(any_family):
-    for copy, original in copies(load_checkpoint(any_family).architecture.family):
+    for copy, original in copies(load_checkpoint(any_family).architecture.family.name):
         before = load_file(any_family / "model.safetensors")
         changed = before[original].copy()
         changed.flat[-1] += 1e-3
