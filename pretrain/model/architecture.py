@@ -16,6 +16,8 @@ SIZE_FIELDS = (
     "intermediate_size",
     "max_position_embeddings",
     "type_vocab_size",
+    "embedding_size",
+    "relative_attention_num_buckets",
 )
 VARIANTS: dict[str, tuple[Any, ...]] = {  # values that the encoder implements, or that change nothing that it reads
     "hidden_act": ("gelu", "gelu_python"),  # two computations of one function
@@ -46,6 +48,10 @@ class Architecture:
     num_types: int
     """Rows of the token-type table; 0 where there is none."""
     norm_epsilon: float
+    embedding_dim: int
+    """Width of the tables before the first layer; where it is not `hidden_dim`, a projection follows them."""
+    num_buckets: int
+    """Rows of the table of distances between tokens; 0 where there is none."""
 
     @property
     def max_length(self) -> int:
@@ -107,14 +113,16 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
         num_heads=num_heads,
         intermediate_dim=sizes["intermediate_size"],
         max_positions=sizes["max_position_embeddings"],
-        first_position=padding + 1 if family.counts_from_padding else 0,
+        first_position=_first_position(family, padding),
         num_types=sizes.get("type_vocab_size", 0),
         norm_epsilon=_epsilon(config, where),
+        embedding_dim=sizes.get("embedding_size", hidden_dim),
+        num_buckets=sizes.get("relative_attention_num_buckets", 0),
     )
     if architecture.max_length < 1:
         raise StackbertError(
             f"{where}: max_position_embeddings {architecture.max_positions} leaves no position for text, as "
-            f"pad_token_id {padding} reserves the first {architecture.first_position}"
+            f"padding reserves the first {architecture.first_position}"
         )
     return architecture
 
@@ -159,6 +167,12 @@ def _padding(config: dict[str, Any], vocab_size: int, where: str) -> int:
     return value
 
 
+def _first_position(family: Family, padding: int) -> int:
+    if family.uncounted_id is not None:
+        return family.uncounted_id + 1
+    return padding + 1 if family.counts_from_padding else 0
+
+
 def _epsilon(config: dict[str, Any], where: str) -> float:
     fixed = FAMILIES[config["model_type"]].norm_epsilon
     if fixed is not None:
@@ -175,12 +189,16 @@ def weight_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     """Name -> shape of every weight, in a fixed order. Kernels are (in, out); query, key and value share one."""
     a = architecture
     shapes: dict[str, tuple[int, ...]] = {
-        "embeddings/word": (a.vocab_size, a.hidden_dim),
-        "embeddings/position": (a.max_positions, a.hidden_dim),
+        "embeddings/word": (a.vocab_size, a.embedding_dim),
+        "embeddings/position": (a.max_positions, a.embedding_dim),
     }
     if a.num_types:
-        shapes["embeddings/type"] = (a.num_types, a.hidden_dim)
-    shapes |= _norm_shapes("embeddings/norm", a.hidden_dim)
+        shapes["embeddings/type"] = (a.num_types, a.embedding_dim)
+    if a.num_buckets:
+        shapes["embeddings/distance"] = (a.num_buckets, a.num_heads)
+    shapes |= _norm_shapes("embeddings/norm", a.embedding_dim)
+    if a.embedding_dim != a.hidden_dim:
+        shapes |= _dense_shapes("embeddings/projection", a.embedding_dim, a.hidden_dim)
     for layer in range(a.num_layers):
         shapes |= _dense_shapes(f"layer_{layer}/attention/qkv", a.hidden_dim, 3 * a.hidden_dim)
         shapes |= _dense_shapes(f"layer_{layer}/attention/output", a.hidden_dim, a.hidden_dim)
@@ -188,8 +206,8 @@ def weight_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
         shapes |= _dense_shapes(f"layer_{layer}/feed_forward/inner", a.hidden_dim, a.intermediate_dim)
         shapes |= _dense_shapes(f"layer_{layer}/feed_forward/outer", a.intermediate_dim, a.hidden_dim)
         shapes |= _norm_shapes(f"layer_{layer}/feed_forward/norm", a.hidden_dim)
-    shapes |= _dense_shapes("mlm/dense", a.hidden_dim, a.hidden_dim)
-    shapes |= _norm_shapes("mlm/norm", a.hidden_dim)
+    shapes |= _dense_shapes("mlm/dense", a.hidden_dim, a.embedding_dim)
+    shapes |= _norm_shapes("mlm/norm", a.embedding_dim)
     shapes["mlm/bias"] = (a.vocab_size,)
     return shapes
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from pretrain.model.architecture import Architecture, weight_shapes
 from pretrain.model.fused_ops import bias_gelu, weighted_cross_entropy
-from pretrain.model.layers import PostNormLayers
+from pretrain.model.layers import PostNormLayers, State
 from pretrain.model.weights import Weights
 
 
@@ -36,7 +36,7 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         `segments_BT` (int32) is the number of each token's text in its row, from 1; 0 is padding, whose states are
         meaningless. The attention mask of a padded batch is a valid value. Shapes must be static.
         """
-        x_NH = self._after_layers(self.architecture.num_layers, ids_BT, segments_BT)
+        x_NH = self._layers.finished(self._after_layers(self.architecture.num_layers, ids_BT, segments_BT))
         return tf.reshape(x_NH, (*ids_BT.shape, self.architecture.hidden_dim))
 
     def hidden_at(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
@@ -46,7 +46,8 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         of a layer.
         """
         last = self.architecture.num_layers - 1
-        return self._layers.apply_at(last, self._after_layers(last, ids_BT, segments_BT), segments_BT, positions_BP)
+        state = self._after_layers(last, ids_BT, segments_BT)
+        return self._layers.finished(self._layers.apply_at(last, state, segments_BT, positions_BP))
 
     def mlm_logits(self, states_MH: tf.Tensor) -> tf.Tensor:
         """Logits (M, V), without the MLM bias, of the last hidden states at masked positions."""
@@ -69,9 +70,9 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         """A copy of the weights."""
         return {name: variable.numpy() for name, variable in self.weights.items()}
 
-    def _after_layers(self, count: int, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
-        """The states after the first `count` layers, (N, H)."""
-        x_NH = self._layers.embedded(ids_BT, segments_BT)
+    def _after_layers(self, count: int, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> State:
+        """The layers' state after the first `count` of them."""
+        state = self._layers.embedded(ids_BT, segments_BT)
         for layer in range(count):
-            x_NH = self._layers.apply(layer, x_NH, segments_BT)
-        return x_NH
+            state = self._layers.apply(layer, state, segments_BT)
+        return state

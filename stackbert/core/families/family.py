@@ -14,7 +14,7 @@ class ClassifierNames:
 
     inner: str
     outer: str
-    activation: Literal["tanh", "relu"]
+    activation: Literal["tanh", "relu", "gelu"]
     """Of the inner layer."""
     base_has_pooler: bool = True
     """Whether the family's base class makes a pooler unless told not to."""
@@ -60,6 +60,9 @@ class Family:
     """Of LayerNorm, whatever `config.json` says; None: what it says."""
     counts_from_padding: bool = False
     """Whether a text's first position is the one after the padding's id, not 0."""
+    uncounted_id: int | None = None
+    """Id that its class in transformers takes for the padding's whatever `config.json` says: a text's first position is
+    the one after it, and a token with it has the position of padding."""
 
     @property
     def body(self) -> frozenset[str]:
