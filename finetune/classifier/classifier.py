@@ -44,7 +44,7 @@ class Classifier(tf.Module):  # type: ignore[misc]
         """
         layers = self.checkpoint.architecture.num_layers
         return [
-            (variable, layer_decay ** (layers - _layer_of(name)))
+            (variable, layer_decay ** (layers - _layer_of(name, layers)))
             for name, variable in self.encoder.weights.items()
             if not name.startswith("mlm/")
         ]
@@ -121,11 +121,13 @@ def batch_spec(num_rows: int, row_length: int, num_texts: int | None) -> TextBat
     return TextBatch(table, table, firsts, tf.TensorSpec([num_texts], tf.int32), table)
 
 
-def _layer_of(name: str) -> int:
-    """Index of the layer that a weight belongs to, -1 for the embeddings.
+def _layer_of(name: str, num_layers: int) -> int:
+    """Index of the layer that a weight belongs to: -1 for the embeddings, the last one for the norm after it.
 
-    >>> _layer_of("layer_3/attention/norm/beta"), _layer_of("embeddings/word")
-    (3, -1)
+    >>> [_layer_of(name, 6) for name in ("layer_3/attention/norm/beta", "embeddings/word", "final/norm/gamma")]
+    [3, -1, 5]
     """
     scope = name.partition("/")[0]
+    if scope == "final":
+        return num_layers - 1
     return int(scope.removeprefix("layer_")) if scope.startswith("layer_") else -1

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from pretrain.model.rotary_config import RotaryLayer, read_rotary_layers
 from stackbert.core.checkpoints import SIZES
 from stackbert.core.errors import StackbertError
 from stackbert.core.families.family import Family
@@ -42,7 +43,7 @@ class Architecture:
     num_heads: int
     intermediate_dim: int
     max_positions: int
-    """Rows of the position table."""
+    """Rows of the position table; without one, the longest text."""
     first_position: int
     """Position of a text's first token: 0, or where the family counts from padding, 2, as that takes 0 and 1."""
     num_types: int
@@ -50,13 +51,20 @@ class Architecture:
     norm_epsilon: float
     embedding_dim: int
     """Width of the tables before the first layer; where it is not `hidden_dim`, a projection follows them."""
-    num_buckets: int
+    num_buckets: int = 0
     """Rows of the table of distances between tokens; 0 where there is none."""
+    rotary_layers: tuple[RotaryLayer, ...] = ()
+    """All layers, where they are pre-norm; none where they are post-norm."""
 
     @property
     def max_length(self) -> int:
         """Most tokens of a text."""
         return self.max_positions - self.first_position
+
+    @property
+    def inner_dim(self) -> int:
+        """Width of the feed-forward part's first product: with the gates where the layers are pre-norm."""
+        return (2 if self.rotary_layers else 1) * self.intermediate_dim
 
 
 def random_config(size: str, vocab_size: int) -> dict[str, Any]:
@@ -118,6 +126,7 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
         norm_epsilon=_epsilon(config, where),
         embedding_dim=sizes.get("embedding_size", hidden_dim),
         num_buckets=sizes.get("relative_attention_num_buckets", 0),
+        rotary_layers=read_rotary_layers(config, sizes["num_hidden_layers"], where) if family.is_pre_norm else (),
     )
     if architecture.max_length < 1:
         raise StackbertError(
@@ -186,28 +195,42 @@ def _epsilon(config: dict[str, Any], where: str) -> float:
 
 
 def weight_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every weight, in a fixed order. Kernels are (in, out); query, key and value share one."""
-    a = architecture
-    shapes: dict[str, tuple[int, ...]] = {
-        "embeddings/word": (a.vocab_size, a.embedding_dim),
-        "embeddings/position": (a.max_positions, a.embedding_dim),
-    }
-    if a.num_types:
-        shapes["embeddings/type"] = (a.num_types, a.embedding_dim)
+    """Name -> shape of every weight, in a fixed order. Kernels are (in, out); query, key and value share one.
+
+    Pre-norm layers have no biases, no norm before the first attention, and gates beside the inner feed-forward values.
+    """
+    a, shapes = architecture, dict[str, tuple[int, ...]]()
+    has_biases = not a.rotary_layers
+
+    def dense(name: str, inner: int, outer: int) -> None:
+        shapes[f"{name}/kernel"] = (inner, outer)
+        if has_biases:
+            shapes[f"{name}/bias"] = (outer,)
+
+    def norm(name: str, width: int) -> None:
+        shapes[f"{name}/gamma"] = (width,)
+        if has_biases:
+            shapes[f"{name}/beta"] = (width,)
+
+    tables = {"word": a.vocab_size, "position": 0 if a.rotary_layers else a.max_positions, "type": a.num_types}
+    shapes |= {f"embeddings/{name}": (rows, a.embedding_dim) for name, rows in tables.items() if rows}
     if a.num_buckets:
         shapes["embeddings/distance"] = (a.num_buckets, a.num_heads)
-    shapes |= _norm_shapes("embeddings/norm", a.embedding_dim)
+    norm("embeddings/norm", a.embedding_dim)
     if a.embedding_dim != a.hidden_dim:
-        shapes |= _dense_shapes("embeddings/projection", a.embedding_dim, a.hidden_dim)
+        dense("embeddings/projection", a.embedding_dim, a.hidden_dim)
     for layer in range(a.num_layers):
-        shapes |= _dense_shapes(f"layer_{layer}/attention/qkv", a.hidden_dim, 3 * a.hidden_dim)
-        shapes |= _dense_shapes(f"layer_{layer}/attention/output", a.hidden_dim, a.hidden_dim)
-        shapes |= _norm_shapes(f"layer_{layer}/attention/norm", a.hidden_dim)
-        shapes |= _dense_shapes(f"layer_{layer}/feed_forward/inner", a.hidden_dim, a.intermediate_dim)
-        shapes |= _dense_shapes(f"layer_{layer}/feed_forward/outer", a.intermediate_dim, a.hidden_dim)
-        shapes |= _norm_shapes(f"layer_{layer}/feed_forward/norm", a.hidden_dim)
-    shapes |= _dense_shapes("mlm/dense", a.hidden_dim, a.embedding_dim)
-    shapes |= _norm_shapes("mlm/norm", a.embedding_dim)
+        dense(f"layer_{layer}/attention/qkv", a.hidden_dim, 3 * a.hidden_dim)
+        dense(f"layer_{layer}/attention/output", a.hidden_dim, a.hidden_dim)
+        if layer or not a.rotary_layers:
+            norm(f"layer_{layer}/attention/norm", a.hidden_dim)
+        dense(f"layer_{layer}/feed_forward/inner", a.hidden_dim, a.inner_dim)
+        dense(f"layer_{layer}/feed_forward/outer", a.intermediate_dim, a.hidden_dim)
+        norm(f"layer_{layer}/feed_forward/norm", a.hidden_dim)
+    if a.rotary_layers:
+        norm("final/norm", a.hidden_dim)
+    dense("mlm/dense", a.hidden_dim, a.embedding_dim)
+    norm("mlm/norm", a.embedding_dim)
     shapes["mlm/bias"] = (a.vocab_size,)
     return shapes
 
@@ -216,11 +239,3 @@ def hugging_face_names(architecture: Architecture) -> dict[str, tuple[str, ...]]
     """Name -> its Hugging Face tensors: three for a qkv weight, one for any other."""
     modules = dict(architecture.family.modules_of(architecture.num_layers))
     return {ours: architecture.family.tensor_names(ours, modules) for ours in weight_shapes(architecture)}
-
-
-def _dense_shapes(name: str, inner: int, outer: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}/kernel": (inner, outer), f"{name}/bias": (outer,)}
-
-
-def _norm_shapes(name: str, width: int) -> dict[str, tuple[int, ...]]:
-    return {f"{name}/gamma": (width,), f"{name}/beta": (width,)}

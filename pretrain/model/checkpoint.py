@@ -167,22 +167,22 @@ def with_vocabulary(
 
 
 def with_positions(checkpoint: Checkpoint, length: int) -> Checkpoint:
-    """The checkpoint with a position table for `length` tokens, made of copies of its own.
+    """The checkpoint with positions for `length` tokens: a table made of copies of its own, or further rotations.
 
     As Longformer extends RoBERTa's (Beltagy et al. 2020, arXiv 2004.05150, section 5): attention to neighbouring
     positions still works everywhere except where two copies meet.
     """
     architecture = checkpoint.architecture
+    config = checkpoint.config | {"max_position_embeddings": architecture.first_position + length}
+    architecture = replace(architecture, max_positions=config["max_position_embeddings"])
+    if architecture.rotary_layers:
+        return replace(checkpoint, architecture=architecture, config=config)
     table_PH = checkpoint.weights["embeddings/position"]
     unread_PH, read_PH = np.split(table_PH, [architecture.first_position])
     repeats = -(-length // len(read_PH))
     longer_PH = np.concatenate([unread_PH, np.tile(read_PH, (repeats, 1))[:length]])
-    return replace(
-        checkpoint,
-        architecture=replace(architecture, max_positions=len(longer_PH)),
-        config=checkpoint.config | {"max_position_embeddings": len(longer_PH)},
-        weights=checkpoint.weights | {"embeddings/position": longer_PH},
-    )
+    weights = checkpoint.weights | {"embeddings/position": longer_PH}
+    return replace(checkpoint, architecture=architecture, config=config, weights=weights)
 
 
 def random_weights(architecture: Architecture, seed: int) -> Weights:

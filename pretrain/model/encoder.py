@@ -2,12 +2,14 @@
 
 # B rows, T tokens, N = B x T, P positions a row, M = B x P, H hidden, V vocabulary
 
+from typing import Any
+
 import tensorflow as tf
 
 from pretrain.model.architecture import Architecture, weight_shapes
-from pretrain.model.fused_ops import bias_gelu, weighted_cross_entropy
-from pretrain.model.layers import PostNormLayers, State
+from pretrain.model.layers import PostNormLayers, PreNormLayers
 from pretrain.model.weights import Weights
+from pretrain.ops.fused_ops import bias_gelu, weighted_cross_entropy
 
 
 class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
@@ -28,7 +30,8 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         self.weights = {
             name: tf.Variable(weights[name], name=name, dtype=tf.float32) for name in weight_shapes(architecture)
         }
-        self._layers = PostNormLayers(architecture, self.weights, dtype)
+        kind = PreNormLayers if architecture.rotary_layers else PostNormLayers
+        self._layers: Any = kind(architecture, self.weights, dtype)
 
     def hidden(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
         """Last hidden states, (B, T, H) in the encoder's dtype.
@@ -52,7 +55,9 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
     def mlm_logits(self, states_MH: tf.Tensor) -> tf.Tensor:
         """Logits (M, V), without the MLM bias, of the last hidden states at masked positions."""
         layers = self._layers
-        x_MH = bias_gelu(layers.product(states_MH, "mlm/dense/kernel"), layers.read("mlm/dense/bias"))
+        x_MH = bias_gelu(
+            layers.product(states_MH, "mlm/dense/kernel"), layers.read_or_zeros("mlm/dense/bias", states_MH.shape[1])
+        )
         x_MH = layers.norm(x_MH, "mlm/norm")
         return tf.matmul(x_MH, tf.cast(layers.read("embeddings/word"), self.dtype), transpose_b=True)
 
@@ -70,9 +75,9 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         """A copy of the weights."""
         return {name: variable.numpy() for name, variable in self.weights.items()}
 
-    def _after_layers(self, count: int, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> State:
+    def _after_layers(self, count: int, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> Any:
         """The layers' state after the first `count` of them."""
-        state = self._layers.embedded(ids_BT, segments_BT)
+        state: Any = self._layers.embedded(ids_BT, segments_BT)
         for layer in range(count):
             state = self._layers.apply(layer, state, segments_BT)
         return state

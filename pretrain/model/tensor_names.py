@@ -74,7 +74,15 @@ def sort_names(names: Iterable[str], architecture: Architecture, where: Path) ->
             raise CheckpointError(f"{where}: {result.places[place]} and {stored} are one tensor, {place}; remove one")
         else:
             result.places[place] = stored
+    _pass_over_classifier(result, family)
     return result
+
+
+def _pass_over_classifier(found: SortedNames, family: Family) -> None:
+    """Where no decoder makes it an MLM head, what has names of one is a classifier's."""
+    if family.classifier.norm and not {family.mlm_bias, f"{family.decoder}.weight"} & found.places.keys():
+        for place in [place for place in found.places if place.startswith(family.head_starts)]:
+            found.passed_over.append(found.places.pop(place))
 
 
 def plain_name(name: str) -> str:

@@ -24,7 +24,7 @@ SIZES_OF = {
     "embeddings/word": ("vocab_size", "embedding_size"),
     "embeddings/position": ("max_position_embeddings", "embedding_size"),
     "embeddings/type": ("type_vocab_size", "embedding_size"),
-    "layer_0/feed_forward/inner/kernel": ("intermediate_size", "hidden_size"),
+    "layer_0/feed_forward/outer/kernel": ("hidden_size", "intermediate_size"),
 }
 """Weight -> the field of `config.json` that each dimension of its tensor has to equal; see `_sizes_of`."""
 ADAPTERS = re.compile(r"lora_|adapter|base_layer", re.IGNORECASE)
@@ -71,15 +71,13 @@ def new_head(architecture: Architecture, projection_EH: npt.NDArray[np.float32] 
     Logits are then the products of the hidden state with each word vector, which is better than random ones. Where word
     vectors are projected before the first layer, the kernel is the projection's transpose, to the same effect.
     """
-    a = architecture
-    kernel_HE = np.eye(a.hidden_dim) if projection_EH is None else projection_EH.T
-    return {
+    kernel_HE = np.eye(architecture.hidden_dim) if projection_EH is None else projection_EH.T
+    made = {
         "mlm/dense/kernel": np.ascontiguousarray(kernel_HE, np.float32),
-        "mlm/dense/bias": np.zeros(a.embedding_dim, np.float32),
-        "mlm/norm/gamma": np.ones(a.embedding_dim, np.float32),
-        "mlm/norm/beta": np.zeros(a.embedding_dim, np.float32),
-        "mlm/bias": np.zeros(a.vocab_size, np.float32),
+        "mlm/norm/gamma": np.ones(architecture.embedding_dim, np.float32),
     }
+    shapes = {name: shape for name, shape in weight_shapes(architecture).items() if name.startswith("mlm/")}
+    return {name: made.get(name, np.zeros(shape, np.float32)) for name, shape in shapes.items()}
 
 
 def _refuse_other_layers(

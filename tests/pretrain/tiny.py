@@ -40,6 +40,25 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "attention_dropout": 0.0,
         "pad_token_id": 0,
     },
+    "modernbert": {
+        "model_type": "modernbert",
+        "hidden_size": HIDDEN_DIM,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "intermediate_size": INNER_DIM,
+        "norm_eps": 1e-5,
+        "local_attention": 4,  # two tokens to each side: rows of more than six are read in blocks
+        "layer_types": ["sliding_attention", "full_attention"],
+        "rope_parameters": {
+            "sliding_attention": {"rope_type": "default", "rope_theta": 30.0},
+            "full_attention": {"rope_type": "default", "rope_theta": 400.0},
+        },
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "cls_token_id": 2,
+        "sep_token_id": 3,
+    },
 }
 
 

@@ -18,6 +18,8 @@ class ClassifierNames:
     """Of the inner layer."""
     base_has_pooler: bool = True
     """Whether the family's base class makes a pooler unless told not to."""
+    norm: str = ""
+    """LayerNorm between the two, where there is one; the inner layer then has no bias."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Family:
     head_modules: Mapping[str, str]
     """Module -> module of the MLM head, in the full model."""
     head_starts: tuple[str, ...]
-    """Starts of all names of the MLM head."""
+    """Starts of all names of the MLM head, of which a classifier may have some, too: the MLM head has a bias."""
     mlm_bias: str
     decoder: str
     """The MLM head's decoder, whose weight is the word table."""
@@ -63,6 +65,9 @@ class Family:
     uncounted_id: int | None = None
     """Id that its class in transformers takes for the padding's whatever `config.json` says: a text's first position is
     the one after it, and a token with it has the position of padding."""
+    is_pre_norm: bool = False
+    """Whether its layers normalise before attention and feed-forward part: ModernBERT's, with rotary positions, local
+    attention, gated feed-forward parts and no biases; not after them, as BERT's."""
 
     @property
     def body(self) -> frozenset[str]:

@@ -37,7 +37,7 @@ def add_norm(
         y_NH, normal_NH, scale_N1 = _add_norm_forward(x_NH, residual_NH, bias_H, gamma_H, beta_H, epsilon)
 
         def gradient(dy_NH: tf.Tensor) -> Tensors:
-            dx_NH, dbias_H, dgamma_H, dbeta_H = _add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H)
+            dx_NH, dbias_H, dgamma_H, dbeta_H = add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H)
             return dx_NH, dx_NH, dbias_H, dgamma_H, dbeta_H
 
         return y_NH, gradient
@@ -53,7 +53,7 @@ def norm(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float,
         y_NH, normal_NH, scale_N1 = _norm_forward(x_NH, gamma_H, beta_H, epsilon, dtype)
 
         def gradient(dy_NH: tf.Tensor) -> Tensors:
-            dx_NH, _, dgamma_H, dbeta_H = _add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H)
+            dx_NH, _, dgamma_H, dbeta_H = add_norm_backward(dy_NH, normal_NH, scale_N1, gamma_H)
             return tf.cast(dx_NH, x_NH.dtype), dgamma_H, dbeta_H
 
         return y_NH, gradient
@@ -96,7 +96,7 @@ def as_float(x: tf.Tensor) -> tf.Tensor:
     return tf.cast(x, tf.float32)
 
 
-def _normalized(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float, dtype: tf.DType) -> Tensors:
+def normalized(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float, dtype: tf.DType) -> Tensors:
     mean_N1 = tf.reduce_mean(x_NH, -1, keepdims=True)
     centred_NH = x_NH - mean_N1
     scale_N1 = tf.math.rsqrt(tf.reduce_mean(tf.square(centred_NH), -1, keepdims=True) + epsilon)
@@ -108,16 +108,16 @@ def _normalized(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon:
 def _add_norm_forward(
     x_NH: tf.Tensor, residual_NH: tf.Tensor, bias_H: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float
 ) -> Tensors:
-    return _normalized(as_float(x_NH) + as_float(residual_NH) + bias_H, gamma_H, beta_H, epsilon, x_NH.dtype)
+    return normalized(as_float(x_NH) + as_float(residual_NH) + bias_H, gamma_H, beta_H, epsilon, x_NH.dtype)
 
 
 @fused_op
 def _norm_forward(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float, dtype: tf.DType) -> Tensors:
-    return _normalized(as_float(x_NH), gamma_H, beta_H, epsilon, dtype)
+    return normalized(as_float(x_NH), gamma_H, beta_H, epsilon, dtype)
 
 
 @fused_op
-def _add_norm_backward(dy_NH: tf.Tensor, normal_NH: tf.Tensor, scale_N1: tf.Tensor, gamma_H: tf.Tensor) -> Tensors:
+def add_norm_backward(dy_NH: tf.Tensor, normal_NH: tf.Tensor, scale_N1: tf.Tensor, gamma_H: tf.Tensor) -> Tensors:
     dy_NH, normal_NH, dtype = as_float(dy_NH), as_float(normal_NH), dy_NH.dtype
     dnormal_NH = dy_NH * gamma_H
     mean_N1 = tf.reduce_mean(dnormal_NH, -1, keepdims=True)

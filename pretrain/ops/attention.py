@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pretrain.model.fused_ops import Gradient, Tensors, as_float, fused_op, with_gradient
+from pretrain.ops.fused_ops import Gradient, Tensors, as_float, fused_op, with_gradient
 
 MASKED_SCORE = -1e9  # finite, so that a row of padding gives a uniform softmax and not NaN
 
@@ -57,9 +57,7 @@ def attention_at(
     def compute(
         q_MH: tf.Tensor, kv_NJ: tf.Tensor, bias_K: tf.Tensor, *score_bias: tf.Tensor
     ) -> tuple[tf.Tensor, Gradient]:
-        mixed_MH, *saved = _attention_at_forward(
-            q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads, *score_bias
-        )
+        mixed_MH, *saved = _attention_at_forward(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads, *score_bias)
 
         def gradient(dmixed_MH: tf.Tensor) -> Tensors:
             return _attention_at_backward(dmixed_MH, bool(score_bias), *saved)
@@ -101,7 +99,8 @@ def distance_buckets(tokens: int, num_buckets: int) -> npt.NDArray[np.int32]:
     starts = np.concatenate([np.arange(1, exact), ends])
     distances_TT = np.arange(tokens)[:, None] - np.arange(tokens)
     buckets_TT = np.searchsorted(starts, np.abs(distances_TT), side="right")
-    return (buckets_TT + np.where(distances_TT < 0, num_buckets // 2, 0)).astype(np.int32)
+    buckets_TT += np.where(distances_TT < 0, num_buckets // 2, 0)
+    return buckets_TT.astype(np.int32)
 
 
 @fused_op

@@ -1,0 +1,165 @@
+"""Fused attention with rotary positions (Su et al. 2021, arXiv 2104.09864), to all tokens or in a window."""
+
+# B rows, T tokens, N = B x T, P positions a row, M = B x P, A heads, D head width, R = D / 2, H hidden
+# K = 3H queries, keys and values, J = 2H keys and values
+
+from typing import Literal, NamedTuple
+
+import tensorflow as tf
+
+from pretrain.ops.attention import attend, attend_backward, in_heads, same_segment
+from pretrain.ops.blocked_attention import (
+    attend_in_turn,
+    attend_in_turn_backward,
+    attend_locally,
+    attend_locally_backward,
+)
+from pretrain.ops.fused_ops import Gradient, Tensors, as_float, fused_op, with_gradient
+
+LONGEST_WHOLE = 512  # tokens of a row whose table of weights is made whole: 1 MB a head
+
+Way = Literal["whole", "locally", "in turn"]
+
+
+class Rotation(NamedTuple):
+    """Cosines and sines of each token's angles, (B, T, R) float32."""
+
+    cos_BTR: tf.Tensor
+    sin_BTR: tf.Tensor
+
+
+def rotation(positions_BT: tf.Tensor, head_dim: int, base: float) -> Rotation:
+    """The rotation of each position: angle number r is position / base ** (r / R)."""
+    rates_R = base ** -(tf.range(0, head_dim, 2, tf.float32) / head_dim)
+    angles_BTR = tf.cast(positions_BT, tf.float32)[:, :, None] * rates_R
+    return Rotation(tf.cos(angles_BTR), tf.sin(angles_BTR))
+
+
+def rotary_attention(
+    qkv_NK: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, num_heads: int, window: int
+) -> tf.Tensor:
+    """Self-attention within each segment, (N, H), from the joint projection of queries, keys and values.
+
+    A token attends to the tokens of its segment that are at most `window` away, 0 for all of them.
+    """
+    way = _way(segments_BT.shape[1], window)
+
+    @with_gradient
+    def compute(qkv_NK: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        mixed_NH, *saved = _forward(qkv_NK, turn, segments_BT, num_heads, window, way)
+
+        def gradient(dmixed_NH: tf.Tensor) -> tf.Tensor:
+            return _backward(dmixed_NH, turn, segments_BT, window, way, *saved)
+
+        return mixed_NH, gradient
+
+    return compute(qkv_NK)
+
+
+def rotary_attention_at(
+    q_MH: tf.Tensor,
+    kv_NJ: tf.Tensor,
+    turn: Rotation,
+    positions_BP: tf.Tensor,
+    segments_BT: tf.Tensor,
+    num_heads: int,
+    window: int,
+) -> tf.Tensor:
+    """Self-attention of the tokens at some positions of each row, (M, H), to the tokens of their segments.
+
+    `q_MH` are the queries of these tokens; `kv_NJ` the keys and values of all tokens.
+    """
+
+    @with_gradient
+    def compute(q_MH: tf.Tensor, kv_NJ: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        mixed_MH, *saved = _at_forward(q_MH, kv_NJ, turn, positions_BP, segments_BT, num_heads, window)
+
+        def gradient(dmixed_MH: tf.Tensor) -> Tensors:
+            return _at_backward(dmixed_MH, turn, positions_BP, *saved)
+
+        return mixed_MH, gradient
+
+    return compute(q_MH, kv_NJ)
+
+
+def _way(tokens: int, window: int) -> Way:
+    if window:
+        return "locally" if tokens > 3 * window else "whole"
+    return "in turn" if tokens > LONGEST_WHOLE else "whole"
+
+
+@fused_op
+def _forward(
+    qkv_NK: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, num_heads: int, window: int, way: Way
+) -> Tensors:
+    q_BTAD, k_BTAD, v_BTAD = tf.unstack(in_heads(as_float(qkv_NK), segments_BT, 3, num_heads), axis=2)
+    qkv = _rotated(q_BTAD, turn), _rotated(k_BTAD, turn), v_BTAD
+    if way == "locally":
+        return attend_locally(*qkv, segments_BT, window, qkv_NK.dtype)
+    if way == "in turn":
+        return attend_in_turn(*qkv, segments_BT, qkv_NK.dtype)
+    index_T = tf.range(segments_BT.shape[1])
+    seen_B1TT = _near(same_segment(segments_BT, segments_BT), index_T[:, None] - index_T, window)
+    return attend(*qkv, seen_B1TT, qkv_NK.dtype)
+
+
+@fused_op
+def _backward(
+    dmixed_NH: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, window: int, way: Way, *saved: tf.Tensor
+) -> tf.Tensor:
+    if way == "locally":
+        dq_BTAD, dk_BTAD, dv_BTAD = attend_locally_backward(dmixed_NH, segments_BT, window, *saved)
+    elif way == "in turn":
+        dq_BTAD, dk_BTAD, dv_BTAD = attend_in_turn_backward(dmixed_NH, segments_BT, *saved)
+    else:
+        dq_BTAD, dk_BTAD, dv_BTAD, _ = attend_backward(dmixed_NH, *saved)
+    back = _inverse(turn)
+    d_BT3AD = tf.stack([_rotated(dq_BTAD, back), _rotated(dk_BTAD, back), dv_BTAD], axis=2)
+    return tf.cast(tf.reshape(d_BT3AD, (dmixed_NH.shape[0], -1)), dmixed_NH.dtype)
+
+
+@fused_op
+def _at_forward(
+    q_MH: tf.Tensor,
+    kv_NJ: tf.Tensor,
+    turn: Rotation,
+    positions_BP: tf.Tensor,
+    segments_BT: tf.Tensor,
+    num_heads: int,
+    window: int,
+) -> Tensors:
+    q_BPAD = in_heads(as_float(q_MH), positions_BP, 1, num_heads)[:, :, 0]
+    k_BTAD, v_BTAD = tf.unstack(in_heads(as_float(kv_NJ), segments_BT, 2, num_heads), axis=2)
+    segments_BP = tf.gather(segments_BT, positions_BP, batch_dims=1)
+    distances_B1PT = positions_BP[:, None, :, None] - tf.range(segments_BT.shape[1])
+    seen_B1PT = _near(same_segment(segments_BP, segments_BT), distances_B1PT, window)
+    q_BPAD, k_BTAD = _rotated(q_BPAD, _turn_at(turn, positions_BP)), _rotated(k_BTAD, turn)
+    return attend(q_BPAD, k_BTAD, v_BTAD, seen_B1PT, q_MH.dtype)
+
+
+@fused_op
+def _at_backward(dmixed_MH: tf.Tensor, turn: Rotation, positions_BP: tf.Tensor, *saved: tf.Tensor) -> Tensors:
+    dq_BPAD, dk_BTAD, dv_BTAD, _ = attend_backward(dmixed_MH, *saved)
+    dq_BPAD, dk_BTAD = _rotated(dq_BPAD, _inverse(_turn_at(turn, positions_BP))), _rotated(dk_BTAD, _inverse(turn))
+    dkv_NJ = tf.reshape(tf.stack([dk_BTAD, dv_BTAD], axis=2), (-1, 2 * dmixed_MH.shape[1]))
+    return tf.cast(tf.reshape(dq_BPAD, dmixed_MH.shape), dmixed_MH.dtype), tf.cast(dkv_NJ, dmixed_MH.dtype)
+
+
+def _near(seen: tf.Tensor, distances: tf.Tensor, window: int) -> tf.Tensor:
+    return seen & (tf.abs(distances) <= window) if window else seen
+
+
+def _rotated(x_BTAD: tf.Tensor, turn: Rotation) -> tf.Tensor:
+    """Rotates each pair of a value in the first half and the one at its place in the second."""
+    cos_BT1R, sin_BT1R = (each[:, :, None] for each in turn)
+    first_BTAR, second_BTAR = tf.split(x_BTAD, 2, axis=-1)
+    turned = first_BTAR * cos_BT1R - second_BTAR * sin_BT1R, second_BTAR * cos_BT1R + first_BTAR * sin_BT1R
+    return tf.concat(turned, -1)
+
+
+def _inverse(turn: Rotation) -> Rotation:
+    return Rotation(turn.cos_BTR, -turn.sin_BTR)
+
+
+def _turn_at(turn: Rotation, positions_BP: tf.Tensor) -> Rotation:
+    return Rotation(*(tf.gather(each, positions_BP, batch_dims=1) for each in turn))
