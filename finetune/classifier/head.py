@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from pretrain.randomness import stream, uniform
 
-ACTIVATIONS = {"tanh": tf.tanh, "relu": tf.nn.relu}
+ACTIVATIONS = {"tanh": tf.tanh, "relu": tf.nn.relu, "gelu": tf.nn.gelu}
 
 
 class Head(tf.Module):  # type: ignore[misc]

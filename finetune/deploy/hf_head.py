@@ -16,7 +16,7 @@ SCALE = 2.0**-12
 """Scales the input of the tanh layer so that it is the identity for a linear head: hidden states are at most 20, so the
 relative error is 8e-6. Scaling by a power of two is exact."""
 SHIFT = 128.0
-"""Added to the input of a ReLU, so that it is the identity for a linear head."""
+"""Added to the input of a ReLU or GELU, so that it is the identity for a linear head."""
 
 
 def hf_head(
@@ -33,7 +33,7 @@ def hf_head(
     identity_HH, zeros_H = np.eye(width, dtype=np.float32), np.zeros(width, np.float32)
     if head.hidden_dim:
         inner_HH, inner_H = weights["hidden/kernel"], weights["hidden/bias"]
-    elif names.activation == "relu":
+    elif names.activation != "tanh":
         inner_HH, inner_H = identity_HH, zeros_H + SHIFT
         bias_L = bias_L - SHIFT * kernel_HL.sum(0, dtype=np.float64)
     else:

@@ -17,6 +17,8 @@ SIZE_FIELDS = (
     "intermediate_size",
     "max_position_embeddings",
     "type_vocab_size",
+    "embedding_size",
+    "relative_attention_num_buckets",
 )
 VARIANTS: dict[str, tuple[Any, ...]] = {  # values that the encoder implements, or that change nothing that it reads
     "hidden_act": ("gelu", "gelu_python"),  # two computations of one function
@@ -47,6 +49,10 @@ class Architecture:
     num_types: int
     """Rows of the token-type table; 0 where there is none."""
     norm_epsilon: float
+    embedding_dim: int
+    """Width of the tables before the first layer; where it is not `hidden_dim`, a projection follows them."""
+    num_buckets: int = 0
+    """Rows of the table of distances between tokens; 0 where there is none."""
     rotary_layers: tuple[RotaryLayer, ...] = ()
     """All layers, where they are pre-norm; none where they are post-norm."""
 
@@ -115,15 +121,17 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
         num_heads=num_heads,
         intermediate_dim=sizes["intermediate_size"],
         max_positions=sizes["max_position_embeddings"],
-        first_position=padding + 1 if family.counts_from_padding else 0,
+        first_position=_first_position(family, padding),
         num_types=sizes.get("type_vocab_size", 0),
         norm_epsilon=_epsilon(config, where),
+        embedding_dim=sizes.get("embedding_size", hidden_dim),
+        num_buckets=sizes.get("relative_attention_num_buckets", 0),
         rotary_layers=read_rotary_layers(config, sizes["num_hidden_layers"], where) if family.is_pre_norm else (),
     )
     if architecture.max_length < 1:
         raise StackbertError(
             f"{where}: max_position_embeddings {architecture.max_positions} leaves no position for text, as "
-            f"pad_token_id {padding} reserves the first {architecture.first_position}"
+            f"padding reserves the first {architecture.first_position}"
         )
     return architecture
 
@@ -168,6 +176,12 @@ def _padding(config: dict[str, Any], vocab_size: int, where: str) -> int:
     return value
 
 
+def _first_position(family: Family, padding: int) -> int:
+    if family.uncounted_id is not None:
+        return family.uncounted_id + 1
+    return padding + 1 if family.counts_from_padding else 0
+
+
 def _epsilon(config: dict[str, Any], where: str) -> float:
     fixed = FAMILIES[config["model_type"]].norm_epsilon
     if fixed is not None:
@@ -193,29 +207,30 @@ def weight_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
         if has_biases:
             shapes[f"{name}/bias"] = (outer,)
 
-    def norm(name: str) -> None:
-        shapes[f"{name}/gamma"] = (a.hidden_dim,)
+    def norm(name: str, width: int) -> None:
+        shapes[f"{name}/gamma"] = (width,)
         if has_biases:
-            shapes[f"{name}/beta"] = (a.hidden_dim,)
+            shapes[f"{name}/beta"] = (width,)
 
-    shapes["embeddings/word"] = (a.vocab_size, a.hidden_dim)
-    if not a.rotary_layers:
-        shapes["embeddings/position"] = (a.max_positions, a.hidden_dim)
-    if a.num_types:
-        shapes["embeddings/type"] = (a.num_types, a.hidden_dim)
-    norm("embeddings/norm")
+    tables = {"word": a.vocab_size, "position": 0 if a.rotary_layers else a.max_positions, "type": a.num_types}
+    shapes |= {f"embeddings/{name}": (rows, a.embedding_dim) for name, rows in tables.items() if rows}
+    if a.num_buckets:
+        shapes["embeddings/distance"] = (a.num_buckets, a.num_heads)
+    norm("embeddings/norm", a.embedding_dim)
+    if a.embedding_dim != a.hidden_dim:
+        dense("embeddings/projection", a.embedding_dim, a.hidden_dim)
     for layer in range(a.num_layers):
         dense(f"layer_{layer}/attention/qkv", a.hidden_dim, 3 * a.hidden_dim)
         dense(f"layer_{layer}/attention/output", a.hidden_dim, a.hidden_dim)
         if layer or not a.rotary_layers:
-            norm(f"layer_{layer}/attention/norm")
+            norm(f"layer_{layer}/attention/norm", a.hidden_dim)
         dense(f"layer_{layer}/feed_forward/inner", a.hidden_dim, a.inner_dim)
         dense(f"layer_{layer}/feed_forward/outer", a.intermediate_dim, a.hidden_dim)
-        norm(f"layer_{layer}/feed_forward/norm")
+        norm(f"layer_{layer}/feed_forward/norm", a.hidden_dim)
     if a.rotary_layers:
-        norm("final/norm")
-    dense("mlm/dense", a.hidden_dim, a.hidden_dim)
-    norm("mlm/norm")
+        norm("final/norm", a.hidden_dim)
+    dense("mlm/dense", a.hidden_dim, a.embedding_dim)
+    norm("mlm/norm", a.embedding_dim)
     shapes["mlm/bias"] = (a.vocab_size,)
     return shapes
 

@@ -7,9 +7,9 @@ from typing import Any
 import tensorflow as tf
 
 from pretrain.model.architecture import Architecture, weight_shapes
-from pretrain.model.fused_ops import bias_gelu, weighted_cross_entropy
 from pretrain.model.layers import PostNormLayers, PreNormLayers
 from pretrain.model.weights import Weights
+from pretrain.ops.fused_ops import bias_gelu, weighted_cross_entropy
 
 
 class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs

@@ -9,9 +9,18 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from pretrain.model.architecture import Architecture
-from pretrain.model.fused_ops import add_norm, attention, attention_at, bias_gelu, norm
-from pretrain.model.pre_norm_ops import gated_gelu, sum_norm
-from pretrain.model.rotary_attention import Rotation, rotary_attention, rotary_attention_at, rotation
+from pretrain.ops.attention import attention, attention_at, distance_bias, distance_bias_at
+from pretrain.ops.fused_ops import Tensors, add_norm, bias_gelu, norm
+from pretrain.ops.pre_norm_ops import gated_gelu, sum_norm
+from pretrain.ops.rotary_attention import Rotation, rotary_attention, rotary_attention_at, rotation
+
+
+class Biased(NamedTuple):
+    """State between post-norm layers."""
+
+    x_NH: tf.Tensor
+    score_bias: Tensors = ()
+    """What all layers add to their scores, (1, A, T, T); empty where positions are in the embeddings alone."""
 
 
 class Residual(NamedTuple):
@@ -62,37 +71,47 @@ class Layers:
 class PostNormLayers(Layers):
     """Layers that normalise after each residual sum: BERT's, and those of the families that follow it.
 
-    What sets these families apart is in their `Architecture`: tables that are absent, the first position.
+    What sets these families apart is in their `Architecture`: tables, the first position, the embeddings' width.
     """
 
-    def embedded(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
-        """The states before the first layer, (N, H)."""
+    def embedded(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> Biased:
+        """The state before the first layer."""
         a = self._architecture
         positions_BT = restarting_positions(segments_BT) + a.first_position
+        if a.family.uncounted_id is not None:
+            positions_BT = _uncounted(positions_BT, a.first_position, ids_BT == a.family.uncounted_id)
         x_BTH = tf.gather(self._weights["embeddings/word"], ids_BT)
         x_BTH += tf.gather(self._weights["embeddings/position"], positions_BT)
         if a.num_types:
             x_BTH += self.read("embeddings/type")[0]
-        return self.norm(tf.reshape(x_BTH, (-1, a.hidden_dim)), "embeddings/norm")
+        x_NH = self.norm(tf.reshape(x_BTH, (-1, a.embedding_dim)), "embeddings/norm")
+        if a.embedding_dim != a.hidden_dim:
+            bias_H = tf.cast(self.read("embeddings/projection/bias"), self._dtype)
+            x_NH = self.product(x_NH, "embeddings/projection/kernel") + bias_H
+        if not a.num_buckets:
+            return Biased(x_NH)
+        return Biased(x_NH, (distance_bias(self.read("embeddings/distance"), segments_BT.shape[1]),))
 
-    def apply(self, layer: int, x_NH: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
-        """The states after a layer, (N, H)."""
-        name = f"layer_{layer}/attention"
+    def apply(self, layer: int, state: Biased, segments_BT: tf.Tensor) -> Biased:
+        """The state after a layer."""
+        (x_NH, score_bias), name = state, f"layer_{layer}/attention"
         projected_NK, bias_K = self.product(x_NH, f"{name}/qkv/kernel"), self.read(f"{name}/qkv/bias")
-        mixed_NH = attention(projected_NK, bias_K, segments_BT, self._architecture.num_heads)
-        return self._feed_forward(layer, self._attention_output(name, mixed_NH, x_NH))
+        mixed_NH = attention(projected_NK, bias_K, segments_BT, self._architecture.num_heads, score_bias)
+        return Biased(self._feed_forward(layer, self._attention_output(name, mixed_NH, x_NH)), score_bias)
 
-    def apply_at(self, layer: int, x_NH: tf.Tensor, segments_BT: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
-        """The states after a layer at some positions of each row, (M, H)."""
-        a, name = self._architecture, f"layer_{layer}/attention"
-        x_MH = self._rows_at(x_NH, segments_BT, positions_BP)
+    def apply_at(self, layer: int, state: Biased, segments_BT: tf.Tensor, positions_BP: tf.Tensor) -> Biased:
+        """The state after a layer at some positions of each row, (M, H)."""
+        (x_NH, score_bias), name = state, f"layer_{layer}/attention"
+        x_MH, bias_K = self._rows_at(x_NH, segments_BT, positions_BP), self.read(f"{name}/qkv/bias")
         q_MH, kv_NJ = self._queries_and_rest(layer, x_MH, x_NH)
-        mixed_MH = attention_at(q_MH, kv_NJ, self.read(f"{name}/qkv/bias"), positions_BP, segments_BT, a.num_heads)
-        return self._feed_forward(layer, self._attention_output(name, mixed_MH, x_MH))
+        bias_at = tuple(distance_bias_at(bias_1ATT, positions_BP) for bias_1ATT in score_bias)
+        num_heads = self._architecture.num_heads
+        mixed_MH = attention_at(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads, bias_at)
+        return Biased(self._feed_forward(layer, self._attention_output(name, mixed_MH, x_MH)))
 
-    def finished(self, x_NH: tf.Tensor) -> tf.Tensor:
-        """The last hidden states, from those after the last layer."""
-        return x_NH
+    def finished(self, state: Biased) -> tf.Tensor:
+        """The last hidden states, from the state after the last layer."""
+        return state.x_NH
 
     def _attention_output(self, name: str, mixed_NH: tf.Tensor, x_NH: tf.Tensor) -> tf.Tensor:
         return self._add_norm(self.product(mixed_NH, f"{name}/output/kernel"), x_NH, f"{name}/output", f"{name}/norm")
@@ -174,3 +193,16 @@ def restarting_positions(segments_BT: tf.Tensor) -> tf.Tensor:
     starts_BT = tf.where(begins_BT, index_T, 0)
     first_BTT = tf.where(index_T[None, :] <= index_T[:, None], starts_BT[:, None, :], 0)
     return index_T - tf.reduce_max(first_BTT, -1)
+
+
+def _uncounted(positions_BT: tf.Tensor, first: int, is_uncounted_BT: tf.Tensor) -> tf.Tensor:
+    """Positions from `first` in which some tokens are not counted; those have the one before the first.
+
+    >>> uncounted = tf.constant([[False, True, False, False, True]])
+    >>> _uncounted(tf.constant([[2, 3, 4, 2, 3]]), 2, uncounted).numpy()
+    array([[2, 1, 3, 2, 1]], dtype=int32)
+    """
+    so_far_BT = tf.cumsum(tf.cast(is_uncounted_BT, tf.int32), 1)
+    start_BT = tf.range(positions_BT.shape[1]) - (positions_BT - first)
+    before_BT = tf.gather(tf.pad(so_far_BT, [[0, 0], [1, 0]]), start_BT, batch_dims=1)
+    return tf.where(is_uncounted_BT, first - 1, positions_BT - (so_far_BT - before_BT))

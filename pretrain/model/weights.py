@@ -16,16 +16,17 @@ from pretrain.model.architecture import (
 )
 from pretrain.model.stored_tensors import CheckpointError, StoredTensors, listed
 from pretrain.model.tensor_names import SortedNames, names_notes, sort_names
+from stackbert.core.families.family import Family
 
 Weights = dict[str, npt.NDArray[np.float32]]
 """Arrays by name."""
 SIZES_OF = {
-    "embeddings/word": ("vocab_size", "hidden_size"),
-    "embeddings/position": ("max_position_embeddings", "hidden_size"),
-    "embeddings/type": ("type_vocab_size", "hidden_size"),
+    "embeddings/word": ("vocab_size", "embedding_size"),
+    "embeddings/position": ("max_position_embeddings", "embedding_size"),
+    "embeddings/type": ("type_vocab_size", "embedding_size"),
     "layer_0/feed_forward/outer/kernel": ("hidden_size", "intermediate_size"),
 }
-"""Weight -> the field of `config.json` that each dimension of its tensor has to equal."""
+"""Weight -> the field of `config.json` that each dimension of its tensor has to equal; see `_sizes_of`."""
 ADAPTERS = re.compile(r"lora_|adapter|base_layer", re.IGNORECASE)
 
 
@@ -54,22 +55,26 @@ def read_weights(
     _refuse_other_tensors(stored, missing, [*found.strange, *(found.places[place] for place in unexpected)])
     _refuse_other_shapes(stored, places, architecture, config)
     _compare_copies(stored, places, family.copies)
-    made = {} if has_head else new_head(architecture)
     weights = {
-        ours: made[ours] if ours in made else _joined([stored.read(places[name]) for name in theirs], ours)
+        ours: _joined([stored.read(places[name]) for name in theirs], ours)
         for ours, theirs in names.items()
+        if has_head or not ours.startswith("mlm/")
     }
+    if not has_head:
+        weights |= new_head(architecture, weights.get("embeddings/projection/kernel"))
     return weights, has_head, names_notes(found, stored.by_name, family.prefix)
 
 
-def new_head(architecture: Architecture) -> Weights:
+def new_head(architecture: Architecture, projection_EH: npt.NDArray[np.float32] | None) -> Weights:
     """An MLM head for a checkpoint without one: identity kernel, LayerNorm of scale 1, biases 0.
 
-    Logits are then the products of the hidden state with each word vector, which is better than random ones.
+    Logits are then the products of the hidden state with each word vector, which is better than random ones. Where word
+    vectors are projected before the first layer, the kernel is the projection's transpose, to the same effect.
     """
+    kernel_HE = np.eye(architecture.hidden_dim) if projection_EH is None else projection_EH.T
     made = {
-        "mlm/dense/kernel": np.eye(architecture.hidden_dim, dtype=np.float32),
-        "mlm/norm/gamma": np.ones(architecture.hidden_dim, np.float32),
+        "mlm/dense/kernel": np.ascontiguousarray(kernel_HE, np.float32),
+        "mlm/norm/gamma": np.ones(architecture.embedding_dim, np.float32),
     }
     shapes = {name: shape for name, shape in weight_shapes(architecture).items() if name.startswith("mlm/")}
     return {name: made.get(name, np.zeros(shape, np.float32)) for name, shape in shapes.items()}
@@ -131,7 +136,7 @@ def _refuse_other_shapes(
 ) -> None:
     """Raise CheckpointError where tensors have other sizes than those of `config.json`."""
     names = hugging_face_names(architecture)
-    fields = {names[ours][0]: fields for ours, fields in SIZES_OF.items() if ours in names}
+    fields = {names[ours][0]: fields for ours, fields in _sizes_of(architecture.family).items() if ours in names}
     other = {
         name: (found, shape)
         for name, shape in _stored_shapes(architecture).items()
@@ -156,6 +161,12 @@ def _refuse_other_shapes(
         f"{stored.path}: does not match its config.json: {listed(faults, 3)}{says}; correct config.json, or "
         "use the weights that belong to it"
     )
+
+
+def _sizes_of(family: Family) -> dict[str, tuple[str, ...]]:
+    """SIZES_OF, with hidden_size where the family has no embedding_size."""
+    width = "embedding_size" if "embedding_size" in family.defaults else "hidden_size"
+    return {ours: tuple(width if f == "embedding_size" else f for f in fields) for ours, fields in SIZES_OF.items()}
 
 
 def _compare_copies(stored: StoredTensors, places: dict[str, str], originals: dict[str, str]) -> None:

@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from pretrain.config import TextPooling
 from pretrain.model.encoder import Encoder
-from pretrain.model.fused_ops import weighted_cross_entropy
 from pretrain.objectives.objective import Losses
 from pretrain.objectives.text_vectors import text_vectors
+from pretrain.ops.fused_ops import weighted_cross_entropy
 from tokenizer.encoding.packed_rows import RowTargets
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from pretrain.config import Schedule
-from pretrain.model.fused_ops import fused_op
+from pretrain.ops.fused_ops import fused_op
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-6  # BERT's
 NORM_MEMORY = 0.98  # of the running mean of gradient norms: about 50 steps

@@ -11,6 +11,7 @@ import numpy as np
 
 from pretrain.model.checkpoint import save_checkpoint
 from stackbert.core.checkpoints import resolve_base
+from stackbert.core.families.table import FAMILIES
 from tests.pretrain.tiny import CONFIGS, padded_batch, tiny_checkpoint
 
 REFERENCES = Path(__file__).parent / "references"
@@ -32,7 +33,7 @@ def torch_outputs(family: str) -> dict[str, np.ndarray]:
     output.loss.backward()
     arrays = {"hidden": output.hidden_states[-1], "logits": output.logits, "loss": output.loss}
     # the table that is tied to the decoder is named by whichever of the two the family's class makes first
-    tied = {"lm_head.decoder.weight": "roberta.embeddings.word_embeddings.weight"}
+    tied = FAMILIES[family].copies
     arrays |= {f"gradient {tied.get(name, name)}": parameter.grad for name, parameter in model.named_parameters()}
     return {name: array.detach().numpy() for name, array in arrays.items() if array is not None}
 

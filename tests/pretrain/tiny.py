@@ -26,6 +26,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "bert": BERT_NAMES | {"model_type": "bert", "type_vocab_size": 2, "pad_token_id": 0},
     "roberta": BERT_NAMES | {"model_type": "roberta", "type_vocab_size": 1, "pad_token_id": 1},
     "camembert": BERT_NAMES | {"model_type": "camembert", "type_vocab_size": 1, "pad_token_id": 1},
+    "xlm-roberta": BERT_NAMES | {"model_type": "xlm-roberta", "type_vocab_size": 1, "pad_token_id": 1},
+    "electra": BERT_NAMES | {"model_type": "electra", "embedding_size": 16, "type_vocab_size": 2, "pad_token_id": 0},
+    "mpnet": BERT_NAMES | {"model_type": "mpnet", "pad_token_id": 1},
     "distilbert": {
         "model_type": "distilbert",
         "dim": HIDDEN_DIM,

@@ -62,6 +62,9 @@ class Family:
     """Of LayerNorm, whatever `config.json` says; None: what it says."""
     counts_from_padding: bool = False
     """Whether a text's first position is the one after the padding's id, not 0."""
+    uncounted_id: int | None = None
+    """Id that its class in transformers takes for the padding's whatever `config.json` says: a text's first position is
+    the one after it, and a token with it has the position of padding."""
     is_pre_norm: bool = False
     """Whether its layers normalise before attention and feed-forward part: ModernBERT's, with rotary positions, local
     attention, gated feed-forward parts and no biases; not after them, as BERT's."""

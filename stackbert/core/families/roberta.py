@@ -1,4 +1,7 @@
-"""RoBERTa (Liu et al. 2019, arXiv 1907.11692) and CamemBERT (Martin et al. 2020, arXiv 1911.03894), its layout."""
+"""RoBERTa (Liu et al. 2019, arXiv 1907.11692), and two of its layout.
+
+CamemBERT: Martin et al. 2020, arXiv 1911.03894. XLM-RoBERTa: Conneau et al. 2020, arXiv 1911.02116.
+"""
 
 from dataclasses import replace
 
@@ -22,3 +25,4 @@ ROBERTA = Family(
     counts_from_padding=True,
 )
 CAMEMBERT = replace(ROBERTA, name="camembert", class_prefix="Camembert", defaults=bert.DEFAULTS | {"pad_token_id": 1})
+XLM_ROBERTA = replace(CAMEMBERT, name="xlm-roberta", class_prefix="XLMRoberta")

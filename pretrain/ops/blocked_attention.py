@@ -12,7 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from pretrain.model.fused_ops import HEADS_FIRST, MASKED_SCORE, Tensors, as_float, same_segment
+from pretrain.ops.attention import HEADS_FIRST, MASKED_SCORE, same_segment
+from pretrain.ops.fused_ops import Tensors, as_float
 
 QUERIES_AT_ONCE = 128  # where all tokens of a row are attended to
 HEADS_BEFORE_TOKENS = (0, 1, 3, 2, 4)  # BCSAD to BCASD, and back

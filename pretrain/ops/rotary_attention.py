@@ -7,23 +7,14 @@ from typing import Literal, NamedTuple
 
 import tensorflow as tf
 
-from pretrain.model.blocked_attention import (
+from pretrain.ops.attention import attend, attend_backward, in_heads, same_segment
+from pretrain.ops.blocked_attention import (
     attend_in_turn,
     attend_in_turn_backward,
     attend_locally,
     attend_locally_backward,
 )
-from pretrain.model.fused_ops import (
-    Gradient,
-    Tensors,
-    as_float,
-    attend,
-    attend_backward,
-    fused_op,
-    in_heads,
-    same_segment,
-    with_gradient,
-)
+from pretrain.ops.fused_ops import Gradient, Tensors, as_float, fused_op, with_gradient
 
 LONGEST_WHOLE = 512  # tokens of a row whose table of weights is made whole: 1 MB a head
 
@@ -121,7 +112,7 @@ def _backward(
     elif way == "in turn":
         dq_BTAD, dk_BTAD, dv_BTAD = attend_in_turn_backward(dmixed_NH, segments_BT, *saved)
     else:
-        dq_BTAD, dk_BTAD, dv_BTAD = attend_backward(dmixed_NH, *saved)
+        dq_BTAD, dk_BTAD, dv_BTAD, _ = attend_backward(dmixed_NH, *saved)
     back = _inverse(turn)
     d_BT3AD = tf.stack([_rotated(dq_BTAD, back), _rotated(dk_BTAD, back), dv_BTAD], axis=2)
     return tf.cast(tf.reshape(d_BT3AD, (dmixed_NH.shape[0], -1)), dmixed_NH.dtype)
@@ -148,7 +139,7 @@ def _at_forward(
 
 @fused_op
 def _at_backward(dmixed_MH: tf.Tensor, turn: Rotation, positions_BP: tf.Tensor, *saved: tf.Tensor) -> Tensors:
-    dq_BPAD, dk_BTAD, dv_BTAD = attend_backward(dmixed_MH, *saved)
+    dq_BPAD, dk_BTAD, dv_BTAD, _ = attend_backward(dmixed_MH, *saved)
     dq_BPAD, dk_BTAD = _rotated(dq_BPAD, _inverse(_turn_at(turn, positions_BP))), _rotated(dk_BTAD, _inverse(turn))
     dkv_NJ = tf.reshape(tf.stack([dk_BTAD, dv_BTAD], axis=2), (-1, 2 * dmixed_MH.shape[1]))
     return tf.cast(tf.reshape(dq_BPAD, dmixed_MH.shape), dmixed_MH.dtype), tf.cast(dkv_NJ, dmixed_MH.dtype)

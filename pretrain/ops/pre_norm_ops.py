@@ -6,7 +6,7 @@ import math
 
 import tensorflow as tf
 
-from pretrain.model.fused_ops import Gradient, Tensors, add_norm_backward, as_float, fused_op, normalized, with_gradient
+from pretrain.ops.fused_ops import Gradient, Tensors, add_norm_backward, as_float, fused_op, normalized, with_gradient
 
 
 def sum_norm(

@@ -1,0 +1,1 @@
+"""Fused ops that encoders are made of: norms, GELU, attention, the MLM loss."""
