@@ -74,7 +74,7 @@ def test_the_report_is_shown_in_the_notebook(executed, tmp_path: Path):
         report = page.frame_locator('iframe[title="report"]')
         report.locator("table").first.wait_for()
         assert report.locator("h1").is_visible() and report.locator("img, svg").count() > 2
-        assert page.locator("svg").first.is_visible(), "the learning curves"
+        assert page.locator("img, svg").first.is_visible(), "the learning curves"
         report.locator("h1").scroll_into_view_if_needed()
         page.screenshot(path=tmp_path / "notebook.png", full_page=True)
         assert not said
