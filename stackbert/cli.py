@@ -1,7 +1,6 @@
 """The command line: parses, calls the rooms, nothing else."""
 
 import inspect
-import os
 import signal
 import sys
 import sysconfig
@@ -23,7 +22,7 @@ from stackbert import __version__
 from stackbert.core.errors import StackbertError, nearest_hint
 from stackbert.core.home import expand_home
 from stackbert.core.process import keep_freed_memory
-from stackbert.guard import DEBUG, INTERRUPTED, TERMINATED, answer, import_tensorflow
+from stackbert.guard import DEBUG, INTERRUPTED, TERMINATED, answer, import_tensorflow, silence_libraries
 from stackbert.help import document_attributes, with_help
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.renamed import with_present_names
@@ -68,9 +67,7 @@ ROOMS = {"corpora": corpora, "tokenizer": tokenizer, "pretrain": pretrain, "fine
 
 def main() -> None:
     """Entry point of the command `stackbert`."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    silence_libraries()
     arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     debug = len(arguments) < len(sys.argv) - 1
     code = answer(lambda: _command(arguments), debug)

@@ -163,6 +163,22 @@ def explain(error: OSError) -> str:
     return "; ".join(part for part in (text, remedy) if part) + f" ({DEBUG} shows the traceback)"
 
 
+def start_quietly() -> None:
+    """Let libraries print errors only, and import TensorFlow without its start-up lines: the first line of a notebook.
+
+    >>> from stackbert import start_quietly  # before anything that imports TensorFlow
+    """
+    silence_libraries()
+    import_tensorflow()
+
+
+def silence_libraries() -> None:
+    """Set what makes TensorFlow and transformers print errors only, where the environment does not say otherwise."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow without its start-up lines; warnings and errors among them are shown."""
     with _without_startup_lines():
