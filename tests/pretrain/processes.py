@@ -48,12 +48,17 @@ def start_code(code: str, *arguments: object, workers: dict | None = None) -> su
 
 def start_workers(rows: Path, out: Path, settings: dict, first: tuple[str, str] = ("", "")) -> list[subprocess.Popen]:
     """A run that two processes share, the chief first; each executes its own of `first` before."""
+    tasks = two_workers()
+    return [start(rows, out, settings, workers=task, first=code) for task, code in zip(tasks, first, strict=True)]
+
+
+def two_workers() -> list[dict]:
+    """Values of TF_CONFIG for two processes of this machine, the chief's first."""
     sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
     cluster = {"worker": [f"localhost:{each.getsockname()[1]}" for each in sockets]}
     for each in sockets:
         each.close()
-    tasks = [{"cluster": cluster, "task": {"type": "worker", "index": index}} for index in range(2)]
-    return [start(rows, out, settings, workers=task, first=code) for task, code in zip(tasks, first, strict=True)]
+    return [{"cluster": cluster, "task": {"type": "worker", "index": index}} for index in range(2)]
 
 
 def finish(*processes: subprocess.Popen, timeout: float = 600) -> list[int]:
