@@ -88,7 +88,7 @@ def load_embedder(
 
 def _stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """What changes where a file in the folder does."""
-    found = ((path.name, path.stat()) for path in sorted(folder.iterdir()))
+    found = ((path.name, path.stat()) for path in sorted([*folder.iterdir(), *folder.glob("*_Pooling/*")]))
     return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in found)
 
 

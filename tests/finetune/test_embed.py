@@ -88,9 +88,12 @@ def test_encoder_is_loaded_once_and_again_when_its_files_change(encoder, monkeyp
     before = embed(TEXTS, encoder)
     embed(TEXTS[:1], encoder)
     assert len(loaded) == 1
+    pooling = encoder / "1_Pooling" / "config.json"
+    pooling.write_text(pooling.read_text().replace("cls_token", "cls_token_").replace("mean_tokens", "cls_token"))
+    assert np.abs(embed(TEXTS, encoder) - before).max() > 0.01
     (encoder / "modules.json").unlink()
     after = embed(TEXTS, encoder)
-    assert len(loaded) == 2
+    assert len(loaded) == 3
     assert np.abs(np.linalg.norm(after, axis=1) - 1).max() > 0.1 > np.abs(np.linalg.norm(before, axis=1) - 1).max()
 
 
@@ -117,11 +120,11 @@ def test_unreadable_modules_need_a_pooling(encoder):
 
 def test_scikit_learn_pipeline_takes_the_vectors(encoder):
     steps = FunctionTransformer(embed, kw_args={"checkpoint": str(encoder)}), LogisticRegression(C=100, max_iter=1000)
-    texts, labels = texts_and_labels(120, 0)
+    texts, labels = texts_and_labels(60, 0)
     names = [own[0] for own in labels]
     model = clone(make_pipeline(*steps))
-    scores = cross_val_score(model, texts, names, cv=3)
-    assert scores.mean() > 0.6, "three labels, about equally frequent"
+    scores = cross_val_score(model, texts, names, cv=2)
+    assert scores.mean() > 0.5, "three labels, about equally frequent"
     expected = LogisticRegression(C=100, max_iter=1000).fit(embed(texts, encoder), names).predict(embed(TEXTS, encoder))
     assert model.fit(texts, names).predict(TEXTS).tolist() == expected.tolist()
 

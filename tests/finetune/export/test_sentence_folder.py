@@ -109,12 +109,16 @@ def test_setfit_trains_on_the_folder(tiny_base, tmp_path):
     texts, names = texts_and_labels(24, 0)
     data = datasets.Dataset.from_dict({"text": texts, "label": [[name in own for name in LABELS] for own in names]})
     settings = setfit.TrainingArguments(
-        output_dir=str(tmp_path / "run"), batch_size=8, max_steps=20, save_strategy="no", report_to="none"
+        output_dir=str(tmp_path / "run"),
+        batch_size=8,
+        max_steps=6,
+        body_learning_rate=1e-3,
+        save_strategy="no",
+        report_to="none",
     )
     before = model.encode(texts)
+    np.testing.assert_allclose(before, embed(texts, tiny_base), atol=1e-4)
     setfit.Trainer(model=model, args=settings, train_dataset=data).train()
     assert np.abs(model.encode(texts) - before).max() > 1e-3, "the encoder was trained"
-    found = np.array([[name in own for name in LABELS] for own in names]) == np.asarray(model.predict(texts)).astype(
-        bool
-    )
-    assert found.mean() > 0.8
+    right = np.asarray(model.predict(texts)).astype(bool) == data["label"]
+    assert right.mean() > 0.7, "no label at all is right in 0.62"
