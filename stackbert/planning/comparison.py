@@ -52,8 +52,7 @@ class ComparisonPlan:
     def stages(self, text: TextPlan, pretraining: PretrainingPlan, machines: int) -> list[StagePlan]:
         """One for each system, with its trials at further numbers of texts and of exported checkpoints."""
         if self._finished:
-            disk = sum(int(file["bytes"]) for file in self._finished.files.values())
-            return [StagePlan("comparison", "", (0.0,) * machines, disk, done=True)]
+            return [StagePlan("comparison", "", (0.0,) * machines, self._finished.bytes, done=True)]
         compare = self._study.compare
         kinds = self._kinds(pretraining)
         systems = systems_of(dict.fromkeys(kinds, "checkpoint"), compare)
