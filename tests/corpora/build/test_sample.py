@@ -9,7 +9,7 @@ from corpora.build.build import build_corpus
 from corpora.build.sample import sample_source
 from corpora.config import CorpusConfig
 from stackbert.core.errors import StackbertError
-from tests.corpora.dumps import write_dump
+from tests.corpora.dumps import SMALL_PARTS, write_dump
 
 COUNT = 1_000
 
@@ -24,11 +24,18 @@ def table(request, tmp_path) -> tuple[CorpusConfig, Path]:
 
 def test_rows_are_spread_over_the_source_and_their_share_is_known(table):
     sample = sample_source(*table, most=100, seconds=60)
-    assert 50 <= len(sample.rows) <= 100
+    assert 40 <= len(sample.rows) <= 100
     assert sample.share == pytest.approx(len(sample.rows) / COUNT)
     numbers = [int(values["title"].split()[-1]) for _, values in sample.rows]
-    assert min(numbers) < 30 and max(numbers) > COUNT - 30
+    assert min(numbers) < 60 and max(numbers) > COUNT - 60
     assert numbers == sorted(set(numbers))
+
+
+def test_a_source_that_repeats_itself_is_sampled_evenly(table):
+    """Rows at even distances were all of one kind."""
+    sample = sample_source(*table, most=300, seconds=60)
+    odd = sum(int(values["title"].split()[-1]) % 2 for _, values in sample.rows) / len(sample.rows)
+    assert 0.35 < odd < 0.65
 
 
 def test_a_sample_is_built_as_a_corpus_of_its_own(table, tmp_path):
@@ -36,7 +43,7 @@ def test_a_sample_is_built_as_a_corpus_of_its_own(table, tmp_path):
     sample = sample_source(config, data, most=100, seconds=60)
     for step in (4, 1):
         counts = build_corpus(tmp_path / f"out-{step}", config, data, sample.thinned(step)).counts
-        assert counts["read"] == -(-len(sample.rows) // step)
+        assert counts["read"] == round(len(sample.rows) / step)
 
 
 def test_a_small_source_is_its_own_sample(table):
@@ -58,3 +65,11 @@ def test_a_table_without_rows_has_no_sample(tmp_path):
     (tmp_path / "posts.csv").write_text("title\n", "utf-8")
     with pytest.raises(StackbertError, match=r"posts\.csv: holds no row"):
         sample_source(CorpusConfig(source="table", path="posts.csv", title_column="title"), tmp_path, 10, 1.0)
+
+
+def test_a_dump_is_sampled_by_its_bytes(tmp_path):
+    path = write_dump(tmp_path)
+    sample = sample_source(SMALL_PARTS, tmp_path, most=20, seconds=60)
+    assert sample.share == pytest.approx(20 * 1_500 / path.stat().st_size)
+    assert 0.5 < len(sample.rows) / (900 * sample.share) < 2
+    assert build_corpus(tmp_path / "out", SMALL_PARTS, tmp_path, sample.thinned(1)).counts["kept"]
