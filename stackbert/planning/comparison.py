@@ -20,7 +20,7 @@ from stackbert.planning.pretraining import PretrainingPlan
 from stackbert.planning.scaling import extrapolate
 from stackbert.planning.table import StagePlan
 from stackbert.planning.text import TextPlan
-from stackbert.study import MERGED, Study, adapted_names, phases_of
+from stackbert.study import GENERIC, MERGED, Study, adapted_names, phases_of
 
 BASELINE_TEXTS = 500  # that a baseline is measured on; a fifth as many, too
 Sizes = tuple[int, int, int]
@@ -78,7 +78,7 @@ class ComparisonPlan:
         """The checkpoint whose shapes each system has: the base's, or those of the stand-in."""
         kinds = dict(self._unadapted)
         for kind, name in adapted_names(self._study).items():
-            kinds[name] = pretraining.checkpoint(kind)
+            kinds[name] = self._study.pretrain.base if kind == GENERIC else pretraining.checkpoint(kind)
             if self._study.merged:
                 kinds[name + MERGED] = kinds[name]
         return kinds
