@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from corpora.build.build import open_source
@@ -16,13 +17,16 @@ from corpora.sources.source import Parts, Source, Stream
 from stackbert.core.errors import require
 from stackbert.core.workers import available_cores
 
+# N rows of a part
+
+SEED = 0
 DUMP_ROW_BYTES = 1_500  # of XML, on average on Stack Overflow
 HASHED_BYTES = 10_000_000  # to measure the speed of sha256
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of a source at even distances."""
+    """Rows of a source, drawn at random: rows at even distances would be alike where a source repeats itself."""
 
     source: Source
     rows: list[Any]
@@ -35,12 +39,12 @@ class Sample:
 
     def reduced(self, share: float) -> "Sample":
         """About this share of the whole source; a sample of less is returned as it is."""
-        rows = self.rows[:: max(1, round(self.share / share))]
+        rows = _drawn(self.rows, round(len(self.rows) * min(1.0, share / self.share)))
         return replace(self, rows=rows, share=self.share * len(rows) / len(self.rows))
 
     def thinned(self, step: int) -> Source:
-        """Every `step`-th row of the sample as a source, in as many parts as are built at a time."""
-        rows = self.rows[::step]
+        """One in `step` rows of the sample as a source, in as many parts as are built at a time."""
+        rows = _drawn(self.rows, round(len(self.rows) / step))
         size = max(1, -(-len(rows) // min(self.parts, available_cores())))
         pieces = [rows[start : start + size] for start in range(0, len(rows), size)]
         # strings as inputs: the sample's are not hashed
@@ -49,7 +53,7 @@ class Sample:
 
 
 def sample_source(config: CorpusConfig, data: Path, most: int, seconds: float) -> Sample:
-    """At most `most` rows of the source of a corpus, and at least half as many if it has them.
+    """At most `most` rows of the source of a corpus, and some half as many at least if it has them.
 
     A stream is read to its end, to count its rows; Parquet, whose files tell their number, for `seconds` at most.
     Raises StackbertError as `build_corpus` does.
@@ -68,19 +72,28 @@ def sample_source(config: CorpusConfig, data: Path, most: int, seconds: float) -
         return Sample(sampled, units, share, parts, unpacking + hashing)
     assert isinstance(source.rows, Stream)
     known = _parquet_rows(path) if config.source == "table" else 0
-    start, rows, count, parts, step = time.monotonic(), list[Any](), 0, 0, 1
+    start, drawn, count, parts, rate = time.monotonic(), list[tuple[float, Any]](), 0, 0, 1.0
     for part in source.rows.read():
+        numbers_N = np.random.default_rng((SEED, parts)).random(len(part))
+        drawn += [(numbers_N[n], part[n]) for n in np.flatnonzero(numbers_N < rate)]
         parts += 1
-        rows += part[-count % step :: step]
         count += len(part)
-        while len(rows) > most:
-            rows, step = rows[::2], 2 * step
+        while len(drawn) > most:
+            rate /= 2
+            drawn = [(number, row) for number, row in drawn if number < rate]
         if known and time.monotonic() - start > seconds:
             break
     require(count > 0, f"{config.path or config.source}: holds no row")
     whole = max(known, count)
     reading = (time.monotonic() - start) * whole / count
+    rows = [row for _, row in drawn]
     return Sample(source, rows, len(rows) / whole, -(-parts * whole // count), reading + hashing)
+
+
+def _drawn(rows: list[Any], count: int) -> list[Any]:
+    """So many of the rows, at least one, in their order."""
+    chosen_N = np.random.default_rng(SEED).permutation(len(rows))[: max(1, count)]
+    return [rows[number] for number in sorted(chosen_N)]
 
 
 def _parquet_rows(path: Path) -> int:

@@ -60,6 +60,11 @@ class Manifest:
     seconds: float
 
     @property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(int(file["bytes"]) for file in self.files.values())
+
+    @property
     def identity(self) -> str:
         """sha256 of stage, configuration, inputs and files; versions and times are not included."""
         return json_sha256({"stage": self.stage, "config": self.config, "inputs": self.inputs, "files": self.files})

@@ -20,7 +20,7 @@ from stackbert.planning.pretraining import PretrainingPlan
 from stackbert.planning.scaling import extrapolate
 from stackbert.planning.table import StagePlan
 from stackbert.planning.text import TextPlan
-from stackbert.study import MERGED, Study, adapted_names, phases_of
+from stackbert.study import GENERIC, MERGED, Study, adapted_names, phases_of
 
 BASELINE_TEXTS = 500  # that a baseline is measured on; a fifth as many, too
 Sizes = tuple[int, int, int]
@@ -52,8 +52,7 @@ class ComparisonPlan:
     def stages(self, text: TextPlan, pretraining: PretrainingPlan, machines: int) -> list[StagePlan]:
         """One for each system, with its trials at further numbers of texts and of exported checkpoints."""
         if self._finished:
-            disk = sum(int(file["bytes"]) for file in self._finished.files.values())
-            return [StagePlan("comparison", "", (0.0,) * machines, disk, done=True)]
+            return [StagePlan("comparison", "", (0.0,) * machines, self._finished.bytes, done=True)]
         compare = self._study.compare
         kinds = self._kinds(pretraining)
         systems = systems_of(dict.fromkeys(kinds, "checkpoint"), compare)
@@ -79,7 +78,7 @@ class ComparisonPlan:
         """The checkpoint whose shapes each system has: the base's, or those of the stand-in."""
         kinds = dict(self._unadapted)
         for kind, name in adapted_names(self._study).items():
-            kinds[name] = pretraining.checkpoint(kind)
+            kinds[name] = self._study.pretrain.base if kind == GENERIC else pretraining.checkpoint(kind)
             if self._study.merged:
                 kinds[name + MERGED] = kinds[name]
         return kinds

@@ -1,11 +1,15 @@
 """What each pretraining of a study takes."""
 
+import contextlib
+import io
 import sys
+import time
 from dataclasses import fields, replace
 from pathlib import Path
 
-from pretrain.config import MachinesConfig, PretrainConfig, PretrainPlanConfig
+from pretrain.config import MachinesConfig, MergeConfig, PretrainConfig, PretrainPlanConfig
 from pretrain.measure.plan import Plan, plan_pretraining
+from pretrain.merge import merge_checkpoints
 from stackbert.core.artifact import Manifest, made_with
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.table import StagePlan
@@ -46,11 +50,23 @@ class PretrainingPlan:
                     checkpoint = str(self._folder / name)
                     plans.append(_stage(name, plan))
             self._checkpoints[kind] = checkpoint
+            if self._study.merged:
+                plans.append(self._merging(kind, checkpoint, machines))
         return plans
 
     def checkpoint(self, kind: str) -> str:
         """The last phase's checkpoint, or one of the same shapes that stands in for it."""
         return self._checkpoints[kind]
+
+    def _merging(self, kind: str, checkpoint: str, machines: int) -> StagePlan:
+        name, config = f"merged/{kind}", MergeConfig(self._study.merged)
+        made = made_with(Path(self._study.out) / name, config)
+        if made:
+            return StagePlan(name, "", (0.0,) * machines, made.bytes, done=True)
+        start = time.monotonic()
+        with contextlib.redirect_stdout(io.StringIO()):  # a checkpoint with itself takes as long as with its base
+            merged = merge_checkpoints(Path(checkpoint), Path(checkpoint), self._folder / name, config)
+        return StagePlan(name, "", (time.monotonic() - start,) * machines, merged.bytes)
 
     def _measure(self, text: TextPlan, phase: StudyPhase, rows_name: tuple[str, str], checkpoint: str) -> Plan:
         rows, tokenizer, gigabytes = text.rows(*rows_name)
@@ -68,6 +84,5 @@ def _stage(name: str, plan: Plan) -> StagePlan:
 
 
 def _done(name: str, made: Manifest, machines: int) -> StagePlan:
-    disk = sum(int(file["bytes"]) for file in made.files.values())
     work = f"{made.counts['tokens']:,} tokens, {made.counts['steps']:,} steps"
-    return StagePlan(name, work, (0.0,) * machines, disk, done=True)
+    return StagePlan(name, work, (0.0,) * machines, made.bytes, done=True)

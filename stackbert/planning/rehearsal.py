@@ -37,10 +37,6 @@ class StageRun:
     manifest: Manifest
     seconds: float
 
-    @property
-    def disk(self) -> int:
-        return sum(int(file["bytes"]) for file in self.manifest.files.values())
-
 
 @dataclass
 class Rehearsal:

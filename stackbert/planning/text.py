@@ -12,7 +12,7 @@ from stackbert.core.artifact import Manifest, made_with
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.workers import available_cores
 from stackbert.planning.config import StudyPlanConfig
-from stackbert.planning.rehearsal import TOKENIZER, Rehearsal, rehearse
+from stackbert.planning.rehearsal import TOKENIZER, Rehearsal, StageRun, rehearse
 from stackbert.planning.scaling import extrapolate
 from stackbert.planning.table import StagePlan
 from stackbert.study import OWN, Study, adapted_names, phases_of
@@ -52,7 +52,7 @@ class TextPlan:
         for name in text_stages(self._study):
             seconds = 0.0 if name in self._finished else self._seconds(name)
             done = name in self._finished
-            disk = _bytes(self._finished[name]) if done else round(self._larger(name).disk / self.share)
+            disk = self._finished[name].bytes if done else round(self._larger(name).manifest.bytes / self.share)
             plans.append(StagePlan(name, self._work(name), (seconds,) * machines, disk, done=done))
         return plans
 
@@ -92,7 +92,7 @@ class TextPlan:
     def _counts(self, name: str) -> dict[str, Any]:
         return (self._finished[name] if name in self._finished else self._larger(name).manifest).counts
 
-    def _larger(self, name: str) -> Any:
+    def _larger(self, name: str) -> StageRun:
         return self._rehearsals[-1].stages[name]
 
     def _seconds(self, name: str) -> float:
@@ -128,7 +128,3 @@ class TextPlan:
 def log_ratio(one: float, other: float) -> float:
     """log(one) / log(other): how often `other` fits in `one` as a factor."""
     return float(math.log(one) / math.log(other))
-
-
-def _bytes(manifest: Manifest) -> int:
-    return sum(int(file["bytes"]) for file in manifest.files.values())
