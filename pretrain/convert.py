@@ -23,12 +23,12 @@ from pretrain.model.stored_tensors import (
     shard_files,
 )
 from stackbert.core.artifact import MANIFEST, Manifest, build_artifact, write_json
-from stackbert.core.checkpoints import from_hub, resolve_base
+from stackbert.core.checkpoints import HUB_FILES, from_hub, resolve_base
 from stackbert.core.errors import StackbertError
 from tokenizer.files.tokenizer_checks import found_files
 from tokenizer.files.tokenizer_files import load_tokenizer, write_tokenizer
 
-SHARDS = "pytorch_model-*-of-*.bin"
+PUBLISHED_FILES = (*HUB_FILES, PYTORCH_FILE, PYTORCH_INDEX_FILE, "pytorch_model-*-of-*.bin")
 TOKENIZER_SETTINGS = "tokenizer_config.json"
 CASED_SHARE = 0.1  # a third of the tokens of cased vocabularies have capitals, none of uncased ones
 Tensors = dict[str, npt.NDArray[np.generic]]
@@ -41,7 +41,7 @@ def convert_checkpoint(base: str, out: Path) -> Manifest:
     which refuses anything but tensors. Raises CheckpointError where it does, where PyTorch is not installed, or where
     the tensors are not those of a supported family.
     """
-    folder = Path(base) if Path(base).is_dir() else from_hub(base, (PYTORCH_FILE, PYTORCH_INDEX_FILE, SHARDS))
+    folder = Path(base) if Path(base).is_dir() else from_hub(base, PUBLISHED_FILES)
     weights = _weights_files(folder)
     load_tokenizer(folder)  # raises before PyTorch reads gigabytes
     needed = [name for name in ("config.json",) if (folder / name).is_file()]

@@ -1,7 +1,6 @@
 """A study: every stage from corpora to comparison, configured in one file."""
 
 import dataclasses
-import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -112,8 +111,9 @@ def run_study(study: Study, places: Mapping[str, str] | None = None) -> Manifest
     """
     from finetune.compare.compare import compare
 
+    planned = planned_systems(study)
     places = readable_checkpoints(study, Path(study.out) / CONVERTED) if places is None else places
-    unadapted = unadapted_checkpoints(study, places)
+    unadapted = unadapted_checkpoints(study, planned, places)
     labels = _build_labelled_set(study)
     vocabulary = _train_vocabulary(study, labels, places)
     adapted = _adapt_checkpoints(study, labels, vocabulary, places)
@@ -135,29 +135,46 @@ def readable_checkpoints(study: Study, folder: Path) -> dict[str, str]:
     from pretrain.convert import convert_where_needed
 
     trained = [name for name in named_checkpoints(study) if not is_random(name)]
-    return {name: convert_where_needed(name, folder / re.sub(r"[^\w.-]+", "--", name)) for name in trained}
+    return {name: convert_where_needed(name, folder / "--".join(Path(name).parts[-2:])) for name in trained}
 
 
-def unadapted_checkpoints(study: Study, places: Mapping[str, str]) -> dict[str, str]:
-    """The base and `study.checkpoints`, by name.
+def planned_systems(study: Study) -> list[str]:
+    """Names of the checkpoints that the study pretrains and merges.
 
-    Raises StackbertError for systems that cannot be compared, before any stage runs.
+    Raises StackbertError for phases and names that cannot be, before anything is downloaded.
     """
-    from finetune.compare.compare import check_systems
+    from finetune.compare.systems import systems_of
 
     for phase, _ in phases_of(study):
         require(
             phase.pretrain.objective != "tags" or phase.encode.targets == "tags",
             "objective 'tags': its rows need targets = 'tags' in the [encode] of the same phase",
         )
-    base, planned = study.pretrain.base, list(adapted_names(study).values())
+    planned = list(adapted_names(study).values())
     planned += [name + MERGED for name in planned] if study.merged else []
-    taken = sorted(set(study.checkpoints) & {base, *planned})
+    taken = sorted(set(study.checkpoints) & {study.pretrain.base, *planned})
     require(not taken, f"checkpoints: {', '.join(taken)} is the name of a system of the study; choose another name")
-    checkpoints = dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
-    checkpoints = {name: places.get(checkpoint, checkpoint) for name, checkpoint in checkpoints.items()}
+    systems_of(dict.fromkeys([*_unadapted_names(study), *planned], ""), study.compare)
+    return planned
+
+
+def unadapted_checkpoints(study: Study, planned: list[str], places: Mapping[str, str]) -> dict[str, str]:
+    """What is read of the base and of `study.checkpoints`, by name.
+
+    Raises StackbertError for checkpoints that do not fit the comparison, before any stage runs.
+    """
+    from finetune.compare.compare import check_systems
+
+    named = _unadapted_names(study)
+    checkpoints = {name: places.get(checkpoint, checkpoint) for name, checkpoint in named.items()}
     check_systems(checkpoints, study.compare, planned, study.pretrain.exports)
     return checkpoints
+
+
+def _unadapted_names(study: Study) -> dict[str, str]:
+    """The base and `study.checkpoints` by name; a base with random weights can only be pretrained."""
+    base = study.pretrain.base
+    return dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
 
 
 def adapted_names(study: Study) -> dict[str, str]:

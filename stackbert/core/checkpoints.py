@@ -124,13 +124,16 @@ def _checked_minilm(folder: Path) -> Path:
     return folder
 
 
-def from_hub(name: str, further_files: tuple[str, ...] = ()) -> Path:
-    """The local folder of a checkpoint on the hub, downloaded if needed; raises BaseError if that fails."""
+def from_hub(name: str, files: tuple[str, ...] = HUB_FILES) -> Path:
+    """The local folder of a checkpoint on the hub with those of `files` that it has, downloaded if needed.
+
+    Raises BaseError if that fails.
+    """
     from huggingface_hub import snapshot_download  # slow to import
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
-        return Path(snapshot_download(name, allow_patterns=[*HUB_FILES, *further_files]))
+        return Path(snapshot_download(name, allow_patterns=[*files]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
         extra = (

@@ -61,4 +61,4 @@ PUBLISHED: dict[str, Published] = {
     "microsoft/codebert-base": _roberta(pytorch_only=True),
     "almanach/camembert-base": Published("camembert", 32_005, 514, 1, 1, "sentencepiece", language="fr"),
 }
-"""By hub id; from the `config.json` and the list of files at https://huggingface.co/ID, read in 2026."""
+"""By hub id; the fields of https://huggingface.co/ID/blob/main/config.json, and the names of the files beside it."""

@@ -8,7 +8,15 @@ from typing import Any
 from pretrain.model.architecture import own_name, read_architecture
 from pretrain.model.checkpoint import Checkpoint, random_weights, save_checkpoint
 from stackbert.core.artifact import write_json
-from stackbert.core.checkpoints import MINILM_HUB_ID, TOKENIZER_FILES, BaseError, is_random, read_config, resolve_base
+from stackbert.core.checkpoints import (
+    MINILM_HUB_ID,
+    TOKENIZER_FILES,
+    BaseError,
+    from_hub,
+    is_random,
+    read_config,
+    resolve_base,
+)
 from stackbert.rehearsal.published import PUBLISHED, Published
 from stackbert.rehearsal.vocabularies import write_vocabulary
 
@@ -54,17 +62,13 @@ def _save(config: Mapping[str, Any], tokenizer: Path, folder: Path) -> None:
 
 def _layout_files(name: str) -> Path:
     """A folder with the configuration and the tokenizer of a checkpoint on the hub, without its weights."""
-    from huggingface_hub import snapshot_download  # slow to import
-
     if name.count("/") != 1 or name.startswith((".", "~", "/")):
         resolve_base(name)  # says what such a name can be
     try:
-        return Path(snapshot_download(name, allow_patterns=["config.json", *TOKENIZER_FILES]))
-    except Exception as error:  # as from_hub, whatever the network
-        raise BaseError(
-            f"{name}: a rehearsal knows the layouts of {', '.join(PUBLISHED)}; of others it reads config.json and the "
-            f"tokenizer from the hub, which cannot be reached: {type(error).__name__}; check the name and the network"
-        ) from error
+        return from_hub(name, ("config.json", *TOKENIZER_FILES))
+    except BaseError as error:
+        known = ", ".join(PUBLISHED)
+        raise BaseError(f"{error}; without it, a rehearsal knows the layouts of {known}") from error
 
 
 def _described(layout: Published) -> str:

@@ -71,6 +71,7 @@ def test_case_is_kept_of_cased_vocabularies_without_settings_only(tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in dict.fromkeys(tokens)), "utf-8")
+        write_json(folder / "config.json", {"model_type": "bert", "vocab_size": len(dict.fromkeys(tokens))})
         if settings:
             write_json(folder / "tokenizer_config.json", settings)
         _keep_case(folder)

@@ -15,7 +15,15 @@ from pretrain.config import PretrainConfig
 from pretrain.model.taught import load_taught
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError
-from stackbert.study import CONVERTED, Study, load_study, readable_checkpoints, run_study, unadapted_checkpoints
+from stackbert.study import (
+    CONVERTED,
+    Study,
+    load_study,
+    planned_systems,
+    readable_checkpoints,
+    run_study,
+    unadapted_checkpoints,
+)
 from tests.paths import ROOT
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
@@ -231,7 +239,7 @@ def test_any_system_can_be_the_baseline_of_a_study(tmp_path):
     own = "random-tiny adapted, code-aware vocabulary"
     for baseline in (own, f"{own}, cleaned text", "TF-IDF + logistic regression", "averaged word vectors"):
         text = f"[pretrain]\nbase = 'random-tiny'\n[compare]\ncleaned = true\nbaseline = '{baseline}'\n"
-        assert unadapted_checkpoints(load(tmp_path, text), {}) == {}
+        assert planned_systems(load(tmp_path, text)) == [own]
 
 
 def test_a_checkpoint_published_for_pytorch_is_converted_into_the_study_and_keeps_its_name(
@@ -241,6 +249,7 @@ def test_a_checkpoint_published_for_pytorch_is_converted_into_the_study_and_keep
     shutil.copytree(tiny_base, published)
     (published / "model.safetensors").rename(published / "pytorch_model.bin")
     text = f"out = '{tmp_path}/out'\n[pretrain]\nbase = '{tiny_base}'\n[checkpoints]\nSciBERT = '{published}'\n"
+    text += "[compare.recipe]\nmax_length = 16\n"
     study = load(tmp_path, text)
     monkeypatch.setattr("pretrain.convert.find_spec", lambda name: None)
     with pytest.raises(StackbertError, match=r"scibert: has no model.safetensors, .*pretrain convert .*/scibert --out"):
@@ -251,9 +260,9 @@ def test_a_checkpoint_published_for_pytorch_is_converted_into_the_study_and_keep
     monkeypatch.setattr("pretrain.convert.convert_checkpoint", lambda name, out: shutil.copytree(tiny_base, out))
     places = readable_checkpoints(study, tmp_path / "out" / CONVERTED)
     converted = Path(places[str(published)])
-    assert converted.parent == tmp_path / "out" / "converted"
+    assert converted == tmp_path / "out" / "converted" / "owner--scibert"
     assert places[str(tiny_base)] == str(tiny_base)
-    assert unadapted_checkpoints(study, places) == {str(tiny_base): str(tiny_base), "SciBERT": str(converted)}
+    assert unadapted_checkpoints(study, [], places) == {str(tiny_base): str(tiny_base), "SciBERT": str(converted)}
 
 
 def test_there_are_studies():
