@@ -131,7 +131,7 @@ def _spell_with_mark(reader: TextReader, word: Spelling) -> list[int]:
         written = "".join(BYTE_LETTERS[byte] for byte in letters)
     elif text is None:
         ids = [tokenizer.token_to_id(f"<0x{byte:02X}>") for byte in word.letters]
-        return [] if None in ids else ids
+        return [] if None in ids else [number for number in ids if number is not None]
     else:
         written = text.lstrip(f" {SENTENCEPIECE_SPACE}").replace(" ", SENTENCEPIECE_SPACE)
     mark = reader.space_mark if word.begins_word else ""

@@ -24,7 +24,7 @@ LEAST_SHARE = 0.005  # of the letters; English Stack Overflow has a hundredth of
 
 def choose_steps(posts: Path, config: TokenizerConfig) -> BaseSteps:
     """Our normalizer and pre-tokenizer for the text of `posts`, as `accents` and `script_runs` say."""
-    counts = _sample_code_points(posts) if "auto" in (config.accents, config.script_runs) else np.zeros(CODE_POINTS)
+    counts = _sample_code_points(posts)
     marked, runs = _share_of_accents(counts), _share_of_runs(counts)
     keeps_accents = config.accents == "keep" or (config.accents == "auto" and marked >= LEAST_SHARE)
     splits_runs = config.script_runs == "split" or (config.script_runs == "auto" and runs >= LEAST_SHARE)

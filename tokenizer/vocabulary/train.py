@@ -113,7 +113,7 @@ def _train(posts: Path, folder: Path, config: TokenizerConfig, base: Path | None
         tokenizer = build_extended(base_vocabulary, tokens, text.terms)
         save_tokenizer(tokenizer, folder, lowercase, base_vocabulary.max_length)
         check_extension(base, tokens, folder)
-        figures = {}
+        figures: dict[str, Any] = {}
         advice = "the base's alphabet stays as it is: train a new vocabulary instead, without extend"
     else:
         lowercase, steps = config.lowercase, choose_steps(posts, config)

@@ -13,6 +13,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 from stackbert.core.checkpoints import resolve_base
 from tests.paths import SHARED
 from tests.tokenizer.made_corpus import random_posts
+from tests.tokenizer.made_languages import SENTENCES
 from tokenizer.encoding import cached_tokenizer as cached_tokenizer_module
 from tokenizer.encoding.cached_tokenizer import CachedTokenizer, is_cacheable
 from tokenizer.encoding.reader import load_reader
@@ -75,6 +76,10 @@ TOKENIZERS = {
     ),
     "ours": build_bert(build_normalizer(True), build_pretokenizer(TERMS)),
     "ours, cased": build_bert(build_normalizer(False), build_pretokenizer(TERMS)),
+    "ours, with accents": build_bert(build_normalizer(True, keeps_accents=True), build_pretokenizer(TERMS)),
+    "ours, of any script": build_bert(
+        build_normalizer(True, keeps_accents=True), build_pretokenizer(TERMS, splits_runs=True)
+    ),
     "other splits": build_bert(
         normalizers.BertNormalizer(),
         pre_tokenizers.Sequence(
@@ -106,6 +111,11 @@ def test_ids_equal_plain_encodings(tokenizer):
     texts = ["".join(draw.choices(PIECES, k=draw.randrange(60))) for _ in range(400)]
     texts += [" ".join(draw.choices(PIECES, k=20)) for _ in range(100)]
     texts += ["".join(chr(draw.randrange(draw.choice(planes))) for _ in range(100)) for _ in range(100)]
+    texts += [
+        "".join(draw.choices([*"".join(sentences), "c++", "node.js", ".js", " ", "."], k=200))
+        for sentences in SENTENCES.values()
+    ]
+    texts += [sentence for sentences in SENTENCES.values() for sentence in sentences]
     assert by_chunk(tokenizer, texts) == plain(tokenizer, texts)
 
 
@@ -173,7 +183,9 @@ def test_pattern_translated_for_python_splits_as_in_the_library(pattern):
 
 
 def test_our_pattern_and_berts_are_translated():
-    assert all(CachedTokenizer(TOKENIZERS[name])._word_pattern for name in ("ours", "ours, cased", "BERT's", "unclean"))
+    names = [name for name in TOKENIZERS if name.startswith("ours") or name in ("BERT's", "unclean")]
+    assert len(names) == 6
+    assert all(CachedTokenizer(TOKENIZERS[name])._word_pattern for name in names)
 
 
 def test_cached_and_whole_encoding_find_the_same_chunks_and_line_ends():

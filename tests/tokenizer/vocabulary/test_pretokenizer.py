@@ -106,6 +106,19 @@ def made_up_texts() -> list[str]:
     return ["".join(chr(draw.randrange(*draw.choice(BLOCKS))) for _ in range(80)) for _ in range(300)]
 
 
+def test_words_beside_letters_of_scripts_without_spaces_are_whole():
+    splitter = build_pretokenizer(TERMS, splits_runs=True)
+    text = "node.js\u3067\u30c7\u30fc\u30bf.py\u306e\u3068\u304dC++\uc5d0\uc11c c#\u0e20\u0e32"
+    found = [word for word, _ in splitter.pre_tokenize_str(text)]
+    assert found == [
+        *("node.js", "\u3067", "\u30c7\u30fc\u30bf", ".py", "\u306e\u3068\u304d", "C++", "\uc5d0\uc11c"),
+        *("c#", "\u0e20\u0e32"),
+    ]
+    assert words("a std::vector<int> in INDEX.HTML") == [
+        word for word, _ in splitter.pre_tokenize_str("a std::vector<int> in INDEX.HTML")
+    ]
+
+
 @pytest.mark.parametrize("lowercase", [True, False])
 def test_no_word_spans_white_space(lowercase):
     splitter, normalizer = build_pretokenizer(TERMS), build_normalizer(lowercase)

@@ -105,7 +105,7 @@ def test_rare_terms_get_no_token():
 
 def test_more_distinct_characters_than_the_alphabet_holds_are_no_error():
     words = {chr(0x4E00 + number): 2 for number in range(500)} | {"common": 9}
-    tokens = build_vocabulary(words, [], TokenizerConfig(vocab_size=300, alphabet_size=100))
+    tokens = build_vocabulary(words, [], TokenizerConfig(vocab_size=300, alphabet_size=100, alphabet_coverage=0))
     assert "common" in tokens
     assert len([token for token in tokens if "\u4e00" <= token[-1] <= "\u9fff"]) <= 2 * 100
 
