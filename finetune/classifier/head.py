@@ -20,7 +20,7 @@ class Head(tf.Module):  # type: ignore[misc]
 
     def __init__(self, pooled_dim: int, hidden_dim: int, num_labels: int, activation: str):
         super().__init__(name="head")
-        self._activation = {"tanh": tf.tanh, "relu": tf.nn.relu}[activation]
+        self._activation = {"tanh": tf.tanh, "relu": tf.nn.relu, "gelu": tf.nn.gelu}[activation]
         self.hidden_dim = hidden_dim
         shapes = {"kernel": (hidden_dim or pooled_dim, num_labels), "bias": (num_labels,)}
         if hidden_dim:

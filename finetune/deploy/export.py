@@ -91,7 +91,7 @@ def _torch_module(bundle: Bundle, model: Path) -> Any:
     head, pooling = bundle.classifier.head, bundle.classifier.config.pooling
     names = bundle.classifier.checkpoint.architecture.family.classifier
     weights = {name: torch.from_numpy(array) for name, array in head.numpy_weights().items()}
-    activation = {"relu": torch.relu, "tanh": torch.tanh}[names.activation]
+    activation = {"relu": torch.relu, "tanh": torch.tanh, "gelu": torch.nn.functional.gelu}[names.activation]
     pooler = {"add_pooling_layer": False} if names.base_has_pooler else {}
     encoder = AutoModel.from_pretrained(model, **pooler)
 

@@ -25,7 +25,7 @@ from pretrain.model.fused_ops import (
     with_gradient,
 )
 
-LONGEST_WHOLE = 512  # tokens of a row whose table of weights is made whole: 1 MB a head
+LONGEST_WHOLE = 256  # tokens of a row whose table of weights is made whole: 256 kB a head
 
 Way = Literal["whole", "locally", "in turn"]
 
