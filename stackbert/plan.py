@@ -20,7 +20,7 @@ def plan_study(study: Study, config: StudyPlanConfig) -> StudyPlan:
     Finished stages are taken as they are; nothing is written to `study.out`. Raises StackbertError as `run_study` does
     for settings, sources and finished stages that do not fit, before anything is measured.
     """
-    unadapted = unadapted_checkpoints(study)
+    planned = planned_systems(study)
     for phase, _ in phases_of(study):
         check_plan(phase.pretrain, config)
     for topology in config.topologies:
@@ -30,6 +30,8 @@ def plan_study(study: Study, config: StudyPlanConfig) -> StudyPlan:
     slices = [Machine(name, config.price_chip * chip_count(name)) for name in config.topologies]
     machines = (Machine(HERE, config.price_here), *slices)
     with tempfile.TemporaryDirectory(prefix="stackbert-plan-") as folder:
+        places = readable_checkpoints(study, _converted(study, Path(folder)))
+        unadapted = unadapted_checkpoints(study, planned, places)
         pretraining = PretrainingPlan(study, config, Path(folder))
         comparison = ComparisonPlan(study, config, unadapted)
         text = TextPlan(study, config, Path(folder))

@@ -101,7 +101,7 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
     family = FAMILIES.get(str(name))
     if family is None:
         raise StackbertError(f"{where}: model_type is {name!r}; supported are {', '.join(FAMILIES)}")
-    for name, supported in (*VARIANTS.items(), *family.variants.items()):
+    for name, supported in (VARIANTS | dict(family.variants)).items():
         value = field_value(config, name)
         if value is not None and value not in supported:
             raise StackbertError(
@@ -143,7 +143,7 @@ def own_name(config: dict[str, Any], name: str) -> str:
 
 def field_value(config: dict[str, Any], name: str) -> Any:
     """The value of a field, by BERT's name for it; the family's default where `config.json` has none or null."""
-    given = [value for each in (own_name(config, name), name) if (value := config.get(each)) is not None]
+    given = [value for each in _names(config, name) if (value := config.get(each)) is not None]
     return given[0] if given else FAMILIES[config["model_type"]].defaults.get(name)
 
 
@@ -156,8 +156,14 @@ def describe_field(config: dict[str, Any], name: str) -> str:
     'dim 768 (the default, as config.json gives none)'
     """
     own = own_name(config, name)
-    is_given = any(config.get(each) is not None for each in (own, name))
+    is_given = any(config.get(each) is not None for each in _names(config, name))
     return f"{own} {field_value(config, name)}" + ("" if is_given else " (the default, as config.json gives none)")
+
+
+def _names(config: dict[str, Any], name: str) -> tuple[str, ...]:
+    """The names under which a field may stand, the family's own first."""
+    own = own_name(config, name)
+    return (own, name) if FAMILIES[config["model_type"]].takes_bert_names else (own,)
 
 
 def _size(config: dict[str, Any], name: str, where: str) -> int:

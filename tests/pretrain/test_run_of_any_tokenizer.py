@@ -29,7 +29,8 @@ def base_with_weights(form: str, folder: Path) -> Path:
     source = FORMS[form](folder / "source")
     base = shutil.copytree(source, folder / "base")
     settings = json.loads((source / "config.json").read_text())
-    save_checkpoint(tiny_checkpoint(settings["model_type"], settings["vocab_size"]), source, base)
+    checkpoint = tiny_checkpoint(settings["model_type"], settings["vocab_size"])
+    save_checkpoint(replace(checkpoint, config=settings), source, base)
     return base
 
 
@@ -39,7 +40,9 @@ def rows_of(base: Path, folder: Path) -> Path:
     return folder / "rows"
 
 
-@pytest.mark.parametrize("form", ["added_tokens", "repeated_lines", "padded_table", "byte_level", "camembert"])
+@pytest.mark.parametrize(
+    "form", ["added_tokens", "repeated_lines", "padded_table", "byte_level", "camembert", "modernbert"]
+)
 def test_tokenizer_goes_through_pretraining_and_merging_unchanged(form, tmp_path):
     base = base_with_weights(form, tmp_path)
     rows = rows_of(base, tmp_path)
