@@ -24,7 +24,7 @@ def config(family: str = "bert", **changes: Any) -> dict[str, Any]:
     return CONFIGS[family] | SIZED | changes
 
 
-@pytest.mark.parametrize("family", [None, "gpt2", "longformer", "xlm-roberta", "albert", "BERT", "", ["bert"]])
+@pytest.mark.parametrize("family", [None, "gpt2", "longformer", "xlnet", "albert", "BERT", "", ["bert"]])
 def test_unsupported_family_is_named(family):
     with pytest.raises(
         StackbertError, match=r"here: model_type is .*; supported are bert, distilbert, roberta, camembert"
@@ -42,6 +42,7 @@ def test_unsupported_family_is_named(family):
         ("bert", "is_decoder", True),
         ("bert", "is_decoder", "false"),
         ("roberta", "add_cross_attention", True),
+        ("mpnet", "relative_attention_num_buckets", 64),
         ("bert", "pruned_heads", {"0": [1]}),
         ("bert", "quantization_config", {"bits": 4}),
     ],
@@ -55,10 +56,12 @@ def test_unsupported_variants_are_refused(family, name, value):
 def test_missing_entries_and_nulls_take_the_defaults_of_the_family(family):
     bare = read_architecture({"model_type": family}, "here")
     assert bare == read_architecture(dict.fromkeys(CONFIGS[family]) | {"model_type": family}, "here")
-    assert (bare.hidden_dim, bare.num_heads, bare.intermediate_dim) == (768, 12, 3072)
-    assert bare.num_layers == (6 if family == "distilbert" else 12)
-    assert bare.vocab_size == (50_265 if family == "roberta" else 30_522)
-    assert bare.max_length == (510 if family in ("roberta", "camembert") else 512)
+    sizes = {"electra": (128, 256, 4, 1024), "modernbert": (768, 768, 12, 1152)}.get(family, (768, 768, 12, 3072))
+    assert (bare.embedding_dim, bare.hidden_dim, bare.num_heads, bare.intermediate_dim) == sizes
+    assert bare.num_layers == {"distilbert": 6, "modernbert": 22}.get(family, 12)
+    assert bare.vocab_size == {"roberta": 50_265, "mpnet": 30_527, "modernbert": 50_368}.get(family, 30_522)
+    counting = ("roberta", "camembert", "xlm-roberta", "mpnet")
+    assert bare.max_length == (8_192 if family == "modernbert" else 510 if family in counting else 512)
 
 
 @pytest.mark.torch
@@ -115,13 +118,19 @@ def test_width_that_the_heads_do_not_divide_is_refused():
         read_architecture(config(num_attention_heads=5), "here")
 
 
-@pytest.mark.parametrize("family", ["roberta", "camembert"])
+@pytest.mark.parametrize("family", ["roberta", "camembert", "xlm-roberta"])
 def test_roberta_counts_positions_from_the_id_of_padding(family):
     for padding in (0, 1, 3):
         architecture = read_architecture(config(family, pad_token_id=padding), "here")
         assert architecture.first_position == padding + 1
         assert architecture.max_length == 20 - padding - 1
     assert read_architecture(config("bert", pad_token_id=3), "here").max_length == 20
+
+
+@pytest.mark.parametrize("padding", [0, 1, 3])
+def test_mpnet_counts_positions_from_a_constant(padding):
+    architecture = read_architecture(config("mpnet", pad_token_id=padding), "here")
+    assert (architecture.first_position, architecture.max_length) == (2, 18)
 
 
 @pytest.mark.parametrize("family", CONFIGS)
