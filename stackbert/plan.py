@@ -11,7 +11,14 @@ from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.pretraining import PretrainingPlan
 from stackbert.planning.table import HERE, Machine, StudyPlan
 from stackbert.planning.text import TextPlan
-from stackbert.study import Study, phases_of, unadapted_checkpoints
+from stackbert.study import (
+    CONVERTED,
+    Study,
+    phases_of,
+    planned_systems,
+    readable_checkpoints,
+    unadapted_checkpoints,
+)
 
 
 def plan_study(study: Study, config: StudyPlanConfig) -> StudyPlan:

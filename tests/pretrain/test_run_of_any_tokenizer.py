@@ -1,6 +1,5 @@
 """The chain from text to an exported checkpoint, for tokenizers in each form in which they are published."""
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,12 @@ import pytest
 
 from pretrain.config import MergeConfig, PretrainConfig
 from pretrain.merge import merge_checkpoints
-from pretrain.model.checkpoint import load_checkpoint, save_checkpoint
+from pretrain.model.checkpoint import load_checkpoint
 from pretrain.run import run_pretraining
 from pretrain.train.trainer import Trainer
 from stackbert.core.checkpoints import export_folder
 from stackbert.core.errors import StackbertError
-from tests.pretrain.tiny import tiny_checkpoint
+from tests.pretrain.bases import base_with_weights
 from tests.tokenizer.made_corpus import random_posts, write_corpus
 from tests.tokenizer.made_tokenizers import FORMS, random_texts
 from tokenizer.config import EncodeConfig
@@ -23,15 +22,10 @@ from tokenizer.encoding.encode import encode_rows
 from tokenizer.encoding.reader import load_reader
 
 CONFIG = PretrainConfig(steps=2, batch_rows=4, exports=1, evaluations=0, precision="float32", validation_rows=8)
-
-
-def base_with_weights(form: str, folder: Path) -> Path:
-    source = FORMS[form](folder / "source")
-    base = shutil.copytree(source, folder / "base")
-    settings = json.loads((source / "config.json").read_text())
-    checkpoint = tiny_checkpoint(settings["model_type"], settings["vocab_size"])
-    save_checkpoint(replace(checkpoint, config=settings), source, base)
-    return base
+FORMS_TO_TRAIN = (
+    *("added_tokens", "repeated_lines", "padded_table", "byte_level", "camembert"),
+    *("modernbert", "xlm_roberta", "electra", "mpnet"),
+)
 
 
 def rows_of(base: Path, folder: Path) -> Path:
@@ -40,9 +34,7 @@ def rows_of(base: Path, folder: Path) -> Path:
     return folder / "rows"
 
 
-@pytest.mark.parametrize(
-    "form", ["added_tokens", "repeated_lines", "padded_table", "byte_level", "camembert", "modernbert"]
-)
+@pytest.mark.parametrize("form", FORMS_TO_TRAIN)
 def test_tokenizer_goes_through_pretraining_and_merging_unchanged(form, tmp_path):
     base = base_with_weights(form, tmp_path)
     rows = rows_of(base, tmp_path)
@@ -58,6 +50,23 @@ def test_tokenizer_goes_through_pretraining_and_merging_unchanged(form, tmp_path
     before, after = (load_checkpoint(folder).weights["embeddings/word"] for folder in (base, tmp_path / "adapted"))
     assert before.shape == after.shape
     assert np.isfinite(after).all()
+
+
+@pytest.mark.parametrize("form", ["xlm_roberta", "electra", "mpnet"])
+def test_base_of_each_family_takes_a_vocabulary_with_other_special_ids(form, tmp_path):
+    base, new = base_with_weights(form, tmp_path), FORMS["wordpiece"](tmp_path / "new")
+    rows = rows_of(new, tmp_path)
+    run_pretraining(rows, new, tmp_path / "adapted", replace(CONFIG, base=str(base)))
+    start, end = load_checkpoint(base), load_checkpoint(tmp_path / "adapted")
+    reader = load_reader(tmp_path / "adapted")
+    assert reader.tokens() == load_reader(new).tokens()
+    assert end.config["pad_token_id"] == reader.padding_id == 0
+    assert end.architecture.family == start.architecture.family
+    assert end.architecture.max_length == start.architecture.max_length
+    assert end.weights["embeddings/word"].shape == (reader.vocab_size, start.architecture.embedding_dim)
+    kept = [name for name in start.weights if name not in ("embeddings/word", "embeddings/position", "mlm/bias")]
+    moved = {name: float(np.abs(end.weights[name] - start.weights[name]).max()) for name in kept}
+    assert 0 < max(moved.values()) < 0.1  # two steps change weights a little, not their places
 
 
 def test_tokenizer_that_changes_during_a_run_is_not_exported_in_place_of_the_one_that_was_used(tmp_path, monkeypatch):

@@ -197,8 +197,15 @@ def camembert(folder: Path) -> Path:
 
 
 def xlm_roberta(folder: Path, texts: list[str] = TEXTS * 20, vocab_size: int = 120) -> Path:
-    """A BERT with XLM-R's sentencepiece.bpe.model, as multilingual MiniLMs are published."""
+    """XLM-R's sentencepiece.bpe.model alone: its three control pieces become four tokens, and one comes at the end."""
     model = sentencepiece_model(folder, texts, vocab_size)
+    size = sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size() + 2
+    return write_files(folder, {"config.json": config("xlm-roberta", size), "sentencepiece.bpe.model": model})
+
+
+def multilingual_minilm(folder: Path) -> Path:
+    """A BERT with XLM-R's sentencepiece.bpe.model, as multilingual MiniLMs are published."""
+    model = sentencepiece_model(folder)
     size = sentencepiece.SentencePieceProcessor(model_proto=model).get_piece_size() + 2
     settings = {"tokenizer_class": "XLMRobertaTokenizer"}
     files = {"config.json": config("bert", size), "tokenizer_config.json": settings}
@@ -233,6 +240,17 @@ def distilbert(folder: Path) -> Path:
     return wordpiece(folder, "distilbert", **{"vocab.txt": lines(wordpiece_tokens(), "\r\n").encode()})
 
 
+def electra(folder: Path) -> Path:
+    """ELECTRA's vocab.txt, which is BERT's."""
+    return wordpiece(folder, "electra")
+
+
+def mpnet(folder: Path) -> Path:
+    """MPNet's vocab.txt: special tokens of RoBERTa around BERT's vocabulary, of which the unknown one is used."""
+    tokens = [*ROBERTA_SPECIALS[:4], *wordpiece_tokens(), ROBERTA_SPECIALS[4]]
+    return write_files(folder, {"config.json": config("mpnet", len(tokens)), "vocab.txt": lines(tokens)})
+
+
 FORMS: dict[str, Callable[[Path], Path]] = {
     each.__name__: each
     for each in (
@@ -250,6 +268,9 @@ FORMS: dict[str, Callable[[Path], Path]] = {
         modernbert,
         camembert,
         xlm_roberta,
+        multilingual_minilm,
+        electra,
+        mpnet,
         albert,
     )
 }

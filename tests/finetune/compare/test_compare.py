@@ -32,6 +32,7 @@ from pretrain.train.replicas import Replicas
 from stackbert.core.errors import StackbertError
 from tests.finetune.questions import LABELS, NOISE, WITHOUT_BASELINES, load_splits
 from tests.pages import browser_page
+from tests.pretrain.bases import base_with_weights
 from tests.pretrain.tiny import tiny_checkpoint
 
 
@@ -331,6 +332,7 @@ def test_layouts_of_other_families_go_through_the_whole_comparison(
         "bert": str(tiny_base),
         "roberta": str(published_roberta(tmp_path / "roberta")),
         "distilbert": str(published_distilbert(tmp_path / "distilbert", small_rows / "tokenizer" / "vocab.txt")),
+        **{form: str(base_with_weights(form, tmp_path / form)) for form in ("xlm_roberta", "electra", "mpnet")},
     }
     one_seed = replace(config, seeds=(0,), reuse=(str(finished),), **WITHOUT_BASELINES)
     compare(labelled, checkpoints, tmp_path / "out", one_seed)

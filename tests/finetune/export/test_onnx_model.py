@@ -23,6 +23,8 @@ from tests.finetune.questions import LABELS
         ("bert", "cls", False, "bfloat16"),
         ("distilbert", "cls+mean", True, "float32"),
         ("roberta", "mean", False, "float32"),
+        ("mpnet", "mean", False, "float32"),
+        ("electra", "cls", True, "float32"),
     ],
 )
 def test_onnxruntime_gives_the_same_probabilities(

@@ -14,7 +14,7 @@ def bert(tmp_path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(params=["bert", "distilbert", "roberta"])
+@pytest.fixture(params=["bert", "distilbert", "roberta", "electra", "mpnet"])
 def any_family(request, tmp_path) -> Path:
     save_checkpoint(tiny_checkpoint(request.param), tmp_path, tmp_path)
     return tmp_path

@@ -108,12 +108,17 @@ def bert_uncased(tensors: Tensors) -> Tensors:
     return renamed(tensors, gamma_beta) | pooler("bert.") | heads | {"cls.predictions.decoder.weight": word_VH}
 
 
-def roberta_mlm(tensors: Tensors) -> Tensors:
-    copies = {
-        "lm_head.decoder.weight": tensors["roberta.embeddings.word_embeddings.weight"],
-        "lm_head.decoder.bias": tensors["lm_head.bias"],
-    }
-    return tensors | copies | pooler("roberta.") | position_ids("roberta.")
+def with_lm_head_twice(prefix: str) -> Callable[[Tensors], Tensors]:
+    """As RoBERTa and MPNet were published: the decoder stored once more, pooler, numbers of positions."""
+
+    def publish(tensors: Tensors) -> Tensors:
+        copies = {
+            "lm_head.decoder.weight": tensors[f"{prefix}embeddings.word_embeddings.weight"],
+            "lm_head.decoder.bias": tensors["lm_head.bias"],
+        }
+        return tensors | copies | pooler(prefix) | position_ids(prefix)
+
+    return publish
 
 
 def decoder_holds_the_table(tensors: Tensors) -> Tensors:
@@ -199,7 +204,11 @@ LAYOUTS: dict[str, Layout] = {
         has_head=False,
     ),
     "roberta-base": Layout(
-        "RobertaForMaskedLM", "roberta", roberta_mlm, ("pooler.dense", "position_ids"), {"layer_norm_eps": 1e-5}
+        "RobertaForMaskedLM",
+        "roberta",
+        with_lm_head_twice("roberta."),
+        ("pooler.dense", "position_ids"),
+        {"layer_norm_eps": 1e-5},
     ),
     "twitter-roberta-base-sentiment": Layout(
         "RobertaForSequenceClassification",
@@ -208,7 +217,41 @@ LAYOUTS: dict[str, Layout] = {
         ("classifier.dense (600 weights)", "classifier.out_proj (75 weights)"),
         has_head=False,
     ),
-    "camembert-base": Layout("CamembertForMaskedLM", "camembert", roberta_mlm, ("pooler.dense",)),
+    "xlm-roberta-base": Layout(
+        "XLMRobertaForMaskedLM", "xlm-roberta", with_lm_head_twice("roberta."), ("pooler.dense",)
+    ),
+    "electra-small-generator": Layout(
+        "ElectraForMaskedLM",
+        "electra",
+        lambda t: t | {"generator_lm_head.weight": t["electra.embeddings.word_embeddings.weight"]},
+    ),
+    "electra-small-discriminator": Layout(
+        "ElectraForPreTraining",
+        "electra",
+        lambda t: (
+            encoder_only(t, "electra.")
+            | extra(
+                discriminator_predictions__dense__weight=(HIDDEN_DIM, HIDDEN_DIM),
+                discriminator_predictions__dense__bias=(HIDDEN_DIM,),
+                discriminator_predictions__dense_prediction__weight=(1, HIDDEN_DIM),
+                discriminator_predictions__dense_prediction__bias=(1,),
+            )
+        ),
+        (
+            "discriminator_predictions.dense (600 weights)",
+            "discriminator_predictions.dense_prediction (25 weights)",
+        ),
+        has_head=False,
+    ),
+    "mpnet-base": Layout("MPNetForMaskedLM", "mpnet", with_lm_head_twice("mpnet."), ("pooler.dense", "position_ids")),
+    "all-mpnet-base-v2": Layout(
+        "MPNetForMaskedLM",
+        "mpnet",
+        lambda t: encoder_only(t, "mpnet.", "") | pooler("") | position_ids(""),
+        ("pooler.dense (600 weights)", "embeddings.position_ids (34 weights)"),
+        has_head=False,
+    ),
+    "camembert-base": Layout("CamembertForMaskedLM", "camembert", with_lm_head_twice("roberta."), ("pooler.dense",)),
     "scibert_scivocab_uncased": Layout(
         "BertForMaskedLM",
         "bert",

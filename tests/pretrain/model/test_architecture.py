@@ -18,7 +18,7 @@ from stackbert.core.errors import StackbertError
 from stackbert.core.families.table import FAMILIES
 from tests.pretrain.tiny import CONFIGS
 
-OFFSET = ("roberta", "camembert")
+OFFSET = ("roberta", "camembert", "xlm-roberta")  # families that count positions from the id of padding
 """Count positions from the id of padding."""
 SIZED = {"vocab_size": 48, "max_position_embeddings": 20}
 
@@ -27,7 +27,7 @@ def config(family: str = "bert", **changes: Any) -> dict[str, Any]:
     return CONFIGS[family] | SIZED | changes
 
 
-@pytest.mark.parametrize("family", [None, "gpt2", "longformer", "xlm-roberta", "albert", "BERT", "", ["bert"]])
+@pytest.mark.parametrize("family", [None, "gpt2", "longformer", "xlnet", "albert", "BERT", "", ["bert"]])
 def test_unsupported_family_is_named(family):
     with pytest.raises(
         StackbertError, match=r"here: model_type is .*; supported are bert, distilbert, roberta, camembert"
@@ -45,6 +45,7 @@ def test_unsupported_family_is_named(family):
         ("bert", "is_decoder", True),
         ("bert", "is_decoder", "false"),
         ("roberta", "add_cross_attention", True),
+        ("mpnet", "relative_attention_num_buckets", 64),
         ("bert", "pruned_heads", {"0": [1]}),
         ("bert", "quantization_config", {"bits": 4}),
         ("modernbert", "hidden_activation", "silu"),
@@ -62,11 +63,13 @@ def test_unsupported_variants_are_refused(family, name, value):
 def test_missing_entries_and_nulls_take_the_defaults_of_the_family(family):
     bare = read_architecture({"model_type": family}, "here")
     assert bare == read_architecture(dict.fromkeys(CONFIGS[family]) | {"model_type": family}, "here")
-    layers = {"distilbert": 6, "modernbert": 22}.get(family, 12)
-    inner, longest = {"modernbert": (1_152, 8_192)}.get(family, (3_072, 510 if family in OFFSET else 512))
-    assert (bare.hidden_dim, bare.num_heads, bare.intermediate_dim) == (768, 12, inner)
-    assert (bare.num_layers, bare.max_length) == (layers, longest)
-    assert bare.vocab_size == {"roberta": 50_265, "modernbert": 50_368}.get(family, 30_522)
+    longest = 510 if family in (*OFFSET, "mpnet") else 512
+    expected = {"electra": (256, 4, 1_024, 512), "modernbert": (768, 12, 1_152, 8_192)}
+    found = bare.hidden_dim, bare.num_heads, bare.intermediate_dim, bare.max_length
+    assert found == expected.get(family, (768, 12, 3_072, longest))
+    assert bare.embedding_dim == (128 if family == "electra" else 768)
+    assert bare.num_layers == {"distilbert": 6, "modernbert": 22}.get(family, 12)
+    assert bare.vocab_size == {"roberta": 50_265, "modernbert": 50_368, "mpnet": 30_527}.get(family, 30_522)
 
 
 @pytest.mark.torch
@@ -172,6 +175,12 @@ def test_roberta_counts_positions_from_the_id_of_padding(family):
         assert architecture.first_position == padding + 1
         assert architecture.max_length == 20 - padding - 1
     assert read_architecture(config("bert", pad_token_id=3), "here").max_length == 20
+
+
+@pytest.mark.parametrize("padding", [0, 1, 3])
+def test_mpnet_counts_positions_from_a_constant(padding):
+    architecture = read_architecture(config("mpnet", pad_token_id=padding), "here")
+    assert (architecture.first_position, architecture.max_length) == (2, 18)
 
 
 @pytest.mark.parametrize("family", CONFIGS)

@@ -43,7 +43,7 @@ by_layout = pytest.mark.parametrize("name", LAYOUTS)
 
 @pytest.fixture(scope="module")
 def made(small_rows, tmp_path_factory):
-    """family -> folder with 'rows' and 'tokenizer'; RoBERTa's has the padding id 1, from which it counts positions."""
+    """family -> folder with 'rows' and 'tokenizer'; with the padding id 1 where that is counted from."""
     folder = tmp_path_factory.mktemp("made")
     vocabulary = shutil.copytree(small_rows / "tokenizer", folder / "tokenizer") / "tokenizer.json"
     content = json.loads(vocabulary.read_text("utf-8"))
@@ -57,7 +57,8 @@ def made(small_rows, tmp_path_factory):
         (vocabulary.parent / name).unlink()
     settings = EncodeConfig(row_length=32, validation_share=0.1)
     encode_rows(small_rows / "corpus", vocabulary.parent, folder / "rows", settings)
-    return lambda family: folder if family in ("roberta", "camembert") else small_rows
+    counted = ("roberta", "camembert", "xlm-roberta", "mpnet")
+    return lambda family: folder if family in counted else small_rows
 
 
 @pytest.fixture(scope="module")

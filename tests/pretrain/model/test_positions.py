@@ -1,12 +1,14 @@
 """Checkpoints that read longer texts than their base."""
 
+import importlib.util
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
 from pretrain.init.initial_checkpoint import build_initial_checkpoint
-from pretrain.model.checkpoint import load_checkpoint, save_checkpoint, with_positions
+from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, with_positions, with_vocabulary
 from pretrain.model.encoder import Encoder
 from stackbert.core.errors import StackbertError
 from tests.pretrain.tiny import CONFIGS, POSITIONS, tiny_checkpoint
@@ -43,6 +45,37 @@ def test_rotary_positions_need_no_table(tmp_path):
     assert longer.architecture.max_length == 50
     save_checkpoint(longer, tmp_path, tmp_path)
     assert load_checkpoint(tmp_path).architecture == longer.architecture
+
+
+def with_uncounted_tokens() -> tuple[Checkpoint, np.ndarray]:
+    """An MPNet of a vocabulary that has an ordinary token where its class in transformers has the padding."""
+    base = tiny_checkpoint("mpnet")
+    weights = base.weights["embeddings/word"], base.weights["mlm/bias"]
+    return with_vocabulary(base, *weights, {"pad_token_id": 0}), np.array([7, 1, 9, 30, 1, 8, 12], np.int32)
+
+
+def test_tokens_that_mpnet_does_not_count_are_counted_neither_alone_nor_packed():
+    checkpoint, text = with_uncounted_tokens()
+    encoder = Encoder(checkpoint.architecture, checkpoint.weights)
+    row, segments = np.concatenate([text[:5], text])[None], np.array([[1] * 5 + [2] * 7], np.int32)
+    packed = encoder.hidden(tf.constant(row), tf.constant(segments)).numpy()[0]
+    alone = encoder.hidden(tf.constant(text[None]), tf.ones((1, 7), tf.int32)).numpy()[0]
+    np.testing.assert_allclose(packed[5:], alone, atol=1e-5)
+
+
+@pytest.mark.torch
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
+def test_tokens_that_mpnet_does_not_count_have_the_states_of_transformers(tmp_path):
+    import torch
+    from transformers import AutoModel
+
+    checkpoint, text = with_uncounted_tokens()
+    save_checkpoint(checkpoint, tmp_path, tmp_path)
+    with torch.no_grad():
+        theirs = AutoModel.from_pretrained(tmp_path)(torch.tensor(text[None]).long()).last_hidden_state.numpy()
+    encoder = Encoder(checkpoint.architecture, checkpoint.weights)
+    ours = encoder.hidden(tf.constant(text[None]), tf.ones((1, 7), tf.int32)).numpy()
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 def test_rows_longer_than_the_base_allows_are_refused_unless_positions_are_extended(small_rows, tiny_base):

@@ -130,7 +130,7 @@ def test_tensors_of_another_family_are_refused(any_family):
         load_checkpoint(any_family)
 
 
-@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta"])
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra", "mpnet"])
 def test_family_that_config_json_does_not_name_is_that_of_the_tensors(family, tmp_path):
     save_checkpoint(tiny_checkpoint(family), tmp_path, tmp_path)
     rewrite(tmp_path, dict, model_type=None, architectures=None)

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 from pretrain.model.checkpoint import load_checkpoint, save_checkpoint
 from pretrain.model.stored_tensors import CheckpointError
 from tests.pretrain.model.rewriting import DECODER, WORD, assert_encoder_is, rewrite
-from tests.pretrain.tiny import HIDDEN_DIM
+from tests.pretrain.tiny import HIDDEN_DIM, tiny_checkpoint
 
 
 @pytest.mark.parametrize(("stated", "number"), [(1, "0, 1"), (3, "0, 1"), (12, "0, 1"), (10**12, "0, 1")])
@@ -50,6 +50,23 @@ def test_sizes_that_contradict_the_tensors_are_named(field, value, bert):
         load_checkpoint(bert)
 
 
+@pytest.mark.parametrize(("field", "value"), [("embedding_size", 8), ("hidden_size", 48)])
+def test_widths_of_electra_are_named_apart(field, value, tmp_path):
+    save_checkpoint(tiny_checkpoint("electra"), tmp_path, tmp_path)
+    rewrite(tmp_path, dict, **{field: value})
+    with pytest.raises(CheckpointError, match=rf"has shape .*; config.json has {field} {value}; correct config.json"):
+        load_checkpoint(tmp_path)
+
+
+def test_new_head_of_narrow_embeddings_compares_states_with_projected_word_vectors(tmp_path):
+    save_checkpoint(tiny_checkpoint("electra"), tmp_path, tmp_path)
+    rewrite(tmp_path, lambda ts: {n: t for n, t in ts.items() if n.startswith("electra.")})
+    loaded = load_checkpoint(tmp_path)
+    assert not loaded.has_mlm_head
+    projection_EH = tiny_checkpoint("electra").weights["embeddings/projection/kernel"]
+    np.testing.assert_array_equal(loaded.weights["mlm/dense/kernel"], projection_EH.T)
+
+
 def test_default_that_contradicts_the_tensors_is_said_to_be_one(bert):
     rewrite(bert, dict, hidden_size=None)
     with pytest.raises(CheckpointError, match=r"hidden_size 768 \(the default, as config.json gives none\)"):
@@ -65,6 +82,11 @@ def copies(family: str) -> tuple[tuple[str, str], ...]:
         "bert": ((DECODER, WORD), ("cls.predictions.decoder.bias", "cls.predictions.bias")),
         "roberta": (
             ("lm_head.decoder.weight", "roberta.embeddings.word_embeddings.weight"),
+            ("lm_head.decoder.bias", "lm_head.bias"),
+        ),
+        "electra": (("generator_lm_head.weight", "electra.embeddings.word_embeddings.weight"),),
+        "mpnet": (
+            ("lm_head.decoder.weight", "mpnet.embeddings.word_embeddings.weight"),
             ("lm_head.decoder.bias", "lm_head.bias"),
         ),
         "distilbert": (("vocab_projector.weight", "distilbert.embeddings.word_embeddings.weight"),),
