@@ -18,16 +18,21 @@ from stackbert.study import (
     planned_systems,
     readable_checkpoints,
     unadapted_checkpoints,
+    with_places,
 )
 
 
 def plan_study(study: Study, config: StudyPlanConfig) -> StudyPlan:
     """Estimate every stage of a study from short measurements on samples of its own text.
 
-    Finished stages are taken as they are; nothing is written to `study.out`. Raises StackbertError as `run_study` does
+    Finished stages are taken as they are; nothing is written to `study.out` but checkpoints that are published as .bin
+    only, converted as the run needs them. Raises StackbertError as `run_study` does
     for settings, sources and finished stages that do not fit, before anything is measured.
     """
     planned = planned_systems(study)
+    places = readable_checkpoints(study, Path(study.out) / CONVERTED)
+    unadapted = unadapted_checkpoints(study, planned, places)
+    study = with_places(study, places)
     for phase, _ in phases_of(study):
         check_plan(phase.pretrain, config)
     for topology in config.topologies:
@@ -37,8 +42,6 @@ def plan_study(study: Study, config: StudyPlanConfig) -> StudyPlan:
     slices = [Machine(name, config.price_chip * chip_count(name)) for name in config.topologies]
     machines = (Machine(HERE, config.price_here), *slices)
     with tempfile.TemporaryDirectory(prefix="stackbert-plan-") as folder:
-        places = readable_checkpoints(study, _converted(study, Path(folder)))
-        unadapted = unadapted_checkpoints(study, planned, places)
         pretraining = PretrainingPlan(study, config, Path(folder))
         comparison = ComparisonPlan(study, config, unadapted)
         text = TextPlan(study, config, Path(folder))

@@ -138,6 +138,14 @@ def readable_checkpoints(study: Study, folder: Path) -> dict[str, str]:
     return {name: convert_where_needed(name, folder / "--".join(Path(name).parts[-2:])) for name in trained}
 
 
+def with_places(study: Study, places: Mapping[str, str]) -> Study:
+    """The study with what is read of its checkpoints in the place of their names."""
+    base, extend = (places.get(name, name) for name in (study.pretrain.base, study.tokenizer.extend))
+    return replace(
+        study, pretrain=replace(study.pretrain, base=base), tokenizer=replace(study.tokenizer, extend=extend)
+    )
+
+
 def planned_systems(study: Study) -> list[str]:
     """Names of the checkpoints that the study pretrains and merges.
 
