@@ -108,8 +108,8 @@ class Classifier(tf.Module):  # type: ignore[misc]
         rows = 1 if sum(map(len, sequences)) <= self.config.max_length else ROWS_PER_BATCH
         batches = inference_batches(sequences, self.reader.padding_id, self.config.max_length, rows)
         done = sum(len(indices_N) for _, indices_N in itertools.islice(batches, first))
-        warm_up = 0 if rows in self._compiled else 1
-        with Progress("  encoding", len(sequences), done, unit="texts", warm_up=warm_up) as progress:
+        quiet, warm_up = not self.replicas.is_chief, 0 if rows in self._compiled else 1
+        with Progress("  encoding", len(sequences), done, unit="texts", warm_up=warm_up, quiet=quiet) as progress:
             for indices_N, pooled_NP in self._pooled_of_batches(batches):
                 progress.advance(len(indices_N))
                 yield indices_N, pooled_NP

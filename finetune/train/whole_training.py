@@ -76,7 +76,7 @@ class WholeTraining:
         with state.stopping_cleanly():
             while epoch <= config.epochs and since_best < config.patience:
                 batches = self._batches(splits.train, seed, epoch, num_rows)
-                self._run_epoch(batches, epoch, weights_L, course, state)
+                is_stopping = self._run_epoch(batches, epoch, weights_L, course, state)
                 dev_NL = self._classifier.probabilities(splits.dev.sequences)
                 train_loss, course.losses = float(np.mean(course.losses)), []
                 course.records.append(epoch_record(epoch, train_loss, config, weights_L, splits.dev.targets_NL, dev_NL))
@@ -85,7 +85,7 @@ class WholeTraining:
                 since_best = self._since_best(course)
                 if not since_best:
                     self._best.keep()
-                self._save_or_stop(state, course, epoch * len(batches))
+                self._save_or_stop(state, course, epoch * len(batches), is_stopping)
                 epoch += 1
         self._best.restore()
         dev_NL, test_NL = (self._classifier.probabilities(split.sequences) for split in splits[1:])
@@ -114,7 +114,7 @@ class WholeTraining:
         records = course.records
         return self._replicas.agree(epochs_since_best(records, self._classifier.config.best_by) if records else 0)
 
-    def _save_or_stop(self, state: RunState, course: _Course, step: int, is_stopping: bool = False) -> None:
+    def _save_or_stop(self, state: RunState, course: _Course, step: int, is_stopping: bool) -> None:
         """Save the state where it is due, and where a worker was asked to stop, as all learn in the same step."""
         state.memo = vars(course) | {"records": list(map(vars, course.records))}
         if is_stopping or (self._replicas.workers == 1 and state.asked_to_stop):
@@ -123,12 +123,12 @@ class WholeTraining:
         state.save_if_due(step)
 
     def _batches(self, train: EncodedSplit, seed: int, epoch: int, num_rows: int = 0) -> EpochBatches:
-        reader, config, replicas = self._classifier.reader, self._classifier.config, self._classifier.replicas
-        return EpochBatches(train, reader.padding_id, config, seed, epoch, replicas.count, num_rows)
+        padding_id, config = self._classifier.reader.padding_id, self._classifier.config
+        return EpochBatches(train, padding_id, config, seed, epoch, self._replicas.count, num_rows)
 
     def _num_rows(self, train: EncodedSplit, seed: int) -> int:
         """Rows of every slice of a run on accelerators, where a compilation takes longest; 0 on a CPU: as needed."""
-        if not self._classifier.replicas.accelerated:
+        if not self._replicas.accelerated:
             return 0
         epochs = range(1, self._classifier.config.epochs + 1)
         return rounded_rows(max(self._batches(train, seed, epoch).most_rows() for epoch in epochs))
@@ -140,9 +140,12 @@ class WholeTraining:
         weights_L: npt.NDArray[np.float32],
         course: _Course,
         state: RunState,
-    ) -> None:
-        """Train one epoch from where `course` is, and add its steps' losses to it."""
-        total, start, before = len(batches), time.monotonic(), course.seconds
+    ) -> bool:
+        """Train one epoch from where `course` is, and add its steps' losses to it.
+
+        Returns whether a worker was asked to stop in the last step, after which the epoch is evaluated first.
+        """
+        total, start, before, is_stopping = len(batches), time.monotonic(), course.seconds, False
         first = self._replicas.agree(len(course.losses))
         rates_S = self._rates(total)[(epoch - 1) * total :]
         title = f"  epoch {epoch}/{self._classifier.config.epochs}"
@@ -159,6 +162,7 @@ class WholeTraining:
                 progress.advance(note=f"loss {loss:.4f}")
                 if number + 1 < total:
                     self._save_or_stop(state, course, (epoch - 1) * total + number + 1, is_stopping)
+        return is_stopping
 
     def _rates(self, epoch_steps: int) -> npt.NDArray[np.float32]:
         """The learning rate of every step of a run."""

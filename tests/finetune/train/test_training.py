@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +10,14 @@ import tensorflow as tf
 
 from finetune.classifier.classifier import Classifier
 from finetune.classifier.phases import EncodedSplit, EncodedSplits, EpochRecord, PhaseResult, best_epoch
+from finetune.config import FinetuneConfig
 from finetune.metrics.metrics import evaluate
 from finetune.train.head_training import HeadTraining
 from finetune.train.step import FinetuneStep
-from finetune.train.whole_training import COMPILING_STEPS, WholeTraining
+from finetune.train.whole_training import COMPILING_STEPS, WholeTraining, _Course
 from pretrain.model.checkpoint import load_checkpoint
+from pretrain.train.replicas import Replicas
+from pretrain.train.state import RunState
 from stackbert.core.errors import StackbertError
 from tests.finetune.questions import LABELS, encode_split, load_splits
 from tokenizer.encoding.reader import load_reader
@@ -184,18 +188,33 @@ def test_time_left_does_not_include_compilation(tiny_base, recipe, splits, capsy
 
 def test_batches_of_many_sizes_do_not_retrace_the_step(tiny_base, recipe, monkeypatch, retracing_warnings):
     monkeypatch.setattr("finetune.train.batches.rounded_rows", lambda count: count)
-    monkeypatch.setattr(
-        FinetuneStep, "update", lambda self, batch, *_, **__: tf.stack([tf.reduce_sum(batch.weights_N), 0.0])
-    )
-    config = replace(recipe, max_length=20, batch_size=16)
-    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
-    lengths = np.random.default_rng(0).choice((3, 12), 400)
-    texts = EncodedSplit([[2] * n for n in lengths], lengths.tolist(), np.ones((400, 3), np.uint8), np.zeros((400, 24)))
-    training = WholeTraining(classifier)
-    batches = training._batches(texts, seed=0, epoch=1)
-    assert training._run_epoch(batches, 1, np.ones(3, np.float32)) == 16
+    training = training_without_steps(tiny_base, recipe, monkeypatch)
+    run_epoch(training)
     assert len(training._execute) >= 4
     assert retracing_warnings() == []
+
+
+def test_accelerators_compile_one_shape(tiny_base, recipe, monkeypatch):
+    monkeypatch.setattr(Replicas, "accelerated", True)
+    training = training_without_steps(tiny_base, recipe, monkeypatch)
+    run_epoch(training)
+    assert len(training._execute) == 1
+
+
+def training_without_steps(tiny_base: Path, recipe: FinetuneConfig, monkeypatch: pytest.MonkeyPatch) -> WholeTraining:
+    """A training whose steps change nothing and give the number of texts as their loss."""
+    monkeypatch.setattr(FinetuneStep, "update", lambda _, batch, *__: tf.stack([tf.reduce_sum(batch.weights_N), 0.0]))
+    config = replace(recipe, max_length=20, batch_size=16)
+    return WholeTraining(Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config))
+
+
+def run_epoch(training: WholeTraining) -> None:
+    """Train an epoch on 400 texts of two lengths."""
+    lengths = np.random.default_rng(0).choice((3, 12), 400)
+    texts = EncodedSplit([[2] * n for n in lengths], lengths.tolist(), np.ones((400, 3), np.uint8), np.zeros((400, 24)))
+    course, batches = _Course(), training._batches(texts, 0, 1, training._num_rows(texts, 0))
+    training._run_epoch(batches, 1, np.ones(3, np.float32), course, RunState(None, 1e9))
+    assert course.losses == [16] * len(batches)
 
 
 def test_loss_that_is_not_a_number_is_an_error(classifier, splits, whole):
