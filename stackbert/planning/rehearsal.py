@@ -107,8 +107,8 @@ def _rehearse(study: Study, sources: dict[str, Source], rehearsal: Rehearsal) ->
         tokenizer = rehearsal.tokenizer if kind == OWN else resolve_base(study.pretrain.base)
         for phase, suffix in phases_of(study):
             posts = math.ceil(phase.encode.max_posts * rehearsal.share)
-            config = replace(phase.encode, max_posts=posts, processes=1)
-            run(f"rows{suffix}/{kind}", partial(_encode, labels, tokenizer, config))
+            encoding = replace(phase.encode, max_posts=posts, processes=1)
+            run(f"rows{suffix}/{kind}", partial(_encode, labels, tokenizer, encoding))
 
 
 def _encode(labels: Path, tokenizer: Path, config: EncodeConfig, out: Path) -> Manifest:

@@ -81,10 +81,10 @@ class TextPlan:
         counts, labels = self._counts(LABELS), self._study.labels
         kept = [counts[split]["kept"] for split in SPLITS]
         if LABELS in self._finished:
-            return tuple(kept)  # type: ignore[return-value]
+            return tuple(kept)
         most = (labels.max_train, labels.max_dev, labels.max_test)
         whole = (round(count / self.share) for count in kept)
-        return tuple(min(count, limit or count) for count, limit in zip(whole, most, strict=True))  # type: ignore[return-value]
+        return tuple(min(count, limit or count) for count, limit in zip(whole, most, strict=True))
 
     def _folder(self, name: str) -> Path:
         return (Path(self._study.out) if name in self._finished else self._rehearsals[-1].folder) / name
