@@ -2,20 +2,27 @@
 
 import contextlib
 import io
+import math
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from corpora.labels.labelled_set import Split
 from finetune.classifier.classifier import Classifier
 from finetune.compare.task import SPLITS, Task
 from finetune.compare.trial_runner import FineTuner, load_for
-from finetune.compare.trials import TrialSpec
+from finetune.compare.trials import TrialSpec, TrialSummary
 from finetune.config import FinetuneConfig
 from finetune.measure.preflight import FinetunePreflight
+from finetune.train.features import FeatureStore
 from pretrain.train.replicas import Replicas
+from pretrain.train.state import RunState
+
+Result = TypeVar("Result")
 
 FEWEST_STEPS = 6  # of the measured epoch
 FEWEST_BATCH_TEXTS = 8
@@ -29,9 +36,9 @@ class FineTuningRates:
     """Seconds of the parts of fine-tuning one checkpoint."""
 
     loading: float
-    """The checkpoint, and compiling the feature pass: once for all seeds."""
+    """The checkpoint and its tokenizer: once for all seeds."""
     compiling: float
-    """The training step: once for all seeds."""
+    """The feature pass and the training step: once for checkpoints of the same shapes that follow each other."""
     encoding: float
     """A text's tokens, and a pass of the encoder."""
     head: float
@@ -47,12 +54,20 @@ class FineTuningRates:
     tokens: float
     """Mean number of tokens of a text, at most the recipe's max_length."""
 
-    def seconds(self, sizes: tuple[int, int, int], config: FinetuneConfig, seeds: int, *, saves: bool = False) -> float:
+    def seconds(
+        self,
+        sizes: tuple[int, int, int],
+        config: FinetuneConfig,
+        seeds: int,
+        *,
+        compiles: bool = True,
+        saves: bool = False,
+    ) -> float:
         """All trials of a checkpoint on train, dev and test sets of these sizes, without early stopping."""
         train, dev, test = sizes
         head = config.head_epochs * (train + dev) * self.head
         whole = config.epochs * (train * self.training + dev * self.encoding) + (dev + test) * self.encoding
-        once = self.loading + self.compiling + sum(sizes) * self.encoding + saves * self.saving
+        once = self.loading + compiles * self.compiling + sum(sizes) * self.encoding + saves * self.saving
         return once + seeds * (head + whole)
 
     def on_slice(self, found: FinetunePreflight, roofline_share: float) -> "FineTuningRates | None":
@@ -87,28 +102,48 @@ def measure_fine_tuning(
     sample = _cut(task, {"train": train, "dev": -(-train // DEV_SHARE), "test": -(-train // DEV_SHARE)})
     sizes = [len(sample.splits[name].texts) for name in SPLITS]
     with tempfile.TemporaryDirectory(prefix="stackbert-plan-") as folder, _quiet():
-        start = time.monotonic()
-        tuner = FineTuner(checkpoint, sample, replace(config, batch_size=batch), replicas)
-        prepared = time.monotonic() - start
-        first = tuner.run(TrialSpec(Path(folder) / "first", 0, ""), None).summary.seconds
-        start = time.monotonic()
-        summary = tuner.run(TrialSpec(Path(folder) / "second", 1, ""), Path(folder) / "model").summary
-        ended = time.monotonic() - start
-        disk = sum(file.stat().st_size for file in (Path(folder) / "model").rglob("*") if file.is_file())
-    took = summary.seconds
+        loaded, reading = _timed(lambda: load_for(checkpoint, config))
+        tuner = FineTuner(*loaded, len(sample.labels), replace(config, batch_size=batch), replicas)
+        prepare = partial(tuner.prepare, checkpoint, *loaded, sample, FeatureStore())
+        _, first_preparation = _timed(prepare)
+        first, _ = _timed(lambda: _trial(tuner, 0, None))
+        _, preparation = _timed(prepare)
+        model = Path(folder) / "model"
+        second, ended = _timed(lambda: _trial(tuner, 1, model))
+        disk = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
+    took = second.seconds
     encoding = took["features"] / sum(sizes)
     whole = took["whole"] - (2 * sizes[1] + sizes[2]) * encoding
     return FineTuningRates(
-        loading=max(0.0, prepared - took["features"]),
-        compiling=max(0.0, first["whole"] + first["head"] - took["whole"] - took["head"]),
+        loading=reading + max(0.0, preparation - took["features"]),
+        compiling=sum(
+            max(0.0, longer - later)
+            for longer, later in (
+                (first_preparation, preparation),
+                (first.seconds["whole"] + first.seconds["head"], took["whole"] + took["head"]),
+            )
+        ),
         encoding=encoding,
         head=took["head"] / HEAD_EPOCHS / (sizes[0] + sizes[1]),
         training=max(whole / sizes[0], encoding),
         saving=max(0.0, ended - took["whole"] - took["head"]),
         disk=disk,
-        memory=summary.cost.memory or 0,
-        tokens=min(config.max_length, summary.cost.tokens_per_text or config.max_length),
+        memory=second.cost.memory or 0,
+        tokens=min(config.max_length, second.cost.tokens_per_text or config.max_length),
     )
+
+
+def _trial(tuner: FineTuner, seed: int, model: Path | None) -> TrialSummary:
+    """A trial whose state is not saved."""
+    trial = tuner.run(TrialSpec(Path(), seed, ""), model, RunState(None, math.inf))
+    assert trial  # there is one machine
+    return trial.summary
+
+
+def _timed(function: Callable[[], Result]) -> tuple[Result, float]:
+    start = time.monotonic()
+    result = function()
+    return result, time.monotonic() - start
 
 
 def _pass_seconds(checkpoint: str, task: Task, config: FinetuneConfig, replicas: Replicas) -> float:
@@ -117,9 +152,8 @@ def _pass_seconds(checkpoint: str, task: Task, config: FinetuneConfig, replicas:
         classifier = Classifier(*load_for(checkpoint, config), len(task.labels), config, replicas)
         classifier.compile_features()
         sequences = classifier.sequences(task.splits["train"].texts[:256])
-        start = time.monotonic()
-        classifier.features(sequences)
-        return (time.monotonic() - start) / len(sequences)
+        _, seconds = _timed(lambda: classifier.features(sequences))
+        return seconds / len(sequences)
 
 
 def _cut(task: Task, sizes: dict[str, int]) -> Task:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,8 +35,12 @@ class Training:
     checkpoint: str
     """The checkpoint whose rates it has; empty for a baseline."""
     sizes: Sizes
+    round: int
+    """Systems are trained on all texts, then on fewer (`label_sizes`), then their exported checkpoints."""
     saves: bool = False
     """Whether the first seed's classifier is kept."""
+    compiles: bool = False
+    """Whether the checkpoint trained before it has other shapes."""
 
 
 class ComparisonPlan:
@@ -60,9 +64,10 @@ class ComparisonPlan:
         task = load_task(text.labels(), replace(compare, label_sizes=()))
         rates = {checkpoint: self._rates(checkpoint, task) for checkpoint in dict.fromkeys(kinds.values())}
         plans = []
+        planned = list(with_compiling(self._trainings(systems, kinds, whole)))
         for system in systems:
             checkpoint = kinds.get(system.name.removesuffix(CLEANED), "")
-            trainings = list(_trainings(system, checkpoint, whole, compare, self._exports(system)))
+            trainings = [each for each in planned if each.system == system]
             name, work, own = f"comparison: {system.name}", _work(trainings, compare), rates.get(checkpoint)
             if own:
                 took = tuple(_seconds(each, trainings, compare) for each in own)
@@ -73,6 +78,15 @@ class ComparisonPlan:
             took = (sum(times(each.sizes) for each in trainings) * len(system.seeds(compare)),) * machines
             plans.append(StagePlan(name, work, took, 0))
         return plans
+
+    def _trainings(self, systems: Sequence[System], kinds: dict[str, str], whole: Sizes) -> Iterator[Training]:
+        for system in systems:
+            checkpoint = kinds.get(system.name.removesuffix(CLEANED), "")
+            yield Training(system, checkpoint, whole, 0, saves=system.kind == "encoder" and not system.cleaned)
+            for size in self._study.compare.label_sizes:
+                yield Training(system, checkpoint, (size, *whole[1:]), 1)
+            for _ in range(self._exports(system)):
+                yield Training(system, checkpoint, whole, 2)
 
     def _kinds(self, pretraining: PretrainingPlan) -> dict[str, str]:
         """The checkpoint whose shapes each system has: the base's, or those of the stand-in."""
@@ -112,17 +126,17 @@ def _seconds(rates: FineTuningRates | None, trainings: list[Training], compare: 
     if rates is None:
         return None
     seeds = len(compare.seeds)
-    return sum(rates.seconds(each.sizes, compare.recipe, seeds, saves=each.saves) for each in trainings)
+    return sum(
+        rates.seconds(each.sizes, compare.recipe, seeds, compiles=each.compiles, saves=each.saves) for each in trainings
+    )
 
 
-def _trainings(
-    system: System, checkpoint: str, whole: Sizes, compare: CompareConfig, exports: int
-) -> Iterator[Training]:
-    yield Training(system, checkpoint, whole, saves=system.kind == "encoder" and not system.cleaned)
-    for size in compare.label_sizes:
-        yield Training(system, checkpoint, (size, *whole[1:]))
-    for _ in range(exports):
-        yield Training(system, checkpoint, whole)
+def with_compiling(trainings: Iterable[Training]) -> Iterator[Training]:
+    """The trainings in the order in which they run, as what is compiled serves the next of the same shapes."""
+    previous = ""
+    for training in sorted(trainings, key=lambda each: each.round):  # stable: systems keep their order
+        yield replace(training, compiles=training.checkpoint not in ("", previous))
+        previous = training.checkpoint or previous
 
 
 def _work(trainings: list[Training], compare: CompareConfig) -> str:

@@ -12,7 +12,7 @@ from stackbert.core.artifact import Manifest, made_with
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.workers import available_cores
 from stackbert.planning.config import StudyPlanConfig
-from stackbert.planning.rehearsal import TOKENIZER, Rehearsal, StageRun, rehearse
+from stackbert.planning.samples import TOKENIZER, SampleRun, StageRun, run_samples
 from stackbert.planning.scaling import extrapolate
 from stackbert.planning.table import StagePlan
 from stackbert.study import OWN, Study, adapted_names, phases_of
@@ -41,10 +41,10 @@ class TextPlan:
         configs = text_stages(study)
         found = {name: made_with(Path(study.out) / name, config) for name, config in configs.items()}
         self._finished: dict[str, Manifest] = {name: manifest for name, manifest in found.items() if manifest}
-        self._rehearsals: list[Rehearsal] = []
+        self._sample_runs: list[SampleRun] = []
         self._samples: dict[str, Sample] = {}
         if len(self._finished) < len(configs):
-            self._rehearsals, self._samples = rehearse(study, config.sample_rows, config.seconds, folder)
+            self._sample_runs, self._samples = run_samples(study, config.sample_rows, config.seconds, folder)
 
     def stages(self, machines: int) -> list[StagePlan]:
         """All of them; slices of TPUs take as long as this machine."""
@@ -59,7 +59,7 @@ class TextPlan:
     @property
     def share(self) -> float:
         """Of the text in the larger sample; 1 without samples."""
-        return self._rehearsals[-1].share if self._rehearsals else 1.0
+        return self._sample_runs[-1].share if self._sample_runs else 1.0
 
     def labels(self) -> Path:
         """The labelled set, or that of the sample."""
@@ -72,7 +72,7 @@ class TextPlan:
         text_bytes = self._counts(name)["train"]["text_bytes"] / (1 if known else self.share)
         tokenizer = resolve_base(self._study.pretrain.base) if kind != OWN else self._folder(TOKENIZER)
         if kind == OWN and not known:
-            tokenizer = self._rehearsals[-1].tokenizer
+            tokenizer = self._sample_runs[-1].tokenizer
         return self._folder(name), tokenizer, text_bytes / 1e9
 
     @cached_property
@@ -87,17 +87,17 @@ class TextPlan:
         return tuple(min(count, limit or count) for count, limit in zip(whole, most, strict=True))
 
     def _folder(self, name: str) -> Path:
-        return (Path(self._study.out) if name in self._finished else self._rehearsals[-1].folder) / name
+        return (Path(self._study.out) if name in self._finished else self._sample_runs[-1].folder) / name
 
     def _counts(self, name: str) -> dict[str, Any]:
         return (self._finished[name] if name in self._finished else self._larger(name).manifest).counts
 
     def _larger(self, name: str) -> StageRun:
-        return self._rehearsals[-1].stages[name]
+        return self._sample_runs[-1].stages[name]
 
     def _seconds(self, name: str) -> float:
-        runs = [rehearsal.stages[name] for rehearsal in self._rehearsals]
-        shares = [rehearsal.share for rehearsal in self._rehearsals]
+        runs = [each.stages[name] for each in self._sample_runs]
+        shares = [each.share for each in self._sample_runs]
         seconds = [run.seconds for run in runs]
         if name == TOKENIZER:  # counting grows with the text, learning with the distinct words
             words = [run.manifest.counts["distinct_words"] for run in runs]

@@ -39,7 +39,7 @@ class StageRun:
 
 
 @dataclass
-class Rehearsal:
+class SampleRun:
     """The runs of the text stages on one sample, by their folders' names in that of the study."""
 
     folder: Path
@@ -61,27 +61,27 @@ class Rehearsal:
         return self.folder / name
 
 
-def rehearse(study: Study, most: int, seconds: float, folder: Path) -> tuple[list[Rehearsal], dict[str, Sample]]:
+def run_samples(study: Study, most: int, seconds: float, folder: Path) -> tuple[list[SampleRun], dict[str, Sample]]:
     """Run the stages up to the packed rows on a small and on a larger sample of about `most` rows of the sources.
 
     Returns both, and the larger sample of each corpus. Raises StackbertError where a sample is too small for a stage.
     """
     samples = _samples(study, most, seconds)
-    rehearsals = []
+    runs = []
     for thinning in (THINNING, 1):
         share = min(sample.share for sample in samples.values()) / thinning
-        rehearsal = Rehearsal(folder / f"sample-{thinning}", share)
+        sample_run = SampleRun(folder / f"sample-{thinning}", share)
         print(f"measuring the text stages on {share:.3%} of the text", file=sys.stderr, flush=True)
         try:
-            _rehearse(study, {name: sample.thinned(thinning) for name, sample in samples.items()}, rehearsal)
+            _run_stages(study, {name: sample.thinned(thinning) for name, sample in samples.items()}, sample_run)
         except StackbertError as error:
             if share >= 1:
                 raise
             raise StackbertError(
                 f"{share:.3%} of the text is too small a sample: {error}; raise sample_rows, now {most:,}"
             ) from None
-        rehearsals.append(rehearsal)
-    return rehearsals, samples
+        runs.append(sample_run)
+    return runs, samples
 
 
 def _samples(study: Study, most: int, seconds: float) -> dict[str, Sample]:
@@ -93,8 +93,8 @@ def _samples(study: Study, most: int, seconds: float) -> dict[str, Sample]:
     return {name: sample.reduced(share) for name, sample in found.items()}
 
 
-def _rehearse(study: Study, sources: dict[str, Source], rehearsal: Rehearsal) -> None:
-    run, data = rehearsal.run, Path(study.data)
+def _run_stages(study: Study, sources: dict[str, Source], sample_run: SampleRun) -> None:
+    run, data = sample_run.run, Path(study.data)
     corpora = []
     for name, config in study.corpora.items():
         build = partial(build_corpus, config=config, data=data, source=sources[name])
@@ -102,11 +102,11 @@ def _rehearse(study: Study, sources: dict[str, Source], rehearsal: Rehearsal) ->
     labels = run("labels", lambda out: build_labels(corpora, out, study.labels))
     extended = resolve_base(study.tokenizer.extend) if study.tokenizer.extend else None
     trained = run(TOKENIZER, lambda out: train_tokenizer(labels, out, study.tokenizer, extended))
-    fill_vocabulary(trained, rehearsal.tokenizer, study.tokenizer.vocab_size)
+    fill_vocabulary(trained, sample_run.tokenizer, study.tokenizer.vocab_size)
     for kind in adapted_names(study):
-        tokenizer = rehearsal.tokenizer if kind == OWN else resolve_base(study.pretrain.base)
+        tokenizer = sample_run.tokenizer if kind == OWN else resolve_base(study.pretrain.base)
         for phase, suffix in phases_of(study):
-            posts = math.ceil(phase.encode.max_posts * rehearsal.share)
+            posts = math.ceil(phase.encode.max_posts * sample_run.share)
             encoding = replace(phase.encode, max_posts=posts, processes=1)
             run(f"rows{suffix}/{kind}", partial(_encode, labels, tokenizer, encoding))
 
