@@ -101,12 +101,7 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
     family = FAMILIES.get(str(name))
     if family is None:
         raise StackbertError(f"{where}: model_type is {name!r}; supported are {', '.join(FAMILIES)}")
-    for name, supported in (VARIANTS | dict(family.variants)).items():
-        value = field_value(config, name)
-        if value is not None and value not in supported:
-            raise StackbertError(
-                f"{where}: {own_name(config, name)} is {value!r}; the encoder supports {supported[0]!r} only"
-            )
+    _refuse_variants(config, family, where)
     sizes = {name: _size(config, name, where) for name in SIZE_FIELDS if name in family.defaults}
     hidden_dim, num_heads = sizes["hidden_size"], sizes["num_attention_heads"]
     if hidden_dim % num_heads:
@@ -134,6 +129,16 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
             f"padding reserves the first {architecture.first_position}"
         )
     return architecture
+
+
+def _refuse_variants(config: dict[str, Any], family: Family, where: str) -> None:
+    """Raise StackbertError for a value that the encoder does not implement."""
+    for name, supported in (VARIANTS | dict(family.variants)).items():
+        value = field_value(config, name)
+        if value is not None and value not in supported:
+            raise StackbertError(
+                f"{where}: {own_name(config, name)} is {value!r}; the encoder supports {supported[0]!r} only"
+            )
 
 
 def own_name(config: dict[str, Any], name: str) -> str:
