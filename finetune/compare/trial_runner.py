@@ -16,6 +16,7 @@ from finetune.compare.task import SPLITS, Task
 from finetune.compare.trials import Cost, Curves, PhaseMetrics, Trial, TrialSpec, TrialSummary, load_trial, save_trial
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.deploy.bundle import save_bundle
+from finetune.deploy.hf_head import has_hf_head
 from finetune.deploy.model_card import write_model_card
 from finetune.metrics.metrics import evaluate, tune_thresholds
 from pretrain.init.transfer import check_vocabulary
@@ -114,7 +115,8 @@ class FineTuner:
         labels, thresholds_L = self._task.labels, trial.thresholds_L
         save_bundle(self._classifier, self._source, labels, thresholds_L, folder)
         metrics, data = trial.summary.phases.whole, self._task.description()
-        write_model_card(folder, self._name, self._config, labels, thresholds_L, metrics, data)
+        in_transformers = has_hf_head(self._config, self._classifier.checkpoint.architecture.family)
+        write_model_card(folder, self._name, self._config, labels, thresholds_L, metrics, data, in_transformers)
 
     def _summary(self, head: PhaseResult, whole: PhaseResult, key: str, bundle: bool) -> TrialSummary:
         targets_NL = self._task.splits["test"].targets

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from finetune.classifier.classifier import ROWS_PER_BATCH, Classifier
 from finetune.config import FinetuneConfig
-from finetune.deploy.hf_head import hf_head
+from finetune.deploy.hf_head import has_hf_head, hf_head
 from pretrain.model.checkpoint import load_checkpoint, save_checkpoint
 from stackbert.core.artifact import write_json
 from stackbert.core.errors import StackbertError, require
@@ -71,14 +71,14 @@ def save_bundle(
     """Write a Hugging Face checkpoint, the head's weights, and classifier.json with labels, thresholds and settings.
 
     With 'cls' pooling, the checkpoint can be loaded by `AutoModelForSequenceClassification`. Transformers' classes do
-    not support mean pooling, so with other poolings the checkpoint contains the encoder only.
+    not support mean pooling, nor ModernBERT's our hidden layer; the checkpoint then contains the encoder only.
     """
     shutil.rmtree(folder, ignore_errors=True)  # may be incomplete, from an interrupted comparison
     folder.mkdir(parents=True)
     checkpoint = replace(classifier.checkpoint, weights=classifier.encoder.numpy_weights())
     task = None
-    if classifier.config.pooling == "cls":
-        task = hf_head(classifier.head, checkpoint.architecture, labels, thresholds_L)
+    if has_hf_head(classifier.config, checkpoint.architecture.family):
+        task = hf_head(classifier.head, checkpoint, labels, thresholds_L)
     save_checkpoint(checkpoint, tokenizer, folder, task)
     save_file(classifier.head.numpy_weights(), folder / HEAD_FILE)
     settings = {

@@ -52,9 +52,13 @@ def write_model_card(
     thresholds_L: npt.NDArray[np.float64],
     metrics: Mapping[str, float],
     data: Mapping[str, str],
+    in_transformers: bool,
 ) -> None:
-    """Write README.md: usage, labels, data with licences, test metrics, limits and configuration."""
-    usage = IN_TRANSFORMERS.format(max_length=config.max_length) if config.pooling == "cls" else OURS_ONLY
+    """Write README.md: usage, labels, data with licences, test metrics, limits and configuration.
+
+    `in_transformers`: the checkpoint is one of transformers' sequence classification classes.
+    """
+    usage = IN_TRANSFORMERS.format(max_length=config.max_length) if in_transformers else OURS_ONLY
     if any(config.section_budgets):
         usage = OURS_BY_SECTIONS
     pairs = zip(labels, thresholds_L, strict=True)

@@ -42,7 +42,10 @@ def build_initial_checkpoint(
             f"rows of {row_length} tokens, but the base reads {max_length} at most; encode with a smaller row_length, "
             "or set extend_positions",
         )
-        notes.append(f"positions from {max_length} on start from copies of the first ones")
+        start = (
+            "are further rotations" if checkpoint.architecture.rotary_layers else "start from copies of the first ones"
+        )
+        notes.append(f"positions from {max_length} on {start}")
         checkpoint = with_positions(checkpoint, row_length)
     if not checkpoint.has_mlm_head:
         notes.append("the base has no MLM head: a new one was initialised")

@@ -125,17 +125,17 @@ class _Products:
         body = [
             (tokens, a.hidden_dim, 3 * a.hidden_dim),
             (tokens, a.hidden_dim, a.hidden_dim),
-            (tokens, a.hidden_dim, a.intermediate_dim),
+            (tokens, a.hidden_dim, a.inner_dim),
             (tokens, a.intermediate_dim, a.hidden_dim),
         ]
         last = [(tokens, a.hidden_dim, 2 * a.hidden_dim), (masked, a.hidden_dim, a.hidden_dim)]
         last += [(masked, inner, outer) for _, inner, outer in body[1:]]
         head = [(masked, a.hidden_dim, a.hidden_dim), (masked, a.hidden_dim, a.vocab_size)]
         dense = (a.num_layers - 1) * sum(map(math.prod, body)) + sum(map(math.prod, [*last, *head]))
-        queries = (a.num_layers - 1) * tokens + masked
-        multiplications = (
-            dense + 2 * queries * row_length * a.hidden_dim
-        )  # queries with keys, and attention weights with values
+        windows = [layer.window for layer in a.rotary_layers] or [0] * a.num_layers
+        keys = [min(2 * window + 1, row_length) if window else row_length for window in windows]
+        pairs = tokens * sum(keys[:-1]) + masked * keys[-1]
+        multiplications = dense + 2 * pairs * a.hidden_dim  # queries with keys, and attention weights with values
         self.step_flop = 3.0 * 2 * multiplications  # the backward pass has two products for each
         self.best = {dtype.name: 0.0 for dtype in PRECISIONS}
         self._shapes = itertools.cycle([LARGE, *body, *head])

@@ -5,7 +5,7 @@ from typing import Any
 
 from pretrain.model.rotary_config import RotaryLayer, read_rotary_layers
 from stackbert.core.checkpoints import SIZES
-from stackbert.core.errors import StackbertError
+from stackbert.core.errors import StackbertError, require
 from stackbert.core.families.family import Family
 from stackbert.core.families.table import FAMILIES
 
@@ -101,12 +101,7 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
     family = FAMILIES.get(str(name))
     if family is None:
         raise StackbertError(f"{where}: model_type is {name!r}; supported are {', '.join(FAMILIES)}")
-    for name, supported in (*VARIANTS.items(), *family.variants.items()):
-        value = field_value(config, name)
-        if value is not None and value not in supported:
-            raise StackbertError(
-                f"{where}: {own_name(config, name)} is {value!r}; the encoder supports {supported[0]!r} only"
-            )
+    _refuse_variants(config, family, where)
     sizes = {name: _size(config, name, where) for name in SIZE_FIELDS if name in family.defaults}
     hidden_dim, num_heads = sizes["hidden_size"], sizes["num_attention_heads"]
     if hidden_dim % num_heads:
@@ -128,12 +123,22 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
         num_buckets=sizes.get("relative_attention_num_buckets", 0),
         rotary_layers=read_rotary_layers(config, sizes["num_hidden_layers"], where) if family.is_pre_norm else (),
     )
-    if architecture.max_length < 1:
-        raise StackbertError(
-            f"{where}: max_position_embeddings {architecture.max_positions} leaves no position for text, as "
-            f"padding reserves the first {architecture.first_position}"
-        )
+    require(
+        architecture.max_length > 0,
+        f"{where}: max_position_embeddings {architecture.max_positions} leaves no position for text, as padding "
+        f"reserves the first {architecture.first_position}",
+    )
     return architecture
+
+
+def _refuse_variants(config: dict[str, Any], family: Family, where: str) -> None:
+    """Raise StackbertError where the values of some field are not implemented."""
+    for name, supported in (*VARIANTS.items(), *family.variants.items()):
+        value = field_value(config, name)
+        require(
+            value is None or value in supported,
+            f"{where}: {own_name(config, name)} is {value!r}; the encoder supports {supported[0]!r} only",
+        )
 
 
 def own_name(config: dict[str, Any], name: str) -> str:

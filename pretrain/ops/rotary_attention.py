@@ -16,7 +16,7 @@ from pretrain.ops.blocked_attention import (
 )
 from pretrain.ops.fused_ops import Gradient, Tensors, as_float, fused_op, with_gradient
 
-LONGEST_WHOLE = 512  # tokens of a row whose table of weights is made whole: 1 MB a head
+LONGEST_WHOLE = 256  # tokens of a row whose table of weights is made whole: 256 kB a head
 
 Way = Literal["whole", "locally", "in turn"]
 

@@ -6,6 +6,11 @@ Each Python is one that the peer's script asks for (../shared/bench/README.md); 
 model is the scripts' own: 6 layers, 384 wide, a vocabulary of 30,522. Every run is a process of its own, round after
 round, so that a drift of the machine meets all of them. With --posts, tokens become bytes of text, in rows filled as
 each tool fills them: ours packed, transformers' examples cut from one long stream, keras-hub's each a text, padded.
+
+    python -m tests.pretrain.peers --modernbert --torch T/bin/python --row-lengths 512 2048
+
+compares a training step of a ModernBERT of Ettin 32M's sizes with PyTorch's, in float32, from one checkpoint of random
+weights (`tests/pretrain/torch_step.py`).
 """
 
 import re
@@ -21,6 +26,8 @@ from pathlib import Path
 import tyro
 
 from corpora.post import count_posts, pretraining_posts, read_posts
+from pretrain.model.architecture import read_architecture
+from pretrain.model.checkpoint import Checkpoint, random_weights, save_checkpoint
 from stackbert.core.checkpoints import resolve_base
 from tests.paths import SHARED
 from tokenizer.config import EncodeConfig
@@ -29,6 +36,8 @@ from tokenizer.encoding.packed_rows import load_rows
 from tokenizer.encoding.reader import load_reader
 
 BENCH = SHARED / "bench"
+ETTIN_32M = {"vocab_size": 50_368, "hidden_size": 384, "num_hidden_layers": 10, "num_attention_heads": 6}
+ETTIN_32M |= {"intermediate_size": 576, "max_position_embeddings": 8_192}  # 31.9 million weights
 STEPS = 10
 SAMPLE = 5_000  # posts, of which the bytes in a row are told
 FILLED = {"stackbert": "packed", "PyTorch": "cut", "transformers TF": "cut", "keras-hub": "padded"}
@@ -57,6 +66,10 @@ class Comparison:
     rounds: int = 3
     posts: Path | None = None
     """Corpus or labelled set whose text the rows would hold."""
+    modernbert: bool = False
+    """Compare steps of a ModernBERT, with PyTorch only."""
+    attentions: tuple[str, ...] = ("sdpa", "eager")
+    """Of PyTorch's ModernBERT; 'sdpa,compile' for torch.compile."""
 
 
 def row_bytes(posts: Path, length: int) -> dict[str, float]:
@@ -105,6 +118,25 @@ def commands(asked: Comparison, length: int) -> dict[str, list[str]]:
     return found
 
 
+def modernbert_commands(asked: Comparison, length: int, folder: Path) -> dict[str, list[str]]:
+    """Name -> command that prints the rate of the checkpoint in `folder`."""
+    rows, steps = str(asked.batch_tokens // length), str(asked.steps)
+    ours = [sys.executable, "-m", "stackbert", "pretrain", "bench", "--model", str(folder), "--precision", "float32"]
+    found = {"stackbert float32": [*ours, "--row-length", str(length), "--batch-rows", rows, "--steps", steps]}
+    for attention in asked.attentions:
+        script = [asked.torch, str(Path(__file__).with_name("torch_step.py"))]
+        found[f"PyTorch {attention}"] = [*script, str(folder), rows, str(length), steps, attention]
+    return found
+
+
+def write_modernbert(folder: Path) -> None:
+    """A checkpoint of Ettin 32M's sizes, with random weights."""
+    config = ETTIN_32M | {"model_type": "modernbert"}
+    architecture = read_architecture(config, "Ettin 32M")
+    checkpoint = Checkpoint(architecture, config, random_weights(architecture, 0), has_mlm_head=True)
+    save_checkpoint(checkpoint, folder, folder)
+
+
 def rate_of(command: list[str]) -> tuple[float, str]:
     """Tokens a second that a command printed, and its share of the machine's ceiling where it says so."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -117,12 +149,21 @@ def rate_of(command: list[str]) -> tuple[float, str]:
 
 def main(asked: Comparison) -> None:
     """Run everything and print medians, and how many times each peer's rate our best is."""
-    if not BENCH.is_dir():
+    if not asked.modernbert and not BENCH.is_dir():
         sys.exit(f"{BENCH}: the peers' scripts are not there")
+    with tempfile.TemporaryDirectory() as folder:
+        if asked.modernbert:
+            write_modernbert(Path(folder))
+        compare(asked, Path(folder))
+
+
+def compare(asked: Comparison, folder: Path) -> None:
+    """As `main`; `folder` holds the ModernBERT."""
     for length in asked.row_lengths:
+        found = modernbert_commands(asked, length, folder) if asked.modernbert else commands(asked, length)
         rates, notes = defaultdict(list), {}
         for number in range(asked.rounds):
-            for name, command in commands(asked, length).items():
+            for name, command in found.items():
                 rate, notes[name] = rate_of(command)
                 rates[name].append(rate)
                 print(f"round {number + 1}, rows of {length}: {name} {rate:,.0f}", file=sys.stderr, flush=True)

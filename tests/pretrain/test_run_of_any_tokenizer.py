@@ -24,7 +24,7 @@ from tokenizer.encoding.reader import load_reader
 CONFIG = PretrainConfig(steps=2, batch_rows=4, exports=1, evaluations=0, precision="float32", validation_rows=8)
 FORMS_TO_TRAIN = (
     *("added_tokens", "repeated_lines", "padded_table", "byte_level", "camembert"),
-    *("xlm_roberta", "electra", "mpnet"),
+    *("modernbert", "xlm_roberta", "electra", "mpnet"),
 )
 
 

@@ -152,6 +152,24 @@ def byte_level_json(folder: Path) -> Path:
     return write_files(folder, files)
 
 
+def modernbert(folder: Path) -> Path:
+    """ModernBERT's byte-level tokenizer.json, whose special tokens are BERT's and follow the vocabulary."""
+    tokenizer = trained_bpe([])
+    tokenizer.add_special_tokens([*SPECIALS[1:], SPECIALS[0]])
+    first, last = (tokenizer.token_to_id(name) for name in ("[CLS]", "[SEP]"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", first), ("[SEP]", last)]
+    )
+    ids = {f"{role}_token_id": tokenizer.token_to_id(f"[{role.upper()}]") for role in ("pad", "cls", "sep")}
+    ids |= {"bos_token_id": first, "eos_token_id": last}
+    files = {
+        "config.json": config("modernbert", tokenizer.get_vocab_size() + 10) | ids,  # with rows to spare, as published
+        "tokenizer.json": tokenizer.to_str(),
+        "tokenizer_config.json": BERT_ROLES | {"tokenizer_class": "PreTrainedTokenizerFast"},
+    }
+    return write_files(folder, files)
+
+
 def sentencepiece_model(folder: Path, **settings: Any) -> bytes:
     """A unigram model trained on TEXTS."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -247,6 +265,7 @@ FORMS: dict[str, Callable[[Path], Path]] = {
         distilbert,
         byte_level,
         byte_level_json,
+        modernbert,
         camembert,
         xlm_roberta,
         multilingual_minilm,

@@ -88,7 +88,7 @@ def test_saved_model_has_a_card(finished):
 
 
 def test_card_of_a_classifier_that_reads_sections_does_not_mention_transformers_classes(tmp_path):
-    write_model_card(tmp_path, "base", FinetuneConfig(code_tokens=9), ("a",), np.array([0.5]), {}, {})
+    write_model_card(tmp_path, "base", FinetuneConfig(code_tokens=9), ("a",), np.array([0.5]), {}, {}, True)
     card = (tmp_path / "README.md").read_text("utf-8")
     assert "stackbert finetune predict" in card
     assert "AutoModelForSequenceClassification" not in card

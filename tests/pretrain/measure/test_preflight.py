@@ -13,6 +13,8 @@ from pretrain.measure import tpu_compiler
 from pretrain.measure.bench_models import named_model
 from pretrain.measure.preflight import GIB, Preflight, largest_batch, preflight, stablehlo, step_program
 from pretrain.measure.tpu_compiler import readable
+from pretrain.model.architecture import read_architecture
+from pretrain.model.checkpoint import random_weights
 from stackbert.core.errors import StackbertError
 
 PYTHON = os.environ.get("STACKBERT_TPU_PYTHON", "")
@@ -31,6 +33,16 @@ def test_program_is_the_whole_step():
     assert program.count("stablehlo.dot") >= 3 * 6, "forward and both products of each gradient"
     assert "tensor<200x32xf32>" in program
     assert weights == 200 * 32 + 512 * 32 + 2 * 32 + 2 * 32 + 12 * 32**2 + 13 * 32 + 32**2 + 32 + 2 * 32 + 200
+
+
+def test_program_of_a_long_row_of_modernbert_has_blocks_only():
+    fields = {"model_type": "modernbert", "vocab_size": 200, "hidden_size": 32, "num_attention_heads": 1}
+    fields |= {"num_hidden_layers": 2, "intermediate_size": 48, "pad_token_id": 0}
+    architecture = read_architecture(fields | {"layer_types": ["sliding_attention", "full_attention"]}, "here")
+    config = PreflightConfig(row_length=1_024)
+    program, _ = step_program(config, 1, (architecture, random_weights(architecture, 0)))
+    assert "64x192x" in program
+    assert "1024x1024x" not in program
 
 
 def test_program_is_translated_to_the_dialect_of_the_parser():

@@ -153,6 +153,16 @@ def with_classifier(family: str, labels: int = 3) -> Callable[[Tensors], Tensors
     return lambda tensors: encoder_only(tensors, f"{family}.") | extra(**heads[family])
 
 
+def modernbert_mlm(tensors: Tensors) -> Tensors:
+    return tensors | {"decoder.weight": tensors["model.embeddings.tok_embeddings.weight"]}
+
+
+def modernbert_classifier(tensors: Tensors) -> Tensors:
+    """Its head has the names of the MLM head's."""
+    heads = extra(classifier__weight=(3, HIDDEN_DIM), classifier__bias=(3,))
+    return {name: tensor for name, tensor in tensors.items() if name != "decoder.bias"} | heads
+
+
 NULLS = dict.fromkeys(["hidden_act", "position_embedding_type", "type_vocab_size", "pad_token_id", "is_decoder"])
 SIZES = ("hidden_act", "type_vocab_size", "pad_token_id")
 
@@ -249,6 +259,21 @@ LAYOUTS: dict[str, Layout] = {
         ("no model_type; the checkpoint is read as bert", "pooler"),
         without=("model_type", "architectures", "layer_norm_eps", "pad_token_id"),
         config={"layer_norm_eps": 1e-12},
+    ),
+    "ModernBERT-base": Layout("ModernBertForMaskedLM", "modernbert", modernbert_mlm),
+    "ettin-encoder-32m, before transformers 5": Layout(
+        "ModernBertForMaskedLM",
+        "modernbert",
+        dict,
+        without=("layer_types", "rope_parameters"),
+        config={"global_attn_every_n_layers": 2, "global_rope_theta": 400.0, "local_rope_theta": 30.0},
+    ),
+    "modernbert-base-classifier": Layout(
+        "ModernBertForSequenceClassification",
+        "modernbert",
+        modernbert_classifier,
+        ("classifier (75 weights)", "head.dense (576 weights)", "head.norm (24 weights)"),
+        has_head=False,
     ),
     "two shards": Layout("BertForMaskedLM", "bert", bert_uncased, ("pooler",), shards=2),
     "DataParallel": Layout(

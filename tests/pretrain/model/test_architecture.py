@@ -13,10 +13,13 @@ from pretrain.model.architecture import (
     read_architecture,
     weight_shapes,
 )
+from pretrain.model.rotary_config import RotaryLayer
 from stackbert.core.errors import StackbertError
 from stackbert.core.families.table import FAMILIES
 from tests.pretrain.tiny import CONFIGS
 
+OFFSET = ("roberta", "camembert", "xlm-roberta")  # families that count positions from the id of padding
+"""Count positions from the id of padding."""
 SIZED = {"vocab_size": 48, "max_position_embeddings": 20}
 
 
@@ -45,6 +48,10 @@ def test_unsupported_family_is_named(family):
         ("mpnet", "relative_attention_num_buckets", 64),
         ("bert", "pruned_heads", {"0": [1]}),
         ("bert", "quantization_config", {"bits": 4}),
+        ("modernbert", "hidden_activation", "silu"),
+        ("modernbert", "norm_bias", True),
+        ("modernbert", "decoder_bias", False),
+        ("modernbert", "rope_scaling", {"factor": 4}),
     ],
 )
 def test_unsupported_variants_are_refused(family, name, value):
@@ -56,12 +63,13 @@ def test_unsupported_variants_are_refused(family, name, value):
 def test_missing_entries_and_nulls_take_the_defaults_of_the_family(family):
     bare = read_architecture({"model_type": family}, "here")
     assert bare == read_architecture(dict.fromkeys(CONFIGS[family]) | {"model_type": family}, "here")
-    sizes = {"electra": (128, 256, 4, 1024), "modernbert": (768, 768, 12, 1152)}.get(family, (768, 768, 12, 3072))
-    assert (bare.embedding_dim, bare.hidden_dim, bare.num_heads, bare.intermediate_dim) == sizes
+    longest = 510 if family in (*OFFSET, "mpnet") else 512
+    expected = {"electra": (256, 4, 1_024, 512), "modernbert": (768, 12, 1_152, 8_192)}
+    found = bare.hidden_dim, bare.num_heads, bare.intermediate_dim, bare.max_length
+    assert found == expected.get(family, (768, 12, 3_072, longest))
+    assert bare.embedding_dim == (128 if family == "electra" else 768)
     assert bare.num_layers == {"distilbert": 6, "modernbert": 22}.get(family, 12)
-    assert bare.vocab_size == {"roberta": 50_265, "mpnet": 30_527, "modernbert": 50_368}.get(family, 30_522)
-    counting = ("roberta", "camembert", "xlm-roberta", "mpnet")
-    assert bare.max_length == (8_192 if family == "modernbert" else 510 if family in counting else 512)
+    assert bare.vocab_size == {"roberta": 50_265, "modernbert": 50_368, "mpnet": 30_527}.get(family, 30_522)
 
 
 @pytest.mark.torch
@@ -100,6 +108,41 @@ def test_values_that_cannot_be_are_named(family, name, value):
         read_architecture(config(family, **{name: value}), "here")
 
 
+V4 = {"global_attn_every_n_layers": 3, "global_rope_theta": 5e4, "local_rope_theta": 2e4, "local_attention": 9}
+
+
+def modernbert_layers(**fields: Any) -> tuple[RotaryLayer, ...]:
+    sizes = {"model_type": "modernbert", "num_hidden_layers": 4}
+    return read_architecture(sizes | fields, "here").rotary_layers
+
+
+def test_layers_of_modernbert_are_read_from_both_ways_of_writing_them():
+    expected = (RotaryLayer(5e4, 0), RotaryLayer(2e4, 4), RotaryLayer(2e4, 4), RotaryLayer(5e4, 0))
+    assert modernbert_layers(**V4) == expected
+    kinds = ["full_attention", "sliding_attention", "sliding_attention", "full_attention"]
+    bases = {"full_attention": {"rope_theta": 5e4, "rope_type": "default"}, "sliding_attention": {"rope_theta": 2e4}}
+    assert modernbert_layers(layer_types=kinds, rope_parameters=bases, local_attention=9) == expected
+    assert modernbert_layers()[:2] == (RotaryLayer(160_000.0, 0), RotaryLayer(10_000.0, 64))
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"global_attn_every_n_layers": 0}, "global_attn_every_n_layers is 0; it must be"),
+        ({"local_attention": 1}, "local_attention is 1; it must be 2 or more"),
+        ({"global_rope_theta": "1e4"}, "global_rope_theta is '1e4'; it must be a number above 1"),
+        ({"layer_types": ["full_attention"]}, "layer_types has 1 entries, but num_hidden_layers is 4"),
+        ({"layer_types": ["chunked_attention"] * 4}, "layer_types is ['chunked_attention'"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "rope_type is 'yarn'; the encoder supports"),
+        ({"rope_parameters": {"full_attention": {"factor": 2}}}, "rope_parameters of full_attention is {'factor': 2};"),
+        ({"rope_parameters": 3}, "rope_parameters of full_attention is 3; the encoder supports"),
+    ],
+)
+def test_layers_of_modernbert_that_cannot_be_are_named(fields, said):
+    with pytest.raises(StackbertError, match=re.escape(f"here: {said}")):
+        modernbert_layers(**fields)
+
+
 def test_distilbert_may_use_the_names_of_bert():
     fields = config("distilbert")
     fields |= {"hidden_size": fields.pop("dim"), "num_hidden_layers": fields.pop("n_layers")}
@@ -118,7 +161,7 @@ def test_width_that_the_heads_do_not_divide_is_refused():
         read_architecture(config(num_attention_heads=5), "here")
 
 
-@pytest.mark.parametrize("family", ["roberta", "camembert", "xlm-roberta"])
+@pytest.mark.parametrize("family", OFFSET)
 def test_roberta_counts_positions_from_the_id_of_padding(family):
     for padding in (0, 1, 3):
         architecture = read_architecture(config(family, pad_token_id=padding), "here")
