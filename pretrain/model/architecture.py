@@ -133,7 +133,7 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
 
 def _refuse_variants(config: dict[str, Any], family: Family, where: str) -> None:
     """Raise StackbertError where the values of some field are not implemented."""
-    for name, supported in (*VARIANTS.items(), *family.variants.items()):
+    for name, supported in (VARIANTS | dict(family.variants)).items():
         value = field_value(config, name)
         require(
             value is None or value in supported,
@@ -148,7 +148,7 @@ def own_name(config: dict[str, Any], name: str) -> str:
 
 def field_value(config: dict[str, Any], name: str) -> Any:
     """The value of a field, by BERT's name for it; the family's default where `config.json` has none or null."""
-    given = [value for each in (own_name(config, name), name) if (value := config.get(each)) is not None]
+    given = [value for each in _names(config, name) if (value := config.get(each)) is not None]
     return given[0] if given else FAMILIES[config["model_type"]].defaults.get(name)
 
 
@@ -161,8 +161,14 @@ def describe_field(config: dict[str, Any], name: str) -> str:
     'dim 768 (the default, as config.json gives none)'
     """
     own = own_name(config, name)
-    is_given = any(config.get(each) is not None for each in (own, name))
+    is_given = any(config.get(each) is not None for each in _names(config, name))
     return f"{own} {field_value(config, name)}" + ("" if is_given else " (the default, as config.json gives none)")
+
+
+def _names(config: dict[str, Any], name: str) -> tuple[str, ...]:
+    """The names under which a field may stand, the family's own first."""
+    own = own_name(config, name)
+    return (own, name) if FAMILIES[config["model_type"]].takes_bert_names else (own,)
 
 
 def _size(config: dict[str, Any], name: str, where: str) -> int:

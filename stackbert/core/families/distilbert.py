@@ -34,5 +34,6 @@ DISTILBERT = Family(
         "intermediate_size": "hidden_dim",
         "hidden_act": "activation",
     },
+    takes_bert_names=True,
     norm_epsilon=1e-12,
 )

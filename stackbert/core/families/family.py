@@ -56,8 +56,11 @@ class Family:
     classifier: ClassifierNames
     own_fields: Mapping[str, str] = field(default_factory=dict)
     """BERT's name of a field of `config.json` -> its own."""
+    takes_bert_names: bool = False
+    """Whether its configuration class takes BERT's names of these fields, too."""
     variants: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    """Its own fields of `config.json` -> values that the encoder implements, or that change nothing that it reads."""
+    """Fields of `config.json` -> values that the encoder implements, or that change nothing that it reads; beside those
+    of all families, or in place of them."""
     norm_epsilon: float | None = None
     """Of LayerNorm, whatever `config.json` says; None: what it says."""
     counts_from_padding: bool = False

@@ -42,6 +42,7 @@ MODERNBERT = Family(
         "classifier_bias": (False,),
         "decoder_bias": (True,),
         "rope_scaling": ({},),
+        "position_embedding_type": ("absolute", "sans_pos"),  # of the code that trained mmBERT; transformers ignores it
     },
     is_pre_norm=True,
 )

@@ -151,6 +151,13 @@ def test_distilbert_may_use_the_names_of_bert():
         read_architecture(fields | {"dim": 32}, "here")
 
 
+def test_modernbert_has_its_own_names_only():
+    """As in transformers, which ignores BERT's beside them; mmBERT's position_embedding_type changes nothing either."""
+    fields = config("modernbert", layer_norm_eps=1e-12, position_embedding_type="sans_pos")
+    assert read_architecture(fields, "here").norm_epsilon == 1e-5
+    assert read_architecture(fields | {"norm_eps": 1e-6}, "here").norm_epsilon == 1e-6
+
+
 def test_positions_that_padding_takes_up_are_refused():
     with pytest.raises(StackbertError, match="max_position_embeddings 20 leaves no position for text"):
         read_architecture(config("roberta", pad_token_id=19), "here")
