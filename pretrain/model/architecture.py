@@ -132,13 +132,13 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
 
 
 def _refuse_variants(config: dict[str, Any], family: Family, where: str) -> None:
-    """Raise StackbertError where the values of some field are not implemented."""
+    """Raise StackbertError for a value that the encoder does not implement."""
     for name, supported in (VARIANTS | dict(family.variants)).items():
         value = field_value(config, name)
-        require(
-            value is None or value in supported,
-            f"{where}: {own_name(config, name)} is {value!r}; the encoder supports {supported[0]!r} only",
-        )
+        if value is not None and value not in supported:
+            raise StackbertError(
+                f"{where}: {own_name(config, name)} is {value!r}; the encoder supports {supported[0]!r} only"
+            )
 
 
 def own_name(config: dict[str, Any], name: str) -> str:

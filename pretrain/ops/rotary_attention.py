@@ -5,6 +5,7 @@
 
 from typing import Literal, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from pretrain.ops.attention import attend, attend_backward, in_heads, same_segment
@@ -30,7 +31,8 @@ class Rotation(NamedTuple):
 
 def rotation(positions_BT: tf.Tensor, head_dim: int, base: float) -> Rotation:
     """The rotation of each position: angle number r is position / base ** (r / R)."""
-    rates_R = base ** -(tf.range(0, head_dim, 2, tf.float32) / head_dim)
+    # in float32, as PyTorch transformers: at position 8,000, a rate that differs by its rounding turns by 5e-4 more
+    rates_R = np.float32(1) / np.float32(base) ** (np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim))
     angles_BTR = tf.cast(positions_BT, tf.float32)[:, :, None] * rates_R
     return Rotation(tf.cos(angles_BTR), tf.sin(angles_BTR))
 
