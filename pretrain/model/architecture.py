@@ -5,7 +5,7 @@ from typing import Any
 
 from pretrain.model.rotary_config import RotaryLayer, read_rotary_layers
 from stackbert.core.checkpoints import SIZES
-from stackbert.core.errors import StackbertError
+from stackbert.core.errors import StackbertError, require
 from stackbert.core.families.family import Family
 from stackbert.core.families.table import FAMILIES
 
@@ -123,11 +123,11 @@ def read_architecture(config: dict[str, Any], where: str) -> Architecture:
         num_buckets=sizes.get("relative_attention_num_buckets", 0),
         rotary_layers=read_rotary_layers(config, sizes["num_hidden_layers"], where) if family.is_pre_norm else (),
     )
-    if architecture.max_length < 1:
-        raise StackbertError(
-            f"{where}: max_position_embeddings {architecture.max_positions} leaves no position for text, as "
-            f"padding reserves the first {architecture.first_position}"
-        )
+    require(
+        architecture.max_length > 0,
+        f"{where}: max_position_embeddings {architecture.max_positions} leaves no position for text, as padding "
+        f"reserves the first {architecture.first_position}",
+    )
     return architecture
 
 

@@ -98,9 +98,9 @@ def distance_buckets(tokens: int, num_buckets: int) -> npt.NDArray[np.int32]:
     ends = np.ceil(exact * (FURTHEST / exact) ** (np.arange(exact) / exact))
     starts = np.concatenate([np.arange(1, exact), ends])
     distances_TT = np.arange(tokens)[:, None] - np.arange(tokens)
-    buckets_TT = np.searchsorted(starts, np.abs(distances_TT), side="right")
-    buckets_TT += np.where(distances_TT < 0, num_buckets // 2, 0)
-    return buckets_TT.astype(np.int32)
+    buckets_TT: npt.NDArray[np.int32] = np.searchsorted(starts, np.abs(distances_TT), side="right").astype(np.int32)
+    buckets_TT[distances_TT < 0] += num_buckets // 2
+    return buckets_TT
 
 
 @fused_op

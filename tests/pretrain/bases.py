@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from pretrain.model.checkpoint import save_checkpoint
@@ -14,5 +15,6 @@ def base_with_weights(form: str, folder: Path) -> Path:
     source = FORMS[form](folder / "source")
     base = shutil.copytree(source, folder / "base")
     settings = json.loads((source / "config.json").read_text())
-    save_checkpoint(tiny_checkpoint(settings["model_type"], settings["vocab_size"]), source, base)
+    checkpoint = tiny_checkpoint(settings["model_type"], settings["vocab_size"])
+    save_checkpoint(replace(checkpoint, config=settings), source, base)
     return base

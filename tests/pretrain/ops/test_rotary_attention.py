@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pretrain.model import blocked_attention, rotary_attention
 from pretrain.model.layers import restarting_positions
+from pretrain.ops import blocked_attention, rotary_attention
 
 HEADS, HEAD_DIM, ROWS = 2, 8, 2
 WIDTH = HEADS * HEAD_DIM
