@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from finetune.config import CompareConfig, ExportConfig, FinetunePreflightConfig, PredictConfig, ServeConfig
+from finetune.config import CompareConfig, ExportConfig, FinetunePreflightConfig
+from finetune.deploy.config import PredictConfig, ServeConfig
 from stackbert.core.errors import require
 from stackbert.core.home import PathText
 

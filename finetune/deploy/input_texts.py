@@ -16,7 +16,7 @@ from corpora.sources.source import Dropped
 from corpora.tables.files import table_rows
 from corpora.tables.row import Rows
 from corpora.tables.table import table_source
-from finetune.config import PredictConfig
+from finetune.deploy.config import PredictConfig
 from stackbert.core.errors import StackbertError, nearest_hint
 
 STANDARD_INPUT = "standard input"

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from finetune.config import ServeConfig
 from finetune.deploy.batcher import Batcher
 from finetune.deploy.bundle import Bundle, LabelScore
+from finetune.deploy.config import ServeConfig
 
 ROW_SIZES = (16, 8, 4, 2, 1)
 """Numbers of rows that are compiled. Any number of rows is a sum of few of them, and from 8 on a row of a small encoder

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from finetune.config import ServeConfig
+from finetune.deploy.config import ServeConfig
 from finetune.deploy.predict_request import DEFAULT_TOP
 
 EXAMPLE_TEXT = "How do I connect to a mysql database from node.js?"

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from corpora.sources.lines import BYTE_ORDER_MARK
-from finetune.config import PredictConfig
 from finetune.deploy.bundle import LabelScore, load_bundle, require_bundle
+from finetune.deploy.config import PredictConfig
 from finetune.deploy.input_texts import STANDARD_INPUT, InputText, decoded, input_texts
 from stackbert.core.errors import StackbertError, require
 from stackbert.core.printing import printable

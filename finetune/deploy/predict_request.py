@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from finetune.config import ServeConfig
+from finetune.deploy.config import ServeConfig
 from stackbert.core.errors import nearest_hint
 
 DEFAULT_TOP = 5

@@ -11,8 +11,8 @@ from types import FrameType
 
 import uvicorn
 
-from finetune.config import ServeConfig
 from finetune.deploy.bundle import load_bundle, require_bundle
+from finetune.deploy.config import ServeConfig
 from finetune.deploy.labelling import Labelling
 from finetune.deploy.web import web_application
 from stackbert.core.errors import StackbertError

@@ -14,8 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from finetune.config import ServeConfig
 from finetune.deploy.batcher import TooManyWaitingError
+from finetune.deploy.config import ServeConfig
 from finetune.deploy.labelling import Labelling, Reading
 from finetune.deploy.openapi import EXAMPLE_TEXT, openapi_document
 from finetune.deploy.predict_request import RequestError, check_text, parse_predict_request

@@ -100,7 +100,6 @@ def measure_fine_tuning(
     batch = -(-batch // replicas.count) * replicas.count
     train = max(texts, FEWEST_STEPS * batch)
     sample = _cut(task, {"train": train, "dev": -(-train // DEV_SHARE), "test": -(-train // DEV_SHARE)})
-    sizes = [len(sample.splits[name].texts) for name in SPLITS]
     with tempfile.TemporaryDirectory(prefix="stackbert-plan-") as folder, _quiet():
         loaded, reading = _timed(lambda: load_for(checkpoint, config))
         tuner = FineTuner(*loaded, len(sample.labels), replace(config, batch_size=batch), replicas)
@@ -111,6 +110,23 @@ def measure_fine_tuning(
         model = Path(folder) / "model"
         second, ended = _timed(lambda: _trial(tuner, 1, model))
         disk = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
+    return _rates(config, sample, (reading, first_preparation, preparation, ended), first, second, disk)
+
+
+def _rates(
+    config: FinetuneConfig,
+    sample: Task,
+    times: tuple[float, float, float, float],
+    first: TrialSummary,
+    second: TrialSummary,
+    disk: int,
+) -> FineTuningRates:
+    """The rates from two trials, of which the second compiled nothing and saved its classifier.
+
+    `times` are the seconds of reading the checkpoint, of preparing for each trial, and of the second trial.
+    """
+    reading, first_preparation, preparation, ended = times
+    sizes = [len(sample.splits[name].texts) for name in SPLITS]
     took = second.seconds
     encoding = took["features"] / sum(sizes)
     whole = took["whole"] - (2 * sizes[1] + sizes[2]) * encoding

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from corpora.config import CorpusConfig, LabelConfig, PlanConfig
-from finetune.config import CompareConfig, FinetuneConfig, FinetunePreflightConfig, PredictConfig, ServeConfig
+from finetune.config import CompareConfig, FinetuneConfig, FinetunePreflightConfig
+from finetune.deploy.config import PredictConfig, ServeConfig
 from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 from stackbert import __version__, cli
 from stackbert.core.errors import StackbertError

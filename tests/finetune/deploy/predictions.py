@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.config import PredictConfig
+from finetune.deploy.config import PredictConfig
 from finetune.deploy.input_texts import input_texts
 from finetune.deploy.predict import predict
 

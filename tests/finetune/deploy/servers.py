@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from finetune.config import ServeConfig
+from finetune.deploy.config import ServeConfig
 from finetune.deploy.serve import ModelServer, listen
 
 LIMITS = ServeConfig(max_characters=2_000, max_texts=5, max_body_bytes=50_000)

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from finetune.classifier.classifier import Classifier
-from finetune.config import PredictConfig
 from finetune.deploy.bundle import save_bundle
+from finetune.deploy.config import PredictConfig
 from finetune.deploy.input_texts import input_texts
 from finetune.deploy.predict import predict
 from pretrain.model.checkpoint import load_checkpoint

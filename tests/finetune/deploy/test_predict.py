@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from finetune.classifier.classifier import Classifier
-from finetune.config import PredictConfig
 from finetune.deploy.bundle import save_bundle
+from finetune.deploy.config import PredictConfig
 from finetune.deploy.predict import CHUNK_TEXTS, predict
 from pretrain.model.checkpoint import load_checkpoint
 from stackbert.core.errors import StackbertError

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from finetune.config import ServeConfig
+from finetune.deploy.config import ServeConfig
 from finetune.deploy.serve import ModelServer, listen, serve
 from stackbert.core.errors import StackbertError
 from tests.finetune.deploy.clients import ask_from_many
