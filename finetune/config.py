@@ -135,8 +135,8 @@ class CompareConfig:
     """Devices to fine-tune on, which share each batch. 'auto': the machines in TF_CONFIG, else a TPU, else all GPUs,
     else the CPU. batch_size must be a multiple of their number."""
     save_seconds: float = 60.0
-    """Interval between saved training states, from which a stopped comparison continues within a trial, exactly. 0:
-    save after every step."""
+    """Interval between saved training states, from which a stopped comparison continues within a trial, exactly. The
+    end of an epoch is saved, too. 0: save after every step."""
 
     def __post_init__(self) -> None:
         distinct = len(set(self.seeds)) == len(self.seeds) > 0

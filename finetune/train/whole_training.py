@@ -85,7 +85,7 @@ class WholeTraining:
                 since_best = self._since_best(course)
                 if not since_best:
                     self._best.keep()
-                self._save_or_stop(state, course, epoch * len(batches), is_stopping)
+                self._save_or_stop(state, course, epoch * len(batches), is_stopping, is_due=True)
                 epoch += 1
         self._best.restore()
         dev_NL, test_NL = (self._classifier.probabilities(split.sequences) for split in splits[1:])
@@ -114,12 +114,16 @@ class WholeTraining:
         records = course.records
         return self._replicas.agree(epochs_since_best(records, self._classifier.config.best_by) if records else 0)
 
-    def _save_or_stop(self, state: RunState, course: _Course, step: int, is_stopping: bool) -> None:
+    def _save_or_stop(
+        self, state: RunState, course: _Course, step: int, is_stopping: bool, is_due: bool = False
+    ) -> None:
         """Save the state where it is due, and where a worker was asked to stop, as all learn in the same step."""
         state.memo = vars(course) | {"records": list(map(vars, course.records))}
         if is_stopping or (self._replicas.workers == 1 and state.asked_to_stop):
             state.save(step)
             raise Stopped(STOPPED_EXIT_CODE)
+        if is_due:
+            state.save(step)
         state.save_if_due(step)
 
     def _batches(self, train: EncodedSplit, seed: int, epoch: int, num_rows: int = 0) -> EpochBatches:

@@ -18,7 +18,7 @@ from finetune.train.whole_training import WholeTraining
 from pretrain.model.checkpoint import load_checkpoint
 from pretrain.train.state import STOPPED_EXIT_CODE, RunState, Stopped
 from tests.finetune.questions import LABELS, encode_split, load_splits
-from tests.pretrain.runs import killed_after
+from tests.pretrain.runs import KilledError, killed_after
 from tokenizer.encoding.reader import load_reader
 
 SEED, STEPS = 3, 15  # steps of an epoch
@@ -72,6 +72,19 @@ def test_killed_within_epochs_and_at_their_ends(train, classifier, straight, tmp
     said = capsys.readouterr().err
     for where in kills.values():
         assert f"  seed {SEED}: resuming at {where}" in said
+
+
+def test_an_epoch_is_saved_however_short_it_is(train, classifier, straight, tmp_path, monkeypatch, capsys):
+    def die(state: RunState, step: int) -> None:
+        if step == STEPS + 3:
+            raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunState, "save_if_due", die)
+        with pytest.raises(KilledError):
+            train(tmp_path / "state", save_seconds=1e9)
+    check_same(train(tmp_path / "state", save_seconds=1e9), classifier, straight)
+    assert "resuming at epoch 2, step 1" in capsys.readouterr().err
 
 
 def test_sigterm_is_obeyed_at_the_end_of_the_step(train, classifier, straight, tmp_path, monkeypatch):
