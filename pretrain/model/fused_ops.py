@@ -147,6 +147,7 @@ def as_float(x: tf.Tensor) -> tf.Tensor:
 
 
 def normalized(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float, dtype: tf.DType) -> Tensors:
+    """LayerNorm of `x_NH` in `dtype`, and what the backward pass needs: the normalised states and their scales."""
     mean_N1 = tf.reduce_mean(x_NH, -1, keepdims=True)
     centred_NH = x_NH - mean_N1
     scale_N1 = tf.math.rsqrt(tf.reduce_mean(tf.square(centred_NH), -1, keepdims=True) + epsilon)
@@ -168,6 +169,7 @@ def _norm_forward(x_NH: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilo
 
 @fused_op
 def add_norm_backward(dy_NH: tf.Tensor, normal_NH: tf.Tensor, scale_N1: tf.Tensor, gamma_H: tf.Tensor) -> Tensors:
+    """Gradients of the input, of a bias added to it, of scale and shift."""
     dy_NH, normal_NH, dtype = as_float(dy_NH), as_float(normal_NH), dy_NH.dtype
     dnormal_NH = dy_NH * gamma_H
     mean_N1 = tf.reduce_mean(dnormal_NH, -1, keepdims=True)
