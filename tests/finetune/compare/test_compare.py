@@ -332,7 +332,9 @@ def test_layouts_of_other_families_go_through_the_whole_comparison(
         "bert": str(tiny_base),
         "roberta": str(published_roberta(tmp_path / "roberta")),
         "distilbert": str(published_distilbert(tmp_path / "distilbert", small_rows / "tokenizer" / "vocab.txt")),
-        **{form: str(base_with_weights(form, tmp_path / form)) for form in ("xlm_roberta", "electra", "mpnet")},
+        "xlm-roberta": str(base_with_weights("xlm_roberta", tmp_path / "xlm-roberta")),
+        "electra": str(base_with_weights("electra", tmp_path / "electra")),
+        "mpnet": str(base_with_weights("mpnet", tmp_path / "mpnet")),
     }
     one_seed = replace(config, seeds=(0,), reuse=(str(finished),), **WITHOUT_BASELINES)
     compare(labelled, checkpoints, tmp_path / "out", one_seed)
