@@ -191,8 +191,11 @@ def restarting_positions(segments_BT: tf.Tensor) -> tf.Tensor:
     index_T = tf.range(segments_BT.shape[1])
     begins_BT = tf.concat([tf.ones_like(segments_BT[:, :1], tf.bool), segments_BT[:, 1:] != segments_BT[:, :-1]], 1)
     starts_BT = tf.where(begins_BT, index_T, 0)
-    first_BTT = tf.where(index_T[None, :] <= index_T[:, None], starts_BT[:, None, :], 0)
-    return index_T - tf.reduce_max(first_BTT, -1)
+    shift = 1
+    while shift < segments_BT.shape[1]:  # the largest start so far: each round looks back twice as far
+        starts_BT = tf.maximum(starts_BT, tf.pad(starts_BT[:, :-shift], [(0, 0), (shift, 0)]))
+        shift *= 2
+    return index_T - starts_BT
 
 
 def _uncounted(positions_BT: tf.Tensor, first: int, is_uncounted_BT: tf.Tensor) -> tf.Tensor:

@@ -22,7 +22,10 @@ class RotaryLayer:
 
 
 def read_rotary_layers(config: dict[str, Any], num_layers: int, where: str) -> tuple[RotaryLayer, ...]:
-    """The layers that a `config.json` of transformers 5, or of an earlier one, describes; errors name it as `where`."""
+    """The layers that a `config.json` of transformers 5, or of an earlier one, describes; errors name it as `where`.
+
+    Nulls stand for defaults.
+    """
     config = {name: value for name, value in config.items() if value is not None}
     bases = {kind: _base(config, kind, where) for kind in BASES}
     window = _count(config, "local_attention", 128, where) // 2

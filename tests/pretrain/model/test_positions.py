@@ -10,6 +10,7 @@ from pretrain.config import PretrainConfig
 from pretrain.init.initial_checkpoint import build_initial_checkpoint
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, with_positions, with_vocabulary
 from pretrain.model.encoder import Encoder
+from pretrain.model.layers import restarting_positions
 from stackbert.core.errors import StackbertError
 from tests.pretrain.tiny import CONFIGS, POSITIONS, tiny_checkpoint
 from tokenizer.encoding.packed_rows import load_rows
@@ -38,6 +39,17 @@ def test_short_texts_are_read_as_before(family):
         for checkpoint in (base, with_positions(base, 50))
     )
     np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 7, 64, 65])
+def test_positions_restart_with_each_segment(tokens):
+    segments = np.cumsum(np.random.default_rng(tokens).uniform(size=(3, tokens)) < 0.2, axis=1).astype(np.int32)
+    expected = [[tokens_before(row, index) for index in range(tokens)] for row in segments]
+    np.testing.assert_array_equal(restarting_positions(tf.constant(segments)).numpy(), expected)
+
+
+def tokens_before(row: np.ndarray, index: int) -> int:
+    return int(np.count_nonzero(row[:index] == row[index]))
 
 
 def test_rotary_positions_need_no_table(tmp_path):
