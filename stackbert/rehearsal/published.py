@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Form = Literal["wordpiece", "byte-level", "sentencepiece"]
+Form = Literal["wordpiece", "byte-level", "byte-level json", "sentencepiece"]
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,10 @@ class Published:
     max_position_embeddings: int
     pad_token_id: int
     type_vocab_size: int | None
-    """None in DistilBERT, which has no token types."""
+    """None in DistilBERT and ModernBERT, which have no token types."""
     form: Form
-    """'wordpiece': vocab.txt. 'byte-level': vocab.json and merges.txt. 'sentencepiece': sentencepiece.bpe.model."""
+    """'wordpiece': vocab.txt. 'byte-level': vocab.json and merges.txt. 'byte-level json': tokenizer.json, in which the
+    special tokens follow the vocabulary. 'sentencepiece': sentencepiece.bpe.model."""
     cased: bool = True
     first_special: int = 0
     """Id of [UNK], which [CLS], [SEP] and [MASK] follow; unused tokens fill the ids between [PAD] and it. WordPiece
@@ -47,6 +48,10 @@ def _roberta(**others: Any) -> Published:
     return Published("roberta", 50_265, 514, 1, 1, "byte-level", **others)
 
 
+def _modernbert(**others: Any) -> Published:
+    return Published("modernbert", 50_368, 8_192, 50_283, None, "byte-level json", **others)
+
+
 PUBLISHED: dict[str, Published] = {
     "sentence-transformers/all-MiniLM-L6-v2": _bert(30_522, cased=False),
     "google-bert/bert-base-uncased": _bert(30_522, cased=False),
@@ -59,6 +64,10 @@ PUBLISHED: dict[str, Published] = {
     "FacebookAI/roberta-base": _roberta(),
     "distilbert/distilroberta-base": _roberta(),
     "microsoft/codebert-base": _roberta(pytorch_only=True),
+    "answerdotai/ModernBERT-base": _modernbert(),
+    "jhu-clsp/ettin-encoder-17m": _modernbert(pytorch_only=True),
+    "jhu-clsp/ettin-encoder-32m": _modernbert(pytorch_only=True),
+    "jhu-clsp/ettin-encoder-68m": _modernbert(pytorch_only=True),
     "almanach/camembert-base": Published("camembert", 32_005, 514, 1, 1, "sentencepiece", language="fr"),
 }
 """By hub id; the fields of https://huggingface.co/ID/blob/main/config.json, and the names of the files beside it."""

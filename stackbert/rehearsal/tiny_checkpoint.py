@@ -22,6 +22,8 @@ from stackbert.rehearsal.vocabularies import write_vocabulary
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
 """Sizes that do not decide whether a study runs; those of the vocabulary and the positions do."""
+OF_LAYERS = ("layer_types",)
+"""Fields with an entry for each layer."""
 SMALLEST = "random-tiny"
 SEED = 0
 
@@ -43,10 +45,10 @@ def write_tiny_checkpoint(name: str, texts: Sequence[str], folder: Path) -> tupl
     folder.mkdir(parents=True)
     if layout:
         with TemporaryDirectory() as made:
-            rows = write_vocabulary(layout, texts, Path(made))
-            write_json(Path(made) / "config.json", layout.config | {"vocab_size": rows})
-            _save(layout.config | {"vocab_size": rows}, Path(made), folder)
-        return str(folder), f"the published layout ({_described(layout)}), a vocabulary of {rows:,}"
+            config = layout.config | write_vocabulary(layout, texts, Path(made))
+            write_json(Path(made) / "config.json", config)
+            _save(config, Path(made), folder)
+        return str(folder), f"the published layout ({_described(layout)}), a vocabulary of {config['vocab_size']:,}"
     source = Path(name) if Path(name).is_dir() else _layout_files(name)
     _save(read_config(source), source, folder)
     return str(folder), "its own config.json and tokenizer"
@@ -54,7 +56,7 @@ def write_tiny_checkpoint(name: str, texts: Sequence[str], folder: Path) -> tupl
 
 def _save(config: Mapping[str, Any], tokenizer: Path, folder: Path) -> None:
     small = {own_name(dict(config), field): size for field, size in SMALL.items()}
-    fields = {**{name: value for name, value in config.items() if name not in SMALL}, **small}
+    fields = {**{name: value for name, value in config.items() if name not in (*SMALL, *OF_LAYERS)}, **small}
     architecture = read_architecture(fields, str(tokenizer / "config.json"))
     checkpoint = Checkpoint(architecture, fields, random_weights(architecture, SEED), has_mlm_head=True)
     save_checkpoint(checkpoint, tokenizer, folder)

@@ -29,6 +29,24 @@ _ROBERTA = _BASE | {
     "type_vocab_size": 1,
     "vocab_size": 50_265,
 }
+_MODERNBERT = {
+    "model_type": "modernbert",
+    "hidden_activation": "gelu",
+    "classifier_activation": "gelu",
+    "norm_eps": 1e-5,
+    "global_attn_every_n_layers": 3,
+    "local_attention": 128,
+    "max_position_embeddings": 8_192,
+    "pad_token_id": 50_283,
+    "vocab_size": 50_368,
+}
+
+
+def _modernbert(width: int, layers: int, heads: int, inner: int) -> dict[str, Any]:
+    sizes = {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads}
+    return _MODERNBERT | sizes | {"intermediate_size": inner}
+
+
 _MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "intermediate_size": 1_536, "vocab_size": 30_522}
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -43,5 +61,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "FacebookAI/roberta-base": _ROBERTA,
     "distilbert/distilroberta-base": _ROBERTA | {"num_hidden_layers": 6},
     "microsoft/codebert-base": _ROBERTA,
+    "answerdotai/ModernBERT-base": _MODERNBERT
+    | {"hidden_size": 768, "num_hidden_layers": 22, "num_attention_heads": 12, "intermediate_size": 1_152},
+    "jhu-clsp/ettin-encoder-17m": _MODERNBERT
+    | {"hidden_size": 256, "num_hidden_layers": 7, "num_attention_heads": 4, "intermediate_size": 384},
+    "jhu-clsp/ettin-encoder-32m": _MODERNBERT
+    | {"hidden_size": 384, "num_hidden_layers": 10, "num_attention_heads": 6, "intermediate_size": 576},
+    "jhu-clsp/ettin-encoder-68m": _MODERNBERT
+    | {"hidden_size": 512, "num_hidden_layers": 19, "num_attention_heads": 8, "intermediate_size": 768},
     "almanach/camembert-base": _ROBERTA | {"model_type": "camembert", "vocab_size": 32_005},
 }

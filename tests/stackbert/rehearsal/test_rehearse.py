@@ -129,7 +129,7 @@ def test_checkpoints_published_for_pytorch_are_told_of(tmp_path, monkeypatch, ca
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["replication", "smallberta", "camembert"])
+@pytest.mark.parametrize("name", ["replication", "smallberta", "camembert", "modernbert"])
 def test_included_studies_are_rehearsed_without_their_data(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = load_study(ROOT / "studies" / f"{name}.toml")
