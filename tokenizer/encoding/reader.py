@@ -71,15 +71,18 @@ class TextReader:
     def space_mark(self) -> str:
         """The character that stands for a space before a word: SentencePiece's, byte-level BPE's, or '' for neither.
 
-        The decoder tells, since any vocabulary may contain the character itself, and one of a language without spaces
-        hardly begins a token with it.
+        The decoder tells, or what splits texts where there is none, since any vocabulary may contain the character
+        itself, and one of a language without spaces hardly begins a token with it.
         """
-        if self.begins_word is not None or self.tokenizer.decoder is None:
+        if self.begins_word is not None:
             return ""
-        decoder = self.tokenizer.decoder.__getstate__().decode()
-        if '"type":"ByteLevel"' in decoder:
-            return BYTE_LEVEL_SPACE
-        return SENTENCEPIECE_SPACE if SENTENCEPIECE_SPACE in decoder else ""
+        for part in (self.tokenizer.decoder, self.tokenizer.pre_tokenizer, self.tokenizer.normalizer):
+            description = part.__getstate__().decode() if part else ""
+            if '"type":"ByteLevel"' in description:
+                return BYTE_LEVEL_SPACE
+            if SENTENCEPIECE_SPACE in description:
+                return SENTENCEPIECE_SPACE
+        return ""
 
     def ids_without_specials(self, texts: list[str]) -> Iterator[list[int]]:
         """Token ids of each text, not truncated; '[MASK]' written in a text is encoded like any other text."""

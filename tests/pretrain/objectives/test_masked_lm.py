@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel
 from tokenizers.models import BPE, Unigram
+from tokenizers.pre_tokenizers import Metaspace
 
 from pretrain.config import PretrainConfig
 from pretrain.objectives.masked_lm import BEGINS, CONTINUES, STANDS_ALONE, Masker, build_masker, word_roles
@@ -167,13 +169,17 @@ def test_words_begin_where_the_vocabulary_says(small_rows):
 
 def test_words_of_a_vocabulary_that_marks_spaces():
     model = Unigram([("<unk>", 0.0), ("\u2581how", -1.0), ("ever", -2.0), (",", -2.0), ("\u2581", -3.0)], unk_id=0)
-    reader = TextReader(Tokenizer(model), 0, 0, 0, 0, 0)
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = Metaspace()
+    reader = TextReader(tokenizer, 0, 0, 0, 0, 0)
     assert word_roles(reader).tolist() == [CONTINUES, BEGINS, CONTINUES, STANDS_ALONE, BEGINS]
 
 
 def test_words_of_a_vocabulary_of_bytes():
     line_end, two_bytes_of_e_acute = "\u010a", ("\u00c3", "\u00a9")
     tokens = ["\u0120how", "ever", "\u0120(", line_end, *two_bytes_of_e_acute, "\u0120"]
-    reader = TextReader(Tokenizer(BPE({token: n for n, token in enumerate(tokens)}, [])), 0, 0, 0, 0, 0)
+    tokenizer = Tokenizer(BPE({token: n for n, token in enumerate(tokens)}, []))
+    tokenizer.decoder = ByteLevel()
+    reader = TextReader(tokenizer, 0, 0, 0, 0, 0)
     expected = [BEGINS, CONTINUES, STANDS_ALONE, STANDS_ALONE, CONTINUES, CONTINUES, BEGINS]
     assert word_roles(reader).tolist() == expected
