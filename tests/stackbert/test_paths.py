@@ -43,6 +43,7 @@ GOOD = {
     "pretrain plan": "{rows} {tokenizer} --base {base} --tokens 64 --batch-rows 2 --seconds 0.1",
     "pretrain preflight": "--model {base} --batch-rows 8 --row-length 16",
     "finetune compare": "{labels} --checkpoints a {base} --no-tfidf --no-word-vectors --out out",
+    "finetune preflight": "--model {base} --max-length 16 --batch-size 8",
     "finetune predict": "{model} --file {table}",
     "finetune serve": "{model}",
     "finetune export": "{model} --out out",

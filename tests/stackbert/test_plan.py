@@ -138,7 +138,7 @@ def test_finished_stages_are_done_and_tell_what_is_not(study, monkeypatch, made_
     ],
 )
 def test_what_run_refuses_is_refused_before_anything_is_measured(change, message, study, monkeypatch):
-    monkeypatch.setattr("stackbert.planning.text.rehearse", None)
+    monkeypatch.setattr("stackbert.planning.text.run_samples", None)
     changed = {
         name: replace(getattr(study, name), **value) if isinstance(value, dict) else value
         for name, value in change.items()
@@ -162,7 +162,7 @@ def test_finished_stages_of_other_settings_are_refused(study, monkeypatch):
     monkeypatch.setattr("tokenizer.vocabulary.train.train_tokenizer", _stop)
     with pytest.raises(InterruptedError):
         run_study(study)
-    monkeypatch.setattr("stackbert.planning.text.rehearse", None)
+    monkeypatch.setattr("stackbert.planning.text.run_samples", None)
     other = replace(study, labels=replace(study.labels, max_train=50))
     with pytest.raises(StackbertError, match="max_train: 100 -> 50"):
         plan_study(other, QUICK)

@@ -17,7 +17,7 @@ from tests.tokenizer.made_tokenizers import SPECIALS, lines, wordpiece_tokens, w
 
 READS_NONE = {
     *("corpora build", "corpora plan", "corpora label", "corpora audit", "corpora attribution", "corpora datasheet"),
-    *("pretrain curves", "pretrain bench", "pretrain preflight"),
+    *("pretrain curves", "pretrain bench", "pretrain preflight", "finetune preflight"),
 }
 """Commands that read no tokenizer."""
 LINES = {

@@ -99,6 +99,7 @@ def test_result_does_not_depend_on_the_number_of_devices(devices, alone, labelle
     check_same(tmp_path / "out", alone[0])
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_comparison(alone, labelled, same_shapes, settings, tmp_path):
     out = tmp_path / "out"
 
