@@ -9,14 +9,14 @@ torch.compile. Logits are of the masked positions alone, where the class can (`s
 import sys
 import time
 
-import torch
-from transformers import AutoModelForMaskedLM
-
 WARM_UP_STEPS, MASK_RATE, FIRST_ORDINARY_ID = 2, 0.15, 1_000
 
 
 def main(folder: str, rows: int, tokens: int, steps: int, mode: str) -> None:
     """Print the median rate of `steps` steps on random rows without padding."""
+    import torch  # not where tests are collected
+    from transformers import AutoModelForMaskedLM
+
     torch.manual_seed(0)
     attention, _, compiled = mode.partition(",")
     model = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation=attention, dtype=torch.float32)
