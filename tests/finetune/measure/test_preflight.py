@@ -75,10 +75,10 @@ def test_fine_tuning_of_six_layers_fits(topology):
     assert 0.1 * GIB < found.step.memory < 8 * GIB
 
 
-@pytest.mark.parametrize("texts", [pytest.param(262_144, marks=needs_compiler)])
+@pytest.mark.parametrize("texts", [pytest.param(1_048_576, marks=needs_compiler)])
 def test_a_step_too_large_for_the_chip_is_found(texts):
     recipe = FinetuneConfig(max_length=128, batch_size=texts)
-    found = preflight(replace(SMALL, model="6x384", vocab_size=30_522, text_tokens=128, recipe=recipe))
+    found = preflight(replace(SMALL, model="1x384", text_tokens=128, recipe=recipe))  # one layer: soon compiled
     print(found)
     assert not found.step.fits
     assert "does not fit" in str(found)
