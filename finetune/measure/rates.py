@@ -132,21 +132,20 @@ def _rates(
     whole = took["whole"] - (2 * sizes[1] + sizes[2]) * encoding
     return FineTuningRates(
         loading=reading + max(0.0, preparation - took["features"]),
-        compiling=sum(
-            max(0.0, longer - later)
-            for longer, later in (
-                (first_preparation, preparation),
-                (first.seconds["whole"] + first.seconds["head"], took["whole"] + took["head"]),
-            )
-        ),
+        compiling=max(0.0, first_preparation - preparation) + max(0.0, _training(first) - _training(second)),
         encoding=encoding,
         head=took["head"] / HEAD_EPOCHS / (sizes[0] + sizes[1]),
         training=max(whole / sizes[0], encoding),
-        saving=max(0.0, ended - took["whole"] - took["head"]),
+        saving=max(0.0, ended - _training(second)),
         disk=disk,
         memory=second.cost.memory or 0,
         tokens=min(config.max_length, second.cost.tokens_per_text or config.max_length),
     )
+
+
+def _training(trial: TrialSummary) -> float:
+    """Seconds of both phases."""
+    return trial.seconds["head"] + trial.seconds["whole"]
 
 
 def _trial(tuner: FineTuner, seed: int, model: Path | None) -> TrialSummary:

@@ -66,9 +66,9 @@ class ComparisonPlan:
         plans = []
         planned = list(with_compiling(self._trainings(systems, kinds, whole)))
         for system in systems:
-            checkpoint = kinds.get(system.name.removesuffix(CLEANED), "")
             trainings = [each for each in planned if each.system == system]
-            name, work, own = f"comparison: {system.name}", _work(trainings, compare), rates.get(checkpoint)
+            name, work = f"comparison: {system.name}", _work(trainings, compare)
+            own = rates.get(trainings[0].checkpoint)
             if own:
                 took = tuple(_seconds(each, trainings, compare) for each in own)
                 disk, memory = own[0].disk * trainings[0].saves if own[0] else 0, own[0].memory if own[0] else 0

@@ -1,7 +1,7 @@
 """What tokens of each notation spell, and how a tokenizer of each kind spells it."""
 
 import pytest
-from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from tests.pretrain.readers import camembert_reader, roberta_reader, saved_reader, wordpiece_reader
 from tests.tokenizer.made_tokenizers import (
@@ -88,9 +88,7 @@ def with_byte_tokens(folder) -> TextReader:
     return saved_reader(tokenizer, folder)
 
 
-def load_tokenizer_of(model: models.Model):
-    from tokenizers import Tokenizer
-
+def load_tokenizer_of(model: models.Model) -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
     return tokenizer
