@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pretrain.ops.fused_ops import Gradient, Tensors, as_float, fused_op, with_gradient
+from pretrain.ops.fused_ops import Gradient, Tensors, as_float, fused_op, whole_or_parts, with_gradient
 
 MASKED_SCORE = -1e9  # finite, so that a row of padding gives a uniform softmax and not NaN
 
@@ -28,10 +28,11 @@ def attention(
 
     @with_gradient
     def compute(qkv_NK: tf.Tensor, bias_K: tf.Tensor, *score_bias: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        mixed_NH, *saved = _attention_forward(qkv_NK, bias_K, segments_BT, num_heads, *score_bias)
+        forward, backward = (whole_or_parts(op, qkv_NK.dtype) for op in (_attention_forward, _attention_backward))
+        mixed_NH, *saved = forward(qkv_NK, bias_K, segments_BT, num_heads, *score_bias)
 
         def gradient(dmixed_NH: tf.Tensor) -> Tensors:
-            return _attention_backward(dmixed_NH, bool(score_bias), *saved)
+            return backward(dmixed_NH, bool(score_bias), *saved)
 
         return mixed_NH, gradient
 
@@ -57,10 +58,11 @@ def attention_at(
     def compute(
         q_MH: tf.Tensor, kv_NJ: tf.Tensor, bias_K: tf.Tensor, *score_bias: tf.Tensor
     ) -> tuple[tf.Tensor, Gradient]:
-        mixed_MH, *saved = _attention_at_forward(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads, *score_bias)
+        forward, backward = (whole_or_parts(op, q_MH.dtype) for op in (_attention_at_forward, _attention_at_backward))
+        mixed_MH, *saved = forward(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads, *score_bias)
 
         def gradient(dmixed_MH: tf.Tensor) -> Tensors:
-            return _attention_at_backward(dmixed_MH, bool(score_bias), *saved)
+            return backward(dmixed_MH, bool(score_bias), *saved)
 
         return mixed_MH, gradient
 
@@ -107,17 +109,28 @@ def distance_buckets(tokens: int, num_buckets: int) -> npt.NDArray[np.int32]:
 def _attention_forward(
     qkv_NK: tf.Tensor, bias_K: tf.Tensor, segments_BT: tf.Tensor, num_heads: int, *score_bias: tf.Tensor
 ) -> Tensors:
+    operands = _operands(qkv_NK, bias_K, segments_BT, num_heads)
+    return attend(operands, same_segment(segments_BT, segments_BT), *score_bias)
+
+
+@fused_op
+def _operands(qkv_NK: tf.Tensor, bias_K: tf.Tensor, segments_BT: tf.Tensor, num_heads: int) -> Tensors:
     x_BT3AD = in_heads(as_float(qkv_NK) + bias_K, segments_BT, 3, num_heads)
-    q_BTAD, k_BTAD, v_BTAD = tf.unstack(x_BT3AD, axis=2)
-    return attend(q_BTAD, k_BTAD, v_BTAD, same_segment(segments_BT, segments_BT), qkv_NK.dtype, *score_bias)
+    return operands_of(tf.unstack(x_BT3AD, axis=2), qkv_NK.dtype)
 
 
 @fused_op
 def _attention_backward(dmixed_NH: tf.Tensor, has_score_bias: bool, *saved: tf.Tensor) -> Tensors:
-    *dqkv, dscores_BATT = attend_backward(dmixed_NH, *saved)
-    d_NK = tf.reshape(tf.stack(dqkv, axis=2), (dmixed_NH.shape[0], -1))
-    dscore_bias = (tf.reduce_sum(dscores_BATT, 0, keepdims=True),) if has_score_bias else ()
-    return tf.cast(d_NK, dmixed_NH.dtype), tf.reduce_sum(d_NK, 0), *dscore_bias
+    *products, dscores_BATT = attend_backward(dmixed_NH, *saved)
+    dscore_bias = (tf.reduce_sum(as_float(dscores_BATT), 0, keepdims=True),) if has_score_bias else ()
+    return *_projection_gradients(tuple(products), dmixed_NH.dtype), *dscore_bias
+
+
+@fused_op
+def _projection_gradients(products: Tensors, dtype: tf.DType) -> Tensors:
+    d_BT3AD = tf.stack(in_tokens(products), axis=2)
+    d_NK = tf.reshape(d_BT3AD, (d_BT3AD.shape[0] * d_BT3AD.shape[1], -1))
+    return tf.cast(d_NK, dtype), tf.reduce_sum(d_NK, 0)
 
 
 @fused_op
@@ -130,21 +143,41 @@ def _attention_at_forward(
     num_heads: int,
     *score_bias: tf.Tensor,
 ) -> Tensors:
+    operands = _operands_at(q_MH, kv_NJ, bias_K, positions_BP, segments_BT, num_heads)
+    segments_BP = tf.gather(segments_BT, positions_BP, batch_dims=1)
+    return attend(operands, same_segment(segments_BP, segments_BT), *score_bias)
+
+
+@fused_op
+def _operands_at(
+    q_MH: tf.Tensor,
+    kv_NJ: tf.Tensor,
+    bias_K: tf.Tensor,
+    positions_BP: tf.Tensor,
+    segments_BT: tf.Tensor,
+    num_heads: int,
+) -> Tensors:
     width = q_MH.shape[1]
     q_BPAD = in_heads(as_float(q_MH) + bias_K[:width], positions_BP, 1, num_heads)[:, :, 0]
     k_BTAD, v_BTAD = tf.unstack(in_heads(as_float(kv_NJ) + bias_K[width:], segments_BT, 2, num_heads), axis=2)
-    segments_BP = tf.gather(segments_BT, positions_BP, batch_dims=1)
-    return attend(q_BPAD, k_BTAD, v_BTAD, same_segment(segments_BP, segments_BT), q_MH.dtype, *score_bias)
+    return operands_of((q_BPAD, k_BTAD, v_BTAD), q_MH.dtype)
 
 
 @fused_op
 def _attention_at_backward(dmixed_MH: tf.Tensor, has_score_bias: bool, *saved: tf.Tensor) -> Tensors:
-    dq_BPAD, dk_BTAD, dv_BTAD, dscores_BAPT = attend_backward(dmixed_MH, *saved)
-    dq_MH = tf.reshape(dq_BPAD, dmixed_MH.shape)
-    dkv_NJ = tf.reshape(tf.stack([dk_BTAD, dv_BTAD], axis=2), (-1, 2 * dmixed_MH.shape[1]))
+    *products, dscores_BAPT = attend_backward(dmixed_MH, *saved)
+    dscore_bias = (as_float(dscores_BAPT),) if has_score_bias else ()
+    return *_projection_gradients_at(tuple(products), dmixed_MH.dtype), *dscore_bias
+
+
+@fused_op
+def _projection_gradients_at(products: Tensors, dtype: tf.DType) -> Tensors:
+    b, a, queries, d = products[0].shape
+    dq_BPAD, dk_BTAD, dv_BTAD = in_tokens(products)
+    dq_MH = tf.reshape(dq_BPAD, (b * queries, a * d))
+    dkv_NJ = tf.reshape(tf.stack([dk_BTAD, dv_BTAD], axis=2), (-1, 2 * a * d))
     dbias_K = tf.concat([tf.reduce_sum(dq_MH, 0), tf.reduce_sum(dkv_NJ, 0)], 0)
-    dscore_bias = (dscores_BAPT,) if has_score_bias else ()
-    return tf.cast(dq_MH, dmixed_MH.dtype), tf.cast(dkv_NJ, dmixed_MH.dtype), dbias_K, *dscore_bias
+    return tf.cast(dq_MH, dtype), tf.cast(dkv_NJ, dtype), dbias_K
 
 
 def in_heads(x_NK: tf.Tensor, table_BT: tf.Tensor, count: int, num_heads: int) -> tf.Tensor:
@@ -152,43 +185,72 @@ def in_heads(x_NK: tf.Tensor, table_BT: tf.Tensor, count: int, num_heads: int) -
     return tf.reshape(x_NK, (*table_BT.shape, count, num_heads, x_NK.shape[1] // (count * num_heads)))
 
 
+@fused_op
 def same_segment(segments_BQ: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
     """Which tokens each query sees, (B, 1, Q, T): those of its segment, and no padding."""
     return (segments_BQ[:, None, :, None] == segments_BT[:, None, None, :]) & (segments_BT > 0)[:, None, None, :]
 
 
-def attend(
-    q_BQAD: tf.Tensor,
-    k_BTAD: tf.Tensor,
-    v_BTAD: tf.Tensor,
-    seen_B1QT: tf.Tensor,
-    dtype: tf.DType,
-    score_bias_BAQT: tf.Tensor | float = 0.0,
-) -> Tensors:
+def operands_of(qkv: Tensors, dtype: tf.DType) -> Tensors:
+    """What the products of `attend` and `attend_backward` read: scaled queries, keys and values in `dtype`.
+
+    `qkv` are queries (B, Q, A, D), keys and values (B, T, A, D).
+    """
+    q_BQAD, k_BTAD, v_BTAD = (tf.cast(x, dtype) for x in (qkv[0] * qkv[0].shape[-1] ** -0.5, *qkv[1:]))
+    forward = (q_BQAD, HEADS_FIRST), (k_BTAD, TOKENS_LAST), (v_BTAD, HEADS_FIRST)
+    backward = (q_BQAD, TOKENS_LAST), (k_BTAD, HEADS_FIRST), (v_BTAD, TOKENS_LAST)
+    return tuple(tf.transpose(x, order) for x, order in forward + backward)
+
+
+def attend(operands: Tensors, seen_B1QT: tf.Tensor, score_bias_BAQT: tf.Tensor | float = 0.0) -> Tensors:
     """Attention of Q queries a row to its tokens, (B x Q, A x D), and the tensors that the backward pass needs."""
-    b, queries, a, d = q_BQAD.shape
-    q_BQAD, k_BTAD, v_BTAD = (tf.cast(each, dtype) for each in (q_BQAD * d**-0.5, k_BTAD, v_BTAD))
-    scores_BAQT = tf.matmul(tf.transpose(q_BQAD, HEADS_FIRST), tf.transpose(k_BTAD, TOKENS_LAST))
-    scores_BAQT = tf.where(seen_B1QT, as_float(scores_BAQT) + score_bias_BAQT, MASKED_SCORE)
-    weights_BAQT = tf.cast(tf.nn.softmax(scores_BAQT), dtype)
-    mixed_BAQD = tf.matmul(weights_BAQT, tf.transpose(v_BTAD, HEADS_FIRST))
-    mixed = tf.reshape(tf.transpose(mixed_BAQD, HEADS_FIRST), (b * queries, a * d))
-    orders = (q_BQAD, TOKENS_LAST), (k_BTAD, HEADS_FIRST), (v_BTAD, TOKENS_LAST)
-    return mixed, *(tf.transpose(each, order) for each, order in orders), weights_BAQT
+    q_BAQD, k_BADT, v_BATD, *saved = operands
+    weights_BAQT = _weights(tf.matmul(q_BAQD, k_BADT), seen_B1QT, score_bias_BAQT)
+    return _mixed_in_tokens(tf.matmul(weights_BAQT, v_BATD)), *saved, weights_BAQT
+
+
+@fused_op
+def _weights(scores_BAQT: tf.Tensor, seen_B1QT: tf.Tensor, score_bias_BAQT: tf.Tensor | float) -> tf.Tensor:
+    masked_BAQT = tf.where(seen_B1QT, as_float(scores_BAQT) + score_bias_BAQT, MASKED_SCORE)
+    return tf.cast(tf.nn.softmax(masked_BAQT), scores_BAQT.dtype)
+
+
+@fused_op
+def _mixed_in_tokens(mixed_BAQD: tf.Tensor) -> tf.Tensor:
+    b, a, queries, d = mixed_BAQD.shape
+    return tf.reshape(tf.transpose(mixed_BAQD, HEADS_FIRST), (b * queries, a * d))
 
 
 def attend_backward(
     dmixed: tf.Tensor, q_BADQ: tf.Tensor, k_BATD: tf.Tensor, v_BADT: tf.Tensor, weights_BAQT: tf.Tensor
 ) -> Tensors:
-    """Gradients of queries, keys and values, (B, Q or T, A, D), and of scores (B, A, Q, T), all float32."""
-    b, a, d, queries = q_BADQ.shape
+    """Gradients of scaled queries (B, A, Q, D), keys and values (B, A, D, T), and scores (B, A, Q, T).
+
+    `in_tokens` brings the first three in order.
+    """
+    dmixed_BAQD, dmixed_BADQ = _mixed_in_heads(dmixed, q_BADQ)
+    dscores_BAQT = score_gradients(tf.matmul(dmixed_BAQD, v_BADT), weights_BAQT)
+    dq_BAQD, dk_BADT = tf.matmul(dscores_BAQT, k_BATD), tf.matmul(q_BADQ, dscores_BAQT)
+    return dq_BAQD, dk_BADT, tf.matmul(dmixed_BADQ, weights_BAQT), dscores_BAQT
+
+
+@fused_op
+def _mixed_in_heads(dmixed: tf.Tensor, like_BADQ: tf.Tensor) -> Tensors:
+    b, a, d, queries = like_BADQ.shape
     dmixed_BQAD = tf.reshape(dmixed, (b, queries, a, d))
-    dweights_BAQT = tf.matmul(tf.transpose(dmixed_BQAD, HEADS_FIRST), v_BADT)
+    return tf.transpose(dmixed_BQAD, HEADS_FIRST), tf.transpose(dmixed_BQAD, TOKENS_LAST)
+
+
+@fused_op
+def score_gradients(dweights_BAQT: tf.Tensor, weights_BAQT: tf.Tensor) -> tf.Tensor:
+    """The gradient of scores from that of the softmax weights over the last axis."""
     product_BAQT = as_float(dweights_BAQT) * as_float(weights_BAQT)
     sum_BAQ1 = tf.reduce_sum(product_BAQT, -1, keepdims=True)
-    dfloat_BAQT = product_BAQT - as_float(weights_BAQT) * sum_BAQ1
-    dscores_BAQT = tf.cast(dfloat_BAQT, weights_BAQT.dtype)
-    dq_BQAD = tf.transpose(tf.matmul(dscores_BAQT, k_BATD), HEADS_FIRST)
-    dk_BTAD = tf.transpose(tf.matmul(q_BADQ, dscores_BAQT), TOKENS_FIRST)
-    dv_BTAD = tf.transpose(tf.matmul(tf.transpose(dmixed_BQAD, TOKENS_LAST), weights_BAQT), TOKENS_FIRST)
-    return as_float(dq_BQAD) * d**-0.5, as_float(dk_BTAD), as_float(dv_BTAD), dfloat_BAQT
+    return tf.cast(product_BAQT - as_float(weights_BAQT) * sum_BAQ1, weights_BAQT.dtype)
+
+
+def in_tokens(products: Tensors) -> Tensors:
+    """Gradients of queries, keys and values, (B, Q or T, A, D) float32, from `attend_backward`'s."""
+    dq_BAQD, dk_BADT, dv_BADT = products
+    dq_BQAD = as_float(tf.transpose(dq_BAQD, HEADS_FIRST)) * dq_BAQD.shape[-1] ** -0.5
+    return dq_BQAD, *(as_float(tf.transpose(each, TOKENS_FIRST)) for each in (dk_BADT, dv_BADT))

@@ -1,4 +1,4 @@
-"""Attention in long rows, block by block, so that no table of all queries by all keys is made; XLA compiles it.
+"""Attention in long rows, block by block, so that no table of all queries by all keys is made.
 
 Local layers take blocks of queries with their own and the two neighbouring blocks of keys (as Beltagy et al. 2020,
 arXiv 2004.05150, section 3.1). Global ones take a block of queries at a time, keep the normalisers alone, and compute
@@ -12,81 +12,131 @@ from typing import Any
 
 import tensorflow as tf
 
-from pretrain.ops.attention import HEADS_FIRST, MASKED_SCORE, same_segment
-from pretrain.ops.fused_ops import Tensors, as_float
+from pretrain.ops.attention import HEADS_FIRST, MASKED_SCORE, same_segment, score_gradients
+from pretrain.ops.fused_ops import Tensors, as_float, fused_op
 
 QUERIES_AT_ONCE = 128  # where all tokens of a row are attended to
 HEADS_BEFORE_TOKENS = (0, 1, 3, 2, 4)  # BCSAD to BCASD, and back
 LAST_TWO = (0, 1, 2, 4, 3)  # BCASD to BCADS, and back
 
 
-def attend_locally(
-    q_BTAD: tf.Tensor, k_BTAD: tf.Tensor, v_BTAD: tf.Tensor, segments_BT: tf.Tensor, window: int, dtype: tf.DType
-) -> Tensors:
-    """Attention to tokens at most `window` away, (B x T, A x D), and the tensors that the backward pass needs."""
-    _, tokens, a, d = q_BTAD.shape
+def local_operands(qkv: Tensors, window: int, dtype: tf.DType) -> Tensors:
+    """What `attend_locally` reads: scaled queries, windows of keys and values, keys and values in `dtype`.
+
+    `qkv` are queries, keys and values, (B, T, A, D).
+    """
     q_BCASD, k_BCASD, v_BCASD = (
         tf.transpose(_in_blocks(tf.cast(each, dtype), window), HEADS_BEFORE_TOKENS)
-        for each in (q_BTAD * d**-0.5, k_BTAD, v_BTAD)
+        for each in (qkv[0] * qkv[0].shape[-1] ** -0.5, *qkv[1:])
     )
-    scores_BCASW = as_float(tf.matmul(q_BCASD, _windows(tf.transpose(k_BCASD, LAST_TWO), -1)))
-    scores_BCASW = tf.where(_seen_in_window(segments_BT, window), scores_BCASW, MASKED_SCORE)
-    weights_BCASW = tf.cast(tf.nn.softmax(scores_BCASW), dtype)
-    mixed_BCASD = tf.matmul(weights_BCASW, _windows(v_BCASD, -2))
+    return q_BCASD, _windows(tf.transpose(k_BCASD, LAST_TWO), -1), _windows(v_BCASD, -2), k_BCASD, v_BCASD
+
+
+def attend_locally(operands: Tensors, segments_BT: tf.Tensor, window: int) -> Tensors:
+    """Attention to tokens at most `window` away, (B x T, A x D), and the tensors that the backward pass needs."""
+    q_BCASD, k_BCADW, v_BCAWD, *saved = operands
+    weights_BCASW = _local_weights(tf.matmul(q_BCASD, k_BCADW), segments_BT, window)
+    mixed_NH = _local_mixed_in_tokens(tf.matmul(weights_BCASW, v_BCAWD), segments_BT.shape[1])
+    return mixed_NH, q_BCASD, *saved, weights_BCASW
+
+
+@fused_op
+def _local_weights(scores_BCASW: tf.Tensor, segments_BT: tf.Tensor, window: int) -> tf.Tensor:
+    masked_BCASW = tf.where(_seen_in_window(segments_BT, window), as_float(scores_BCASW), MASKED_SCORE)
+    return tf.cast(tf.nn.softmax(masked_BCASW), scores_BCASW.dtype)
+
+
+@fused_op
+def _local_mixed_in_tokens(mixed_BCASD: tf.Tensor, tokens: int) -> tf.Tensor:
     mixed_BTAD = _out_of_blocks(tf.transpose(mixed_BCASD, HEADS_BEFORE_TOKENS), tokens)
-    return tf.reshape(mixed_BTAD, (-1, a * d)), q_BCASD, k_BCASD, v_BCASD, weights_BCASW
+    return tf.reshape(mixed_BTAD, (-1, mixed_BTAD.shape[2] * mixed_BTAD.shape[3]))
 
 
 def attend_locally_backward(
     dmixed_NH: tf.Tensor,
     segments_BT: tf.Tensor,
-    window: int,
     q_BCASD: tf.Tensor,
     k_BCASD: tf.Tensor,
     v_BCASD: tf.Tensor,
     weights_BCASW: tf.Tensor,
 ) -> Tensors:
-    """Gradients of queries, keys and values, (B, T, A, D) float32."""
-    tokens, a, d = segments_BT.shape[1], q_BCASD.shape[2], q_BCASD.shape[4]
-    dmixed_BTAD = tf.reshape(dmixed_NH, (*segments_BT.shape, a, d))
-    dmixed_BCASD = tf.transpose(_in_blocks(dmixed_BTAD, window), HEADS_BEFORE_TOKENS)
-    dweights_BCASW = as_float(tf.matmul(dmixed_BCASD, _windows(tf.transpose(v_BCASD, LAST_TWO), -1)))
-    product_BCASW = dweights_BCASW * as_float(weights_BCASW)
-    sum_BCAS1 = tf.reduce_sum(product_BCASW, -1, keepdims=True)
-    dscores_BCASW = tf.cast(product_BCASW - as_float(weights_BCASW) * sum_BCAS1, weights_BCASW.dtype)
-    dq_BCASD = as_float(tf.matmul(dscores_BCASW, _windows(k_BCASD, -2))) * d**-0.5
-    dk_BCADW = tf.matmul(tf.transpose(q_BCASD, LAST_TWO), dscores_BCASW)
-    dv_BCADW = tf.matmul(tf.transpose(dmixed_BCASD, LAST_TWO), weights_BCASW)
-    dk_BTAD, dv_BTAD = (
-        _out_of_blocks(tf.transpose(_sum_of_windows(as_float(each)), (0, 1, 4, 2, 3)), tokens)
-        for each in (dk_BCADW, dv_BCADW)
+    """Gradients of scaled queries (B, C, A, S, D), and of windows of keys and values (B, C, A, D, W).
+
+    `local_in_tokens` brings them in order.
+    """
+    dmixed_BCASD, dmixed_BCADS, q_BCADS, k_BCAWD, v_BCADW = _local_backward_operands(
+        dmixed_NH, segments_BT, q_BCASD, k_BCASD, v_BCASD
     )
-    return _out_of_blocks(tf.transpose(dq_BCASD, HEADS_BEFORE_TOKENS), tokens), dk_BTAD, dv_BTAD
+    dscores_BCASW = score_gradients(tf.matmul(dmixed_BCASD, v_BCADW), weights_BCASW)
+    dq_BCASD, dk_BCADW = tf.matmul(dscores_BCASW, k_BCAWD), tf.matmul(q_BCADS, dscores_BCASW)
+    return dq_BCASD, dk_BCADW, tf.matmul(dmixed_BCADS, weights_BCASW)
 
 
-def attend_in_turn(
-    q_BTAD: tf.Tensor, k_BTAD: tf.Tensor, v_BTAD: tf.Tensor, segments_BT: tf.Tensor, dtype: tf.DType
+@fused_op
+def _local_backward_operands(
+    dmixed_NH: tf.Tensor, segments_BT: tf.Tensor, q_BCASD: tf.Tensor, k_BCASD: tf.Tensor, v_BCASD: tf.Tensor
 ) -> Tensors:
+    _, _, a, size, d = q_BCASD.shape
+    dmixed_BTAD = tf.reshape(dmixed_NH, (*segments_BT.shape, a, d))
+    dmixed_BCASD = tf.transpose(_in_blocks(dmixed_BTAD, size), HEADS_BEFORE_TOKENS)
+    dmixed_BCADS, q_BCADS, v_BCADS = (tf.transpose(each, LAST_TWO) for each in (dmixed_BCASD, q_BCASD, v_BCASD))
+    return dmixed_BCASD, dmixed_BCADS, q_BCADS, _windows(k_BCASD, -2), _windows(v_BCADS, -1)
+
+
+def local_in_tokens(products: Tensors, tokens: int) -> Tensors:
+    """Gradients of queries, keys and values, (B, T, A, D) float32, from those of `attend_locally_backward`."""
+    dq_BCASD, dk_BCADW, dv_BCADW = products
+    dq_BCSAD = tf.transpose(as_float(dq_BCASD) * dq_BCASD.shape[-1] ** -0.5, HEADS_BEFORE_TOKENS)
+    dk_BCSAD, dv_BCSAD = (
+        tf.transpose(_sum_of_windows(as_float(each)), (0, 1, 4, 2, 3)) for each in (dk_BCADW, dv_BCADW)
+    )
+    return tuple(_out_of_blocks(each, tokens) for each in (dq_BCSAD, dk_BCSAD, dv_BCSAD))
+
+
+def operands_in_turn(qkv: Tensors, dtype: tf.DType) -> Tensors:
+    """What `attend_in_turn` reads: blocks of scaled queries, keys and values in `dtype`; `qkv` as `local_operands`."""
+    q_CBASD = _query_blocks(tf.cast(qkv[0] * qkv[0].shape[-1] ** -0.5, dtype))
+    k_BATD, v_BATD = (tf.transpose(tf.cast(each, dtype), HEADS_FIRST) for each in qkv[1:])
+    return q_CBASD, tf.transpose(k_BATD, (0, 1, 3, 2)), k_BATD, v_BATD
+
+
+def attend_in_turn(operands: Tensors, segments_BT: tf.Tensor) -> Tensors:
     """Attention to all tokens, a block of queries at a time: (B x T, A x D), and what the backward pass needs.
 
     That is linear in the tokens.
     """
-    _, tokens, a, d = q_BTAD.shape
-    q_CBASD, segments_CBS = _query_blocks(tf.cast(q_BTAD * d**-0.5, dtype)), _segment_blocks(segments_BT)
-    k_BATD, v_BATD = (tf.transpose(tf.cast(each, dtype), HEADS_FIRST) for each in (k_BTAD, v_BTAD))
-    k_BADT = tf.transpose(k_BATD, (0, 1, 3, 2))
+    q_CBASD, k_BADT, k_BATD, v_BATD = operands
+    segments_CBS, dtype = _segment_blocks(segments_BT), q_CBASD.dtype
 
     def attend_block(number: tf.Tensor) -> Tensors:
-        scores_BAST = _scores(q_CBASD[number], k_BADT, segments_CBS[number], segments_BT)
-        most_BAS1 = tf.reduce_max(scores_BAST, -1, keepdims=True)
-        weights_BAST = tf.exp(scores_BAST - most_BAS1)
-        sum_BAS1 = tf.reduce_sum(weights_BAST, -1, keepdims=True)
-        mixed_BASD = as_float(tf.matmul(tf.cast(weights_BAST, dtype), v_BATD)) / sum_BAS1
-        return tf.cast(mixed_BASD, dtype), most_BAS1 + tf.math.log(sum_BAS1)
+        scores_BAST = tf.matmul(q_CBASD[number], k_BADT)
+        weights_BAST, sum_BAS1, normalizer_BAS1 = _block_weights(scores_BAST, segments_CBS[number], segments_BT)
+        return _normalized(tf.matmul(weights_BAST, v_BATD), sum_BAS1), normalizer_BAS1
 
     mixed_CBASD, normalizer_CBAS1 = _for_each_block(attend_block, q_CBASD.shape[0], (dtype, tf.float32))
+    mixed_NH = _mixed_in_tokens(mixed_CBASD, segments_BT.shape[1])
+    return mixed_NH, q_CBASD, k_BATD, v_BATD, mixed_CBASD, normalizer_CBAS1
+
+
+@fused_op
+def _block_weights(scores_BAST: tf.Tensor, segments_BS: tf.Tensor, segments_BT: tf.Tensor) -> Tensors:
+    """Weights that are not divided by their sum yet, their sum, and the logarithm of what they are divided by."""
+    masked_BAST = _masked(scores_BAST, segments_BS, segments_BT)
+    most_BAS1 = tf.reduce_max(masked_BAST, -1, keepdims=True)
+    weights_BAST = tf.exp(masked_BAST - most_BAS1)
+    sum_BAS1 = tf.reduce_sum(weights_BAST, -1, keepdims=True)
+    return tf.cast(weights_BAST, scores_BAST.dtype), sum_BAS1, most_BAS1 + tf.math.log(sum_BAS1)
+
+
+@fused_op
+def _normalized(mixed_BASD: tf.Tensor, sum_BAS1: tf.Tensor) -> tf.Tensor:
+    return tf.cast(as_float(mixed_BASD) / sum_BAS1, mixed_BASD.dtype)
+
+
+@fused_op
+def _mixed_in_tokens(mixed_CBASD: tf.Tensor, tokens: int) -> tf.Tensor:
     mixed_BTAD = _out_of_blocks(tf.transpose(mixed_CBASD, (1, 0, 3, 2, 4)), tokens)
-    return tf.reshape(mixed_BTAD, (-1, a * d)), q_CBASD, k_BATD, v_BATD, mixed_CBASD, normalizer_CBAS1
+    return tf.reshape(mixed_BTAD, (-1, mixed_BTAD.shape[2] * mixed_BTAD.shape[3]))
 
 
 def attend_in_turn_backward(
@@ -98,30 +148,66 @@ def attend_in_turn_backward(
     mixed_CBASD: tf.Tensor,
     normalizer_CBAS1: tf.Tensor,
 ) -> Tensors:
-    """Gradients of queries, keys and values, (B, T, A, D) float32."""
-    (_, a, tokens, d), dtype = k_BATD.shape, dmixed_NH.dtype
-    dmixed_CBASD = _query_blocks(tf.reshape(dmixed_NH, (*segments_BT.shape, a, d)))
-    k_BADT, v_BADT = (tf.transpose(each, (0, 1, 3, 2)) for each in (k_BATD, v_BATD))
+    """Gradients of scaled queries (C, B, A, S, D), and of keys and values (B, A, D, T) float32.
+
+    `in_tokens_from_turns` brings them in order.
+    """
+    dmixed_CBASD, k_BADT, v_BADT = _backward_operands_in_turn(dmixed_NH, segments_BT, k_BATD, v_BATD)
     segments_CBS = _segment_blocks(segments_BT)
 
     def block_gradients(number: tf.Tensor, dk_BADT: tf.Tensor, dv_BADT: tf.Tensor) -> Tensors:
         q_BASD, dmixed_BASD = q_CBASD[number], dmixed_CBASD[number]
-        scores_BAST = _scores(q_BASD, k_BADT, segments_CBS[number], segments_BT)
-        weights_BAST = tf.exp(scores_BAST - normalizer_CBAS1[number])
-        sum_BAS1 = tf.reduce_sum(as_float(dmixed_BASD) * as_float(mixed_CBASD[number]), -1, keepdims=True)
-        dscores_BAST = tf.cast(weights_BAST * (as_float(tf.matmul(dmixed_BASD, v_BADT)) - sum_BAS1), dtype)
+        weights_BAST, dscores_BAST = _block_gradients(
+            tf.matmul(q_BASD, k_BADT),
+            tf.matmul(dmixed_BASD, v_BADT),
+            (segments_CBS[number], segments_BT),
+            normalizer_CBAS1[number],
+            (dmixed_BASD, mixed_CBASD[number]),
+        )
         dk_BADT += as_float(tf.matmul(tf.transpose(q_BASD, (0, 1, 3, 2)), dscores_BAST))
-        dv_BADT += as_float(tf.matmul(tf.transpose(dmixed_BASD, (0, 1, 3, 2)), tf.cast(weights_BAST, dtype)))
+        dv_BADT += as_float(tf.matmul(tf.transpose(dmixed_BASD, (0, 1, 3, 2)), weights_BAST))
         return tf.matmul(dscores_BAST, k_BATD), dk_BADT, dv_BADT
 
     zeros_BADT = tf.zeros(k_BADT.shape)
-    dq_CBASD, dk_BADT, dv_BADT = _for_each_block(block_gradients, q_CBASD.shape[0], (dtype,), (zeros_BADT, zeros_BADT))
-    dq_BTAD = _out_of_blocks(tf.transpose(as_float(dq_CBASD) * d**-0.5, (1, 0, 3, 2, 4)), tokens)
-    return dq_BTAD, *(tf.transpose(each, (0, 3, 1, 2)) for each in (dk_BADT, dv_BADT))
+    return _for_each_block(block_gradients, q_CBASD.shape[0], (q_CBASD.dtype,), (zeros_BADT, zeros_BADT))
 
 
-def _scores(q_BASD: tf.Tensor, k_BADT: tf.Tensor, segments_BS: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
-    return tf.where(same_segment(segments_BS, segments_BT), as_float(tf.matmul(q_BASD, k_BADT)), MASKED_SCORE)
+@fused_op
+def _backward_operands_in_turn(
+    dmixed_NH: tf.Tensor, segments_BT: tf.Tensor, k_BATD: tf.Tensor, v_BATD: tf.Tensor
+) -> Tensors:
+    _, a, _, d = k_BATD.shape
+    dmixed_CBASD = _query_blocks(tf.reshape(dmixed_NH, (*segments_BT.shape, a, d)))
+    return dmixed_CBASD, *(tf.transpose(each, (0, 1, 3, 2)) for each in (k_BATD, v_BATD))
+
+
+@fused_op
+def _block_gradients(
+    scores_BAST: tf.Tensor,
+    dweights_BAST: tf.Tensor,
+    segments: Tensors,
+    normalizer_BAS1: tf.Tensor,
+    mixed: Tensors,
+) -> Tensors:
+    """A block's weights, and the gradient of its scores; `mixed` is the gradient of its output, and its output."""
+    dmixed_BASD, mixed_BASD = map(as_float, mixed)
+    weights_BAST = tf.exp(_masked(scores_BAST, *segments) - normalizer_BAS1)
+    sum_BAS1 = tf.reduce_sum(dmixed_BASD * mixed_BASD, -1, keepdims=True)
+    dscores_BAST = weights_BAST * (as_float(dweights_BAST) - sum_BAS1)
+    return tf.cast(weights_BAST, scores_BAST.dtype), tf.cast(dscores_BAST, scores_BAST.dtype)
+
+
+def in_tokens_from_turns(products: Tensors) -> Tensors:
+    """Gradients of queries, keys and values, (B, T, A, D) float32, from those of `attend_in_turn_backward`."""
+    dq_CBASD, dk_BADT, dv_BADT = products
+    dq_BCSAD = tf.transpose(as_float(dq_CBASD) * dq_CBASD.shape[-1] ** -0.5, (1, 0, 3, 2, 4))
+    return _out_of_blocks(dq_BCSAD, dk_BADT.shape[3]), *(
+        tf.transpose(each, (0, 3, 1, 2)) for each in (dk_BADT, dv_BADT)
+    )
+
+
+def _masked(scores_BAST: tf.Tensor, segments_BS: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
+    return tf.where(same_segment(segments_BS, segments_BT), as_float(scores_BAST), MASKED_SCORE)
 
 
 def _seen_in_window(segments_BT: tf.Tensor, window: int) -> tf.Tensor:
@@ -166,6 +252,7 @@ def _query_blocks(x_BTAD: tf.Tensor) -> tf.Tensor:
     return tf.transpose(_in_blocks(x_BTAD, QUERIES_AT_ONCE), (1, 0, 3, 2, 4))
 
 
+@fused_op
 def _segment_blocks(segments_BT: tf.Tensor) -> tf.Tensor:
     return tf.transpose(_in_blocks(segments_BT, QUERIES_AT_ONCE), (1, 0, 2))
 

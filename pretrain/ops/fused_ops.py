@@ -25,6 +25,19 @@ def fused_op(function: Function) -> Function:
     return compiled
 
 
+def whole_or_parts(op: Function, dtype: tf.DType) -> Function:
+    """A fused op for its products' dtype: for bfloat16 its function, whose products TensorFlow computes one by one.
+
+    XLA has no bfloat16 products on a CPU: it computes them in float32, with conversions. oneDNN, which multiplies
+    outside XLA, uses the processor's own. The op's function consists of fused ops and products. Where XLA compiles the
+    whole step, as on accelerators, this makes no difference.
+    """
+    if dtype == tf.float32:
+        return op
+    function: Function = op.python_function  # type: ignore[attr-defined]  # fused_op makes a tf.function
+    return function
+
+
 def add_norm(
     x_NH: tf.Tensor, residual_NH: tf.Tensor, bias_H: tf.Tensor, gamma_H: tf.Tensor, beta_H: tf.Tensor, epsilon: float
 ) -> tf.Tensor:

@@ -8,14 +8,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pretrain.ops.attention import attend, attend_backward, in_heads, same_segment
+from pretrain.ops.attention import attend, attend_backward, in_heads, in_tokens, operands_of, same_segment
 from pretrain.ops.blocked_attention import (
     attend_in_turn,
     attend_in_turn_backward,
     attend_locally,
     attend_locally_backward,
+    in_tokens_from_turns,
+    local_in_tokens,
+    local_operands,
+    operands_in_turn,
 )
-from pretrain.ops.fused_ops import Gradient, Tensors, as_float, fused_op, with_gradient
+from pretrain.ops.fused_ops import Gradient, Tensors, as_float, fused_op, whole_or_parts, with_gradient
 
 LONGEST_WHOLE = 256  # tokens of a row whose table of weights is made whole: 256 kB a head
 
@@ -48,10 +52,11 @@ def rotary_attention(
 
     @with_gradient
     def compute(qkv_NK: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        mixed_NH, *saved = _forward(qkv_NK, turn, segments_BT, num_heads, window, way)
+        forward, backward = whole_or_parts(_forward, qkv_NK.dtype), whole_or_parts(_backward, qkv_NK.dtype)
+        mixed_NH, *saved = forward(qkv_NK, turn, segments_BT, num_heads, window, way)
 
         def gradient(dmixed_NH: tf.Tensor) -> tf.Tensor:
-            return _backward(dmixed_NH, turn, segments_BT, window, way, *saved)
+            return backward(dmixed_NH, turn, segments_BT, way, *saved)
 
         return mixed_NH, gradient
 
@@ -74,10 +79,11 @@ def rotary_attention_at(
 
     @with_gradient
     def compute(q_MH: tf.Tensor, kv_NJ: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        mixed_MH, *saved = _at_forward(q_MH, kv_NJ, turn, positions_BP, segments_BT, num_heads, window)
+        forward, backward = (whole_or_parts(op, q_MH.dtype) for op in (_at_forward, _at_backward))
+        mixed_MH, *saved = forward(q_MH, kv_NJ, turn, positions_BP, segments_BT, num_heads, window)
 
         def gradient(dmixed_MH: tf.Tensor) -> Tensors:
-            return _at_backward(dmixed_MH, turn, positions_BP, *saved)
+            return backward(dmixed_MH, turn, positions_BP, *saved)
 
         return mixed_MH, gradient
 
@@ -94,30 +100,51 @@ def _way(tokens: int, window: int) -> Way:
 def _forward(
     qkv_NK: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, num_heads: int, window: int, way: Way
 ) -> Tensors:
-    q_BTAD, k_BTAD, v_BTAD = tf.unstack(in_heads(as_float(qkv_NK), segments_BT, 3, num_heads), axis=2)
-    qkv = _rotated(q_BTAD, turn), _rotated(k_BTAD, turn), v_BTAD
+    operands = _operands(qkv_NK, turn, segments_BT, num_heads, window, way)
     if way == "locally":
-        return attend_locally(*qkv, segments_BT, window, qkv_NK.dtype)
+        return attend_locally(operands, segments_BT, window)
     if way == "in turn":
-        return attend_in_turn(*qkv, segments_BT, qkv_NK.dtype)
-    index_T = tf.range(segments_BT.shape[1])
-    seen_B1TT = _near(same_segment(segments_BT, segments_BT), index_T[:, None] - index_T, window)
-    return attend(*qkv, seen_B1TT, qkv_NK.dtype)
+        return attend_in_turn(operands, segments_BT)
+    return attend(operands, _seen(segments_BT, window))
 
 
 @fused_op
-def _backward(
-    dmixed_NH: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, window: int, way: Way, *saved: tf.Tensor
-) -> tf.Tensor:
+def _operands(
+    qkv_NK: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, num_heads: int, window: int, way: Way
+) -> Tensors:
+    q_BTAD, k_BTAD, v_BTAD = tf.unstack(in_heads(as_float(qkv_NK), segments_BT, 3, num_heads), axis=2)
+    qkv = _rotated(q_BTAD, turn), _rotated(k_BTAD, turn), v_BTAD
     if way == "locally":
-        dq_BTAD, dk_BTAD, dv_BTAD = attend_locally_backward(dmixed_NH, segments_BT, window, *saved)
+        return local_operands(qkv, window, qkv_NK.dtype)
+    return operands_in_turn(qkv, qkv_NK.dtype) if way == "in turn" else operands_of(qkv, qkv_NK.dtype)
+
+
+@fused_op
+def _seen(segments_BT: tf.Tensor, window: int) -> tf.Tensor:
+    index_T = tf.range(segments_BT.shape[1])
+    return _near(same_segment(segments_BT, segments_BT), index_T[:, None] - index_T, window)
+
+
+@fused_op
+def _backward(dmixed_NH: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, way: Way, *saved: tf.Tensor) -> tf.Tensor:
+    if way == "locally":
+        products = attend_locally_backward(dmixed_NH, segments_BT, *saved)
     elif way == "in turn":
-        dq_BTAD, dk_BTAD, dv_BTAD = attend_in_turn_backward(dmixed_NH, segments_BT, *saved)
+        products = attend_in_turn_backward(dmixed_NH, segments_BT, *saved)
     else:
-        dq_BTAD, dk_BTAD, dv_BTAD, _ = attend_backward(dmixed_NH, *saved)
+        products = attend_backward(dmixed_NH, *saved)[:3]
+    return _projection_gradient(products, turn, way, dmixed_NH)
+
+
+@fused_op
+def _projection_gradient(products: Tensors, turn: Rotation, way: Way, like_NH: tf.Tensor) -> tf.Tensor:
+    if way == "locally":
+        dq_BTAD, dk_BTAD, dv_BTAD = local_in_tokens(products, turn.cos_BTR.shape[1])
+    else:
+        dq_BTAD, dk_BTAD, dv_BTAD = in_tokens_from_turns(products) if way == "in turn" else in_tokens(products)
     back = _inverse(turn)
     d_BT3AD = tf.stack([_rotated(dq_BTAD, back), _rotated(dk_BTAD, back), dv_BTAD], axis=2)
-    return tf.cast(tf.reshape(d_BT3AD, (dmixed_NH.shape[0], -1)), dmixed_NH.dtype)
+    return tf.cast(tf.reshape(d_BT3AD, (like_NH.shape[0], -1)), like_NH.dtype)
 
 
 @fused_op
@@ -130,21 +157,43 @@ def _at_forward(
     num_heads: int,
     window: int,
 ) -> Tensors:
+    operands = _operands_at(q_MH, kv_NJ, turn, positions_BP, segments_BT, num_heads)
+    return attend(operands, _seen_at(positions_BP, segments_BT, window))
+
+
+@fused_op
+def _operands_at(
+    q_MH: tf.Tensor,
+    kv_NJ: tf.Tensor,
+    turn: Rotation,
+    positions_BP: tf.Tensor,
+    segments_BT: tf.Tensor,
+    num_heads: int,
+) -> Tensors:
     q_BPAD = in_heads(as_float(q_MH), positions_BP, 1, num_heads)[:, :, 0]
     k_BTAD, v_BTAD = tf.unstack(in_heads(as_float(kv_NJ), segments_BT, 2, num_heads), axis=2)
+    rotated = _rotated(q_BPAD, _turn_at(turn, positions_BP)), _rotated(k_BTAD, turn)
+    return operands_of((*rotated, v_BTAD), q_MH.dtype)
+
+
+@fused_op
+def _seen_at(positions_BP: tf.Tensor, segments_BT: tf.Tensor, window: int) -> tf.Tensor:
     segments_BP = tf.gather(segments_BT, positions_BP, batch_dims=1)
     distances_B1PT = positions_BP[:, None, :, None] - tf.range(segments_BT.shape[1])
-    seen_B1PT = _near(same_segment(segments_BP, segments_BT), distances_B1PT, window)
-    q_BPAD, k_BTAD = _rotated(q_BPAD, _turn_at(turn, positions_BP)), _rotated(k_BTAD, turn)
-    return attend(q_BPAD, k_BTAD, v_BTAD, seen_B1PT, q_MH.dtype)
+    return _near(same_segment(segments_BP, segments_BT), distances_B1PT, window)
 
 
 @fused_op
 def _at_backward(dmixed_MH: tf.Tensor, turn: Rotation, positions_BP: tf.Tensor, *saved: tf.Tensor) -> Tensors:
-    dq_BPAD, dk_BTAD, dv_BTAD, _ = attend_backward(dmixed_MH, *saved)
+    return _projection_gradients_at(attend_backward(dmixed_MH, *saved)[:3], turn, positions_BP, dmixed_MH)
+
+
+@fused_op
+def _projection_gradients_at(products: Tensors, turn: Rotation, positions_BP: tf.Tensor, like_MH: tf.Tensor) -> Tensors:
+    dq_BPAD, dk_BTAD, dv_BTAD = in_tokens(products)
     dq_BPAD, dk_BTAD = _rotated(dq_BPAD, _inverse(_turn_at(turn, positions_BP))), _rotated(dk_BTAD, _inverse(turn))
-    dkv_NJ = tf.reshape(tf.stack([dk_BTAD, dv_BTAD], axis=2), (-1, 2 * dmixed_MH.shape[1]))
-    return tf.cast(tf.reshape(dq_BPAD, dmixed_MH.shape), dmixed_MH.dtype), tf.cast(dkv_NJ, dmixed_MH.dtype)
+    dkv_NJ = tf.reshape(tf.stack([dk_BTAD, dv_BTAD], axis=2), (-1, 2 * like_MH.shape[1]))
+    return tf.cast(tf.reshape(dq_BPAD, like_MH.shape), like_MH.dtype), tf.cast(dkv_NJ, like_MH.dtype)
 
 
 def _near(seen: tf.Tensor, distances: tf.Tensor, window: int) -> tf.Tensor:

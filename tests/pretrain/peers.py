@@ -9,8 +9,8 @@ each tool fills them: ours packed, transformers' examples cut from one long stre
 
     python -m tests.pretrain.peers --modernbert --torch T/bin/python --row-lengths 512 2048
 
-compares a training step of a ModernBERT of Ettin 32M's sizes with PyTorch's, in float32, from one checkpoint of random
-weights (`tests/pretrain/torch_step.py`).
+compares a training step of a ModernBERT of Ettin 32M's sizes with PyTorch's, from one checkpoint of random weights
+(`tests/pretrain/torch_step.py`).
 """
 
 import re
@@ -121,11 +121,15 @@ def commands(asked: Comparison, length: int) -> dict[str, list[str]]:
 def modernbert_commands(asked: Comparison, length: int, folder: Path) -> dict[str, list[str]]:
     """Name -> command that prints the rate of the checkpoint in `folder`."""
     rows, steps = str(asked.batch_tokens // length), str(asked.steps)
-    ours = [sys.executable, "-m", "stackbert", "pretrain", "bench", "--model", str(folder), "--precision", "float32"]
-    found = {"stackbert float32": [*ours, "--row-length", str(length), "--batch-rows", rows, "--steps", steps]}
+    ours = [sys.executable, "-m", "stackbert", "pretrain", "bench", "--model", str(folder), "--precision"]
+    size = ["--row-length", str(length), "--batch-rows", rows, "--steps", steps]
+    found = {f"stackbert {OURS[each]}": [*ours, OURS[each], *size] for each in asked.precisions}
     for attention in asked.attentions:
-        script = [asked.torch, str(Path(__file__).with_name("torch_step.py"))]
-        found[f"PyTorch {attention}"] = [*script, str(folder), rows, str(length), steps, attention]
+        for mode in (
+            attention if precision == "fp32" else f"{attention},{precision}" for precision in asked.precisions
+        ):
+            script = [asked.torch, str(Path(__file__).with_name("torch_step.py"))]
+            found[f"PyTorch {mode}"] = [*script, str(folder), rows, str(length), steps, mode]
     return found
 
 

@@ -2,8 +2,9 @@
 
     python torch_step.py FOLDER ROWS TOKENS STEPS MODE
 
-Needs torch and transformers only. MODE is an attention of transformers (eager, sdpa), with `compile` after a comma for
-torch.compile. Logits are of the masked positions alone, where the class can (`sparse_prediction`): its best mode.
+Needs torch and transformers only. MODE is an attention of transformers (eager, sdpa), then, each after a comma,
+`compile` for torch.compile and `bf16` for products in bfloat16 (torch.autocast). Logits are of the masked positions
+alone, where the class can (`sparse_prediction`): its best mode.
 """
 
 import sys
@@ -18,11 +19,11 @@ def main(folder: str, rows: int, tokens: int, steps: int, mode: str) -> None:
     from transformers import AutoModelForMaskedLM
 
     torch.manual_seed(0)
-    attention, _, compiled = mode.partition(",")
+    attention, *options = mode.split(",")
     model = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation=attention, dtype=torch.float32)
     model.config.sparse_prediction = model.sparse_prediction = True
     model.train()
-    run = torch.compile(model) if compiled else model
+    run = torch.compile(model) if "compile" in options else model
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
     ids = torch.randint(FIRST_ORDINARY_ID, model.config.vocab_size, (rows, tokens))
     mask = torch.ones_like(ids)
@@ -30,7 +31,8 @@ def main(folder: str, rows: int, tokens: int, steps: int, mode: str) -> None:
     for _ in range(WARM_UP_STEPS + steps):
         labels = torch.where(torch.rand(rows, tokens) < MASK_RATE, ids, -100)
         start = time.perf_counter()
-        loss = run(input_ids=ids, attention_mask=mask, labels=labels).loss
+        with torch.autocast("cpu", torch.bfloat16, enabled="bf16" in options):
+            loss = run(input_ids=ids, attention_mask=mask, labels=labels).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -10,13 +10,12 @@ import tempfile
 import time
 from dataclasses import replace
 
-from finetune.compare.systems import systems_of
 from stackbert.core.process import keep_freed_memory
 from stackbert.core.workers import run_apart
 from stackbert.plan import plan_study
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.table import StudyPlan, aligned, duration
-from stackbert.study import MERGED, Study, adapted_names, load_study, unadapted_checkpoints
+from stackbert.study import Study, load_study
 
 Times = dict[str, float]
 """Seconds of each stage by its name in a plan."""
@@ -28,14 +27,14 @@ def planned(study: Study, config: StudyPlanConfig) -> StudyPlan:
     return plan_study(study, config)
 
 
-def run_times(study_path: str, study: Study) -> Times:
-    """Run the study with the command line, and time from each line that announces a stage to the next."""
+def run_times(study_path: str, study: Study, stages: list[str]) -> Times:
+    """Run the study with the command line, and time from each line that announces a planned stage to the next."""
     command = [sys.executable, "-m", "stackbert", "run", study_path, "--out", str(study.out)]
     times, stage, since = Times(), "starting", time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout
         for line in process.stdout:
-            found = announced(line, study)
+            found = announced(line.rstrip(), f" -> {study.out}/", stages)
             if found:
                 times[stage] = times.get(stage, 0.0) + time.monotonic() - since
                 stage, since = found, time.monotonic()
@@ -44,15 +43,18 @@ def run_times(study_path: str, study: Study) -> Times:
     return times
 
 
-def announced(line: str, study: Study) -> str:
-    """The stage that a line of the run announces; empty for other lines."""
+def announced(line: str, arrow: str, stages: list[str]) -> str:
+    """The stage that a line of the run announces; empty for other lines.
+
+    >>> announced("== packed rows -> out/rows", " -> out/", ["rows"])
+    'rows'
+    >>> announced("minilm (minilm): 2 seeds", " -> out/", ["rows", "comparison: minilm"])
+    'comparison: minilm'
+    """
     if line.startswith("== "):
-        return line.rstrip().partition(f" -> {study.out}/")[2]
-    names = list(adapted_names(study).values())
-    names += [name + MERGED for name in names if study.merged]
-    systems = systems_of(dict.fromkeys([*unadapted_checkpoints(study), *names], "x"), study.compare)
-    found = [system.name for system in systems if line.rstrip() == system.name or line.startswith(f"{system.name} (")]
-    return f"comparison: {found[0]}" if found else ""
+        return line.partition(arrow)[2].removesuffix(" (already finished)")
+    found = [stage for stage in stages if f"comparison: {line.partition(' (')[0]}" == stage]
+    return found[0] if found else ""
 
 
 def main() -> None:
@@ -65,7 +67,7 @@ def main() -> None:
         start = time.monotonic()
         plan = run_apart(planned, study, config)
         print(f"planning took {duration(time.monotonic() - start)}", flush=True)
-        took = run_times(path, study)
+        took = run_times(path, study, [stage.name for stage in plan.stages])
     lines = [["stage", "planned", "took", "ratio"]]
     for stage in plan.stages:
         real = took.get(stage.name, 0.0)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from pretrain.model.layers import restarting_positions
 from pretrain.ops import blocked_attention, rotary_attention
+from pretrain.ops.attention import attention
 
 HEADS, HEAD_DIM, ROWS = 2, 8, 2
 WIDTH = HEADS * HEAD_DIM
@@ -118,3 +119,49 @@ def test_what_long_rows_keep_for_the_backward_pass_is_linear_in_their_tokens():
             projected(tokens, rows=1), turn, segments_BT, HEADS, window, rotary_attention._way(tokens, window)
         )
         assert max(int(tf.size(each)) for each in saved) <= HEADS * tokens * 3 * 64
+
+
+@pytest.mark.parametrize("kind", ["bert", "whole", "locally", "in turn"])
+def test_bfloat16_products_are_those_of_tensorflow_and_results_agree_with_float32(kind, monkeypatch):
+    """XLA has none on a CPU. In float32 the whole attention is one op of XLA."""
+    monkeypatch.setattr(rotary_attention, "LONGEST_WHOLE", 20)
+    monkeypatch.setattr(blocked_attention, "QUERIES_AT_ONCE", 8)
+    tokens, window = {"bert": (16, 0), "whole": (11, 4), "locally": (23, 4), "in turn": (29, 0)}[kind]
+    segments_BT = tf.constant(segments_of(tokens))
+    turn = rotary_attention.rotation(restarting_positions(segments_BT), HEAD_DIM, 50.0)
+    rounded_NK = tf.cast(projected(tokens), tf.bfloat16)
+
+    def attend(qkv_NK):
+        if kind == "bert":
+            return attention(qkv_NK, tf.zeros(3 * WIDTH), segments_BT, HEADS)
+        return rotary_attention.rotary_attention(qkv_NK, turn, segments_BT, HEADS, window)
+
+    def run(qkv_NK):
+        with tf.GradientTape() as tape:
+            tape.watch(qkv_NK)
+            mixed_NH = tf.where(tf.reshape(segments_BT, (-1, 1)) > 0, tf.cast(attend(qkv_NK), tf.float32), 0.0)
+            total = tf.reduce_sum(mixed_NH * tf.cos(tf.range(WIDTH, dtype=tf.float32)))
+        return mixed_NH, tf.cast(tape.gradient(total, qkv_NK), tf.float32)
+
+    results, products = {}, {}
+    for dtype in (tf.float32, tf.bfloat16):
+        function = tf.function(run, autograph=False).get_concrete_function(tf.cast(rounded_NK, dtype))
+        results[dtype] = function(tf.cast(rounded_NK, dtype))
+        products[dtype] = "MatMul" in str({node.op for node in all_nodes(function)})
+    assert products == {tf.float32: False, tf.bfloat16: True}
+    for found, expected in zip(results[tf.bfloat16], results[tf.float32], strict=True):
+        np.testing.assert_allclose(found, expected, atol=0.05)
+        assert not np.array_equal(found, expected)
+
+
+def all_nodes(function):
+    """Nodes of a graph and of the functions that it calls, but not of what XLA compiles."""
+    definition = function.graph.as_graph_def()
+    functions = {each.signature.name: each for each in definition.library.function}
+    nodes = waiting = list(definition.node)
+    while waiting:
+        called = {attribute.func.name for node in waiting for attribute in node.attr.values()} & set(functions)
+        bodies = [functions.pop(name) for name in called]
+        waiting = [node for body in bodies if not body.attr["_XlaMustCompile"].b for node in body.node_def]
+        nodes = nodes + waiting
+    return nodes
