@@ -16,7 +16,7 @@ from stackbert.core.workers import run_apart
 from stackbert.plan import plan_study
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.table import StudyPlan, aligned, duration
-from stackbert.study import MERGED, Study, adapted_names, load_study, unadapted_checkpoints
+from stackbert.study import MERGED, Study, chains_of, load_study, unadapted_checkpoints
 
 Times = dict[str, float]
 """Seconds of each stage by its name in a plan."""
@@ -48,7 +48,7 @@ def announced(line: str, study: Study) -> str:
     """The stage that a line of the run announces; empty for other lines."""
     if line.startswith("== "):
         return line.rstrip().partition(f" -> {study.out}/")[2]
-    names = list(adapted_names(study).values())
+    names = [chain.name for chain in chains_of(study)]
     names += [name + MERGED for name in names if study.merged]
     systems = systems_of(dict.fromkeys([*unadapted_checkpoints(study), *names], "x"), study.compare)
     found = [system.name for system in systems if line.rstrip() == system.name or line.startswith(f"{system.name} (")]

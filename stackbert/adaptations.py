@@ -1,0 +1,172 @@
+"""Adaptations of a study's base: chains of pretraining phases, and the folders of their stages."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args, get_type_hints
+
+from pretrain.config import PretrainConfig
+from stackbert.config import Adaptation, StudyPhase
+from stackbert.core.checkpoints import is_random
+from stackbert.core.errors import StackbertError, nearest_hint, require
+from stackbert.validation import validated
+from tokenizer.config import EncodeConfig
+
+GENERIC, OWN = "generic-vocabulary", "code-aware-vocabulary"
+BUDGETS = ("tokens", "steps", "epochs", "minutes")
+"""A phase that sets one of them has none of [pretrain]'s."""
+OF_THE_FIRST_PHASE = ("transfer", "embeddings_first")
+"""Settings for a new vocabulary; the phases after the first begin from a checkpoint that has it."""
+OF_MASKED_TOKENS = ("distill_weight",)
+"""Settings of [pretrain] that phases of another objective do not take."""
+
+
+@dataclass(frozen=True)
+class PhaseStages:
+    """The two stages of a phase: encoding its rows, and pretraining. Folders are named in that of the study."""
+
+    vocabulary: str
+    """GENERIC or OWN."""
+    encode: EncodeConfig
+    pretrain: PretrainConfig
+    """Without its base."""
+    rows: str
+    """Folder of the packed rows; phases of equal rows share it."""
+    checkpoint: str
+    """Folder of the checkpoint."""
+    before: str = ""
+    """Folder of the checkpoint that it begins from; empty: the base."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A system of the comparison: the base after some phases."""
+
+    name: str
+    """In the comparison."""
+    folder: str
+    """Folder below 'merged', for its merge with the base."""
+    phases: tuple[PhaseStages, ...]
+
+    @property
+    def vocabulary(self) -> str:
+        return self.phases[0].vocabulary
+
+    @property
+    def last(self) -> PhaseStages:
+        return self.phases[-1]
+
+
+def default_chains(encode: EncodeConfig, pretrain: PretrainConfig, further: Sequence[StudyPhase]) -> list[Chain]:
+    """The base with its own vocabulary and with the study's, each after the phase of [pretrain] and the further ones.
+
+    A base with random weights has no vocabulary of its own.
+    """
+    base = pretrain.base
+    names = {GENERIC: f"{base} adapted", OWN: f"{base} adapted, code-aware vocabulary"}
+    if is_random(base):
+        del names[GENERIC]
+    phases = [StudyPhase(encode, replace(pretrain, base=PretrainConfig.base)), *further]
+    chains = []
+    for vocabulary, name in names.items():
+        stages: list[PhaseStages] = []
+        for number, phase in enumerate(phases, 1):
+            suffix = f"-{number}" if number > 1 else ""
+            folders = f"rows{suffix}/{vocabulary}", f"pretrained{suffix}/{vocabulary}"
+            before = stages[-1].checkpoint if stages else ""
+            stages.append(PhaseStages(vocabulary, phase.encode, phase.pretrain, *folders, before))
+        chains.append(Chain(name, vocabulary, tuple(stages)))
+    return chains
+
+
+def named_chains(adaptations: Mapping[str, Adaptation], encode: EncodeConfig, pretrain: PretrainConfig) -> list[Chain]:
+    """A chain for each adaptation; raises StackbertError for settings and names that cannot be.
+
+    Phases are in folders NAME/NUMBER-OBJECTIVE. Those that 'after' puts first are the other adaptation's own.
+    """
+    found: dict[str, tuple[PhaseStages, ...]] = {}
+    rows_folders: list[tuple[str, EncodeConfig, str]] = []  # in the order of the file
+
+    def rows_folder(vocabulary: str, config: EncodeConfig, folder: str) -> str:
+        for known_vocabulary, known_config, known_folder in rows_folders:
+            if (known_vocabulary, known_config) == (vocabulary, config):
+                return known_folder
+        rows_folders.append((vocabulary, config, folder))
+        return folder
+
+    def follow(name: str, walked: tuple[str, ...] = ()) -> tuple[PhaseStages, ...]:
+        require(name not in walked, f"adaptations.{name}: comes after itself: {' after '.join((*walked, name))}")
+        if name not in found:
+            after = adaptations[name].after
+            require(not after or after in adaptations, f"adaptations.{name}: after {_unknown(after, adaptations)}")
+            stages = list(follow(after, (*walked, name))) if after else []
+            vocabulary = _vocabulary(name, adaptations[name], stages, pretrain)
+            for number, settings in enumerate(adaptations[name].phases):
+                where = f"adaptations.{name}.phases.{number}"
+                phase = resolve_phase(settings, encode, pretrain, where, is_first=not stages)
+                own = f"{name}/{len(stages) + 1}-{phase.pretrain.objective}"
+                rows = rows_folder(vocabulary, phase.encode, f"rows/{own}")
+                before = stages[-1].checkpoint if stages else ""
+                stages.append(PhaseStages(vocabulary, phase.encode, phase.pretrain, rows, f"pretrained/{own}", before))
+            require(bool(stages), f"adaptations.{name}: phases: name one, or leave the list out")
+            found[name] = tuple(stages)
+        return found[name]
+
+    return [Chain(name, name, follow(name)) for name in adaptations]
+
+
+def resolve_phase(
+    settings: Mapping[str, Any], encode: EncodeConfig, pretrain: PretrainConfig, where: str, *, is_first: bool
+) -> StudyPhase:
+    """A phase with all its settings: its own, and those of [pretrain] and [encode] for the others.
+
+    Raises StackbertError, which names the setting as `where` does, for unknown and invalid ones.
+    """
+    own = {name: value for name, value in settings.items() if name != "encode"}
+    rows = settings.get("encode", {})
+    require(isinstance(rows, dict), f"{where}.encode: must be a table of settings of [encode]")
+    require("base" not in own, f"{where}: base {own.get('base')}: leave it out; [pretrain] names that of all phases")
+    objective = own.get("objective", pretrain.objective)
+    not_taken = ["base"]
+    not_taken += BUDGETS if set(own) & set(BUDGETS) else ()
+    not_taken += OF_MASKED_TOKENS if objective != "masked_lm" else ()
+    not_taken += OF_THE_FIRST_PHASE if not is_first else ()
+    shared = {name: value for name, value in vars(pretrain).items() if name not in not_taken}
+    shared_rows = vars(encode) | {"targets": objective if objective in known_targets() else EncodeConfig.targets}
+    return StudyPhase(
+        validated(EncodeConfig, shared_rows | rows, f"{where}.encode"), validated(PretrainConfig, shared | own, where)
+    )
+
+
+def settings_of(phase: PhaseStages) -> dict[str, Any]:
+    """All settings of a phase, as those of an adaptation's."""
+    own = {name: value for name, value in vars(phase.pretrain).items() if name != "base"}
+    return own | {"encode": dict(vars(phase.encode))}
+
+
+def known_targets() -> tuple[str, ...]:
+    """What rows can have besides masked tokens, each for the objective of its name."""
+    return tuple(name for name in get_args(get_type_hints(EncodeConfig)["targets"]) if name != EncodeConfig.targets)
+
+
+def distinct_phases(chains: Sequence[Chain]) -> Iterator[PhaseStages]:
+    """Every phase once, in the order in which they run."""
+    yield from {phase.checkpoint: phase for chain in chains for phase in chain.phases}.values()
+
+
+def _vocabulary(name: str, adaptation: Adaptation, before: Sequence[PhaseStages], pretrain: PretrainConfig) -> str:
+    """GENERIC or OWN; raises StackbertError where it cannot be."""
+    given = {None: "", "generic": GENERIC, "code-aware": OWN}[adaptation.vocabulary]
+    vocabulary = given or (before[0].vocabulary if before else GENERIC)
+    require(
+        not before or vocabulary == before[0].vocabulary,
+        f"adaptations.{name}: vocabulary {adaptation.vocabulary}: '{adaptation.after}' has another; leave it out",
+    )
+    if vocabulary == GENERIC and is_random(pretrain.base):
+        raise StackbertError(
+            f"adaptations.{name}: {pretrain.base} has no vocabulary of its own; set vocabulary = 'code-aware'"
+        )
+    return vocabulary
+
+
+def _unknown(name: str, adaptations: Mapping[str, Adaptation]) -> str:
+    return f"{name}: there is no such adaptation{nearest_hint(name, list(adaptations))}"
