@@ -83,35 +83,53 @@ def named_chains(adaptations: Mapping[str, Adaptation], encode: EncodeConfig, pr
 
     Phases are in folders NAME/NUMBER-OBJECTIVE. Those that 'after' puts first are the other adaptation's own.
     """
-    found: dict[str, tuple[PhaseStages, ...]] = {}
-    rows_folders: list[tuple[str, EncodeConfig, str]] = []  # in the order of the file
+    builder = _ChainBuilder(adaptations, encode, pretrain)
+    return [Chain(name, name, builder.phases(name)) for name in adaptations]
 
-    def rows_folder(vocabulary: str, config: EncodeConfig, folder: str) -> str:
-        for known_vocabulary, known_config, known_folder in rows_folders:
-            if (known_vocabulary, known_config) == (vocabulary, config):
-                return known_folder
-        rows_folders.append((vocabulary, config, folder))
-        return folder
 
-    def follow(name: str, walked: tuple[str, ...] = ()) -> tuple[PhaseStages, ...]:
+class _ChainBuilder:
+    """Follows 'after' from adaptation to adaptation."""
+
+    def __init__(self, adaptations: Mapping[str, Adaptation], encode: EncodeConfig, pretrain: PretrainConfig) -> None:
+        self._adaptations, self._encode, self._pretrain = adaptations, encode, pretrain
+        self._found: dict[str, tuple[PhaseStages, ...]] = {}
+        self._rows: list[tuple[str, EncodeConfig, str]] = []
+        """Vocabulary, settings and folder of all packed rows."""
+
+    def phases(self, name: str, walked: tuple[str, ...] = ()) -> tuple[PhaseStages, ...]:
+        """All phases of an adaptation, in order; `walked` are those that come after it."""
         require(name not in walked, f"adaptations.{name}: comes after itself: {' after '.join((*walked, name))}")
-        if name not in found:
-            after = adaptations[name].after
-            require(not after or after in adaptations, f"adaptations.{name}: after {_unknown(after, adaptations)}")
-            stages = list(follow(after, (*walked, name))) if after else []
-            vocabulary = _vocabulary(name, adaptations[name], stages, pretrain)
-            for number, settings in enumerate(adaptations[name].phases):
-                where = f"adaptations.{name}.phases.{number}"
-                phase = resolve_phase(settings, encode, pretrain, where, is_first=not stages)
-                own = f"{name}/{len(stages) + 1}-{phase.pretrain.objective}"
-                rows = rows_folder(vocabulary, phase.encode, f"rows/{own}")
-                before = stages[-1].checkpoint if stages else ""
-                stages.append(PhaseStages(vocabulary, phase.encode, phase.pretrain, rows, f"pretrained/{own}", before))
-            require(bool(stages), f"adaptations.{name}: phases: name one, or leave the list out")
-            found[name] = tuple(stages)
-        return found[name]
+        if name not in self._found:
+            after = self._adaptations[name].after
+            require(
+                not after or after in self._adaptations,
+                f"adaptations.{name}: after {after}: there is no such adaptation"
+                f"{nearest_hint(after, list(self._adaptations))}",
+            )
+            before = self.phases(after, (*walked, name)) if after else ()
+            self._found[name] = (*before, *self._own_phases(name, before))
+        return self._found[name]
 
-    return [Chain(name, name, follow(name)) for name in adaptations]
+    def _own_phases(self, name: str, before: Sequence[PhaseStages]) -> list[PhaseStages]:
+        vocabulary = _vocabulary(name, self._adaptations[name], before, self._pretrain)
+        previous, own = before[-1].checkpoint if before else "", []
+        for number, settings in enumerate(self._adaptations[name].phases):
+            where = f"adaptations.{name}.phases.{number}"
+            phase = resolve_phase(settings, self._encode, self._pretrain, where, is_first=not previous)
+            folder = f"{name}/{len(before) + number + 1}-{phase.pretrain.objective}"
+            rows = self._rows_folder(vocabulary, phase.encode, f"rows/{folder}")
+            checkpoint = f"pretrained/{folder}"
+            own.append(PhaseStages(vocabulary, phase.encode, phase.pretrain, rows, checkpoint, previous))
+            previous = checkpoint
+        return own
+
+    def _rows_folder(self, vocabulary: str, config: EncodeConfig, folder: str) -> str:
+        """That of the first phase with equal rows."""
+        for *known, known_folder in self._rows:
+            if known == [vocabulary, config]:
+                return known_folder
+        self._rows.append((vocabulary, config, folder))
+        return folder
 
 
 def resolve_phase(
@@ -166,7 +184,3 @@ def _vocabulary(name: str, adaptation: Adaptation, before: Sequence[PhaseStages]
             f"adaptations.{name}: {pretrain.base} has no vocabulary of its own; set vocabulary = 'code-aware'"
         )
     return vocabulary
-
-
-def _unknown(name: str, adaptations: Mapping[str, Adaptation]) -> str:
-    return f"{name}: there is no such adaptation{nearest_hint(name, list(adaptations))}"

@@ -38,3 +38,6 @@ class Adaptation:
     base's own."""
     phases: tuple[dict[str, Any], ...] = ({},)
     """The settings that each phase has of its own."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.phases), "phases: name one or more, or leave the list out")
