@@ -1,9 +1,10 @@
 """The corpora of a labelled set: which shards of its pretraining text are whose."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from corpora.post import PRETRAINING, pretraining_posts, shards
 from stackbert.core.artifact import load_manifest, require_artifact
@@ -13,6 +14,11 @@ LABEL_STAGE = "corpora label"
 CORPORA = "corpora"
 """The manifest's count of each corpus's shards, in order. An input shard gives an output shard of its number, or none
 where no post of it is kept."""
+
+
+def list_corpora(corpora: Sequence[Path]) -> list[dict[str, Any]]:
+    """Name and number of shards of each corpus, for the manifest."""
+    return [{"name": corpus.name, "shards": len(shards(corpus))} for corpus in corpora]
 
 
 def corpus_shards(labelled_set: Path) -> dict[str, list[Path]]:
