@@ -112,7 +112,7 @@ class _ChainBuilder:
 
     def _own_phases(self, name: str, before: Sequence[PhaseStages]) -> list[PhaseStages]:
         vocabulary = _vocabulary(name, self._adaptations[name], before, self._pretrain)
-        previous, own = before[-1].checkpoint if before else "", []
+        previous, own = before[-1].checkpoint if before else "", list[PhaseStages]()
         for number, settings in enumerate(self._adaptations[name].phases):
             where = f"adaptations.{name}.phases.{number}"
             phase = resolve_phase(settings, self._encode, self._pretrain, where, is_first=not previous)
@@ -125,8 +125,8 @@ class _ChainBuilder:
 
     def _rows_folder(self, vocabulary: str, config: EncodeConfig, folder: str) -> str:
         """That of the first phase with equal rows."""
-        for *known, known_folder in self._rows:
-            if known == [vocabulary, config]:
+        for known_vocabulary, known_config, known_folder in self._rows:
+            if (known_vocabulary, known_config) == (vocabulary, config):
                 return known_folder
         self._rows.append((vocabulary, config, folder))
         return folder
