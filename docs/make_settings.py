@@ -43,6 +43,7 @@ TITLES = {
         "Further phases of pretraining",
         "`[[phases]]`, once for each, followed by `[phases.encode]` and `[phases.pretrain]` with the settings above",
     ),
+    "adaptations": ("Adaptations", "`[adaptations.NAME]`, once for each, and `[[adaptations.NAME.phases]]`"),
     "compare": ("Comparison", "`[compare]`"),
     "recipe": ("Fine-tuning recipe", "`[compare.recipe]`"),
 }
@@ -109,7 +110,7 @@ def _table(config: type) -> str:
     texts, hints = attribute_docstrings(config), get_type_hints(config)
     lines = ["| setting | type | default | meaning |", "|---|---|---|---|"]
     for setting in dataclasses.fields(config):
-        if dataclasses.is_dataclass(hints[setting.name]) or setting.name in ("corpora", "phases"):
+        if dataclasses.is_dataclass(hints[setting.name]) or setting.name in ("corpora", "phases", "adaptations"):
             continue  # sections of their own
         described = (_type(hints[setting.name]), _default(setting), escape(texts[setting.name]))
         lines.append(f"| `{setting.name}` | {' | '.join(described)} |")

@@ -8,7 +8,8 @@ from stackbert.core.errors import require
 from stackbert.core.home import PathText
 
 Transfer = Literal["mean", "random", "similar"]
-Schedule = Literal["linear", "cosine", "wsd"]
+Schedule = Literal["linear", "cosine", "wsd", "constant"]
+Decay = Literal["linear", "1-sqrt"]
 Device = Literal["auto", "cpu", "gpu", "tpu"]
 Precision = Literal["auto", "float32", "bfloat16"]
 TextPooling = Literal["mean", "cls", "cls+mean"]
@@ -66,9 +67,12 @@ class PretrainConfig:
     """Fraction of the steps with linear warm-up of the learning rate."""
     schedule: Schedule = "linear"
     """Decay of the learning rate to 0 after warm-up. 'wsd' (warm-up, stable, decay) stays at the peak until the last
-    decay_share of the steps."""
+    decay_share of the steps. 'constant' does not decay: for a phase that another one follows."""
     decay_share: float = 0.2
     """Fraction of the steps over which 'wsd' decays."""
+    decay: Decay = "linear"
+    """How 'wsd' decays: linearly, or as '1-sqrt', which falls fast at first: 1 - the square root of the share of the
+    decay that is done."""
     weight_decay: float = 0.01
     """Decoupled weight decay; not applied to biases and LayerNorm."""
     clip_norm: float = 1.0

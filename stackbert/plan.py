@@ -6,6 +6,7 @@ from pathlib import Path
 from corpora.build.build import open_source
 from pretrain.measure.plan import check_plan
 from pretrain.measure.preflight import check_slice, chip_count
+from stackbert.adaptations import distinct_phases
 from stackbert.planning.comparison import ComparisonPlan
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.pretraining import PretrainingPlan
@@ -14,7 +15,7 @@ from stackbert.planning.text import TextPlan
 from stackbert.study import (
     CONVERTED,
     Study,
-    phases_of,
+    chains_of,
     planned_systems,
     readable_checkpoints,
     unadapted_checkpoints,
@@ -33,7 +34,7 @@ def plan_study(study: Study, config: StudyPlanConfig) -> StudyPlan:
     places = readable_checkpoints(study, Path(study.out) / CONVERTED)
     unadapted = unadapted_checkpoints(study, planned, places)
     study = with_places(study, places)
-    for phase, _ in phases_of(study):
+    for phase in distinct_phases(chains_of(study)):
         check_plan(phase.pretrain, config)
     for topology in config.topologies:
         check_slice(topology, study.compare.recipe.batch_size, "batch_size")

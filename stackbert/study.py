@@ -1,50 +1,45 @@
 """A study: every stage from corpora to comparison, configured in one file."""
 
-import dataclasses
 import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from corpora.config import CorpusConfig, LabelConfig
 from corpora.sources.lines import refuse_other_encodings
-from finetune.config import CompareConfig, FinetuneConfig
+from finetune.config import CompareConfig
 from pretrain.config import MergeConfig, PretrainConfig
+from stackbert.adaptations import (
+    GENERIC,
+    OWN,
+    Chain,
+    PhaseStages,
+    default_chains,
+    distinct_phases,
+    known_targets,
+    named_chains,
+)
+from stackbert.config import Adaptation, StudyPhase
 from stackbert.core.artifact import Manifest
 from stackbert.core.checkpoints import is_random, resolve_base
-from stackbert.core.errors import StackbertError, nearest_hint, require
+from stackbert.core.errors import StackbertError, require
 from stackbert.core.home import PathText, expand_home
+from stackbert.validation import error_lines, strict_adapter
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
-GENERIC, OWN = "generic-vocabulary", "code-aware-vocabulary"
 MERGED = ", merged with the base"
+TOKENIZER = "tokenizer"
 CONVERTED = "converted"
 """Folder of the checkpoints that are published as .bin only."""
 
 
 @dataclass(frozen=True)
-class StudyPhase:
-    """A further phase of pretraining, with rows and settings of its own. It begins from the checkpoint of the one
-    before."""
-
-    encode: EncodeConfig = field(default_factory=EncodeConfig)
-    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
-    """Its base is the checkpoint of the phase before."""
-
-    def __post_init__(self) -> None:
-        require(
-            self.pretrain.base == PretrainConfig.base,
-            f"phases: base {self.pretrain.base}: leave it out; a phase begins from the checkpoint of the one before",
-        )
-
-
-@dataclass(frozen=True)
 class Study:
-    """Compares a base checkpoint with two adaptations of it: pretraining continued on the corpora with the base's own
-    vocabulary, and with a new code-aware vocabulary."""
+    """Compares a base checkpoint with adaptations of it. By default these are two: pretraining continued on the corpora
+    with the base's own vocabulary, and with a new code-aware vocabulary."""
 
     out: PathText = "runs/study"
     """Output folder of all stages; finished stages are skipped."""
@@ -58,6 +53,8 @@ class Study:
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     phases: tuple[StudyPhase, ...] = ()
     """Further phases of pretraining, after that of 'pretrain', such as tags after masked tokens."""
+    adaptations: dict[str, Adaptation] = field(default_factory=dict)
+    """Adaptations by name, instead of the two: each one a row of the comparison."""
     merged: float = 0.0
     """Add each adapted checkpoint merged with the base, at this share of the way from the base; 0 adds none."""
     compare: CompareConfig = field(default_factory=CompareConfig)
@@ -67,15 +64,30 @@ class Study:
     def __post_init__(self) -> None:
         require(bool(self.corpora), "corpora: name at least one, as [corpora.NAME]")
         for name in self.corpora:
-            require(
-                name.strip(". ") != "" and not set(name) & set("/\\\0"),
-                f"corpora: {name!r} names no folder in that of the study; choose a name such as 'tickets'",
-            )
+            _check_folder_name("corpora", name, "tickets")
+        for name in self.adaptations:
+            _check_folder_name("adaptations", name, "masks then tags")
+        require(not (self.phases and self.adaptations), "phases and adaptations: set one; an adaptation has its own")
+        chains = chains_of(self)
+        for phase in distinct_phases(chains):
+            unknown = set(phase.encode.weights) - set(self.corpora)
+            require(not unknown, f"weights: {', '.join(sorted(unknown))}: no such corpus; there are {self._names()}")
         require(0 <= self.merged < 1, f"merged {self.merged}: must be from 0 to below 1")
+        is_similar = any(chain.phases[0].pretrain.transfer == "similar" for chain in chains)
         require(
-            not self.merged or (self.pretrain.transfer != "similar" and not is_random(self.pretrain.base)),
+            not self.merged or not (is_similar or is_random(self.pretrain.base)),
             "merged: needs a base with weights, and transfer 'mean' or 'random'; leave it out, or change those",
         )
+
+    def _names(self) -> str:
+        return ", ".join(self.corpora)
+
+
+def _check_folder_name(section: str, name: str, example: str) -> None:
+    require(
+        name.strip(". ") != "" and not set(name) & set("/\\\0") and name not in (GENERIC, OWN),
+        f"{section}: {name!r} names no folder in that of the study; choose a name such as '{example}'",
+    )
 
 
 def load_study(path: Path | str) -> Study:
@@ -87,7 +99,7 @@ def load_study(path: Path | str) -> Study:
     try:
         content = path.read_bytes()
         refuse_other_encodings(path, content[:8])
-        study = _adapter().validate_python(tomllib.loads(content.decode("utf-8-sig")))
+        study = strict_adapter(Study).validate_python(tomllib.loads(content.decode("utf-8-sig")))
     except FileNotFoundError:
         raise StackbertError(f"{path}: no such file") from None
     except OSError as error:
@@ -95,8 +107,7 @@ def load_study(path: Path | str) -> Study:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StackbertError(f"{path}: not valid TOML: {error}") from None
     except ValidationError as error:
-        lines = [_error_line(tuple(each["loc"]), each["type"], each["msg"]) for each in error.errors()]
-        raise StackbertError(f"{path}:\n  " + "\n  ".join(lines)) from None
+        raise StackbertError(f"{path}:\n  " + "\n  ".join(error_lines(error, Study))) from None
     expanded: Study = expand_home(study, Study)
     return expanded
 
@@ -115,8 +126,9 @@ def run_study(study: Study, places: Mapping[str, str] | None = None) -> Manifest
     places = readable_checkpoints(study, Path(study.out) / CONVERTED) if places is None else places
     unadapted = unadapted_checkpoints(study, planned, places)
     labels = _build_labelled_set(study)
-    vocabulary = _train_vocabulary(study, labels, places)
-    adapted = _adapt_checkpoints(study, labels, vocabulary, places)
+    if trains_vocabulary(study):
+        _train_vocabulary(study, labels, places)
+    adapted = _adapt_checkpoints(study, labels, places)
     out = Path(study.out) / "comparison"
     _announce("comparison", out)
     return compare(labels, unadapted | adapted, out, study.compare)
@@ -153,12 +165,14 @@ def planned_systems(study: Study) -> list[str]:
     """
     from finetune.compare.systems import systems_of
 
-    for phase, _ in phases_of(study):
+    chains = chains_of(study)
+    for phase in distinct_phases(chains):
+        objective = phase.pretrain.objective
         require(
-            phase.pretrain.objective != "tags" or phase.encode.targets == "tags",
-            "objective 'tags': its rows need targets = 'tags' in the [encode] of the same phase",
+            objective not in known_targets() or phase.encode.targets == objective,
+            f"objective '{objective}': its rows need targets = '{objective}' in the [encode] of the same phase",
         )
-    planned = list(adapted_names(study).values())
+    planned = [chain.name for chain in chains]
     planned += [name + MERGED for name in planned] if study.merged else []
     taken = sorted(set(study.checkpoints) & {study.pretrain.base, *planned})
     require(not taken, f"checkpoints: {', '.join(taken)} is the name of a system of the study; choose another name")
@@ -175,7 +189,8 @@ def unadapted_checkpoints(study: Study, planned: list[str], places: Mapping[str,
 
     named = _unadapted_names(study)
     checkpoints = {name: places.get(checkpoint, checkpoint) for name, checkpoint in named.items()}
-    check_systems(checkpoints, study.compare, planned, study.pretrain.exports)
+    exports = max(chain.last.pretrain.exports for chain in chains_of(study))
+    check_systems(checkpoints, study.compare, planned, exports)
     return checkpoints
 
 
@@ -185,13 +200,16 @@ def _unadapted_names(study: Study) -> dict[str, str]:
     return dict(study.checkpoints) if is_random(base) else {base: base, **study.checkpoints}
 
 
-def adapted_names(study: Study) -> dict[str, str]:
-    """Names of the checkpoints that the study pretrains, by the folder names of their vocabularies."""
-    base = study.pretrain.base
-    names = {GENERIC: f"{base} adapted", OWN: f"{base} adapted, code-aware vocabulary"}
-    if is_random(base):  # has no vocabulary of its own
-        del names[GENERIC]
-    return names
+def chains_of(study: Study) -> list[Chain]:
+    """What the study pretrains: its adaptations, or by default the base with its own vocabulary and with a new one."""
+    if study.adaptations:
+        return named_chains(study.adaptations, study.encode, study.pretrain)
+    return default_chains(study.encode, study.pretrain, study.phases)
+
+
+def trains_vocabulary(study: Study) -> bool:
+    """Whether any of its checkpoints has the code-aware vocabulary."""
+    return any(chain.vocabulary == OWN for chain in chains_of(study))
 
 
 def _build_labelled_set(study: Study) -> Path:
@@ -214,80 +232,52 @@ def _build_labelled_set(study: Study) -> Path:
     return labels
 
 
-def _train_vocabulary(study: Study, labels: Path, places: Mapping[str, str]) -> Path:
+def _train_vocabulary(study: Study, labels: Path, places: Mapping[str, str]) -> None:
     """Train the code-aware vocabulary on the pretraining text."""
     from tokenizer.vocabulary.train import train_tokenizer
 
-    vocabulary = Path(study.out) / "tokenizer"
+    vocabulary = Path(study.out) / TOKENIZER
     _announce("code-aware vocabulary", vocabulary)
     extend = study.tokenizer.extend
     extended = resolve_base(places.get(extend, extend)) if extend else None
     train_tokenizer(labels, vocabulary, study.tokenizer, extended)
-    return vocabulary
 
 
-def _adapt_checkpoints(study: Study, labels: Path, vocabulary: Path, places: Mapping[str, str]) -> dict[str, str]:
-    """Pretrain the base with each vocabulary and, if `study.merged`, merge the results with it."""
+def _adapt_checkpoints(study: Study, labels: Path, places: Mapping[str, str]) -> dict[str, str]:
+    """Pretrain the base in the phases of each chain and, if `study.merged`, merge the results with it."""
     from pretrain.merge import merge_checkpoints
-    from pretrain.run import run_pretraining
-    from tokenizer.encoding.encode import encode_rows
 
     out, checkpoints = Path(study.out), {}
     base = places.get(study.pretrain.base, study.pretrain.base)
-    for folder, name in adapted_names(study).items():
-        tokenizer = vocabulary if folder == OWN else resolve_base(base)
-        checkpoint = base
-        for phase, suffix in phases_of(study):
-            packed, adapted = out / f"rows{suffix}" / folder, out / f"pretrained{suffix}" / folder
-            _announce(f"packed rows, {folder}", packed)
-            encode_rows(labels, tokenizer, packed, phase.encode)
-            _announce(f"continued pretraining, {folder}", adapted)
-            run_pretraining(packed, tokenizer, adapted, replace(phase.pretrain, base=checkpoint))
-            checkpoint = str(adapted)
-        checkpoints[name] = str(adapted)
+    done: set[str] = set()
+    for chain in chains_of(study):
+        for phase in chain.phases:
+            if phase.checkpoint not in done:
+                _run_phase(out, phase, labels, base)
+                done.add(phase.checkpoint)
+        adapted = out / chain.last.checkpoint
+        checkpoints[chain.name] = str(adapted)
         if study.merged:
-            merged = out / "merged" / folder
-            _announce(f"merged with {base}, {folder}", merged)
+            merged = out / "merged" / chain.folder
+            _announce(f"merged with {base}, {chain.folder}", merged)
             merge_checkpoints(resolve_base(base), adapted, merged, MergeConfig(study.merged))
-            checkpoints[name + MERGED] = str(merged)
+            checkpoints[chain.name + MERGED] = str(merged)
     return checkpoints
 
 
-def phases_of(study: Study) -> list[tuple[StudyPhase, str]]:
-    """All phases of pretraining, and what their folders end in: nothing for the first."""
-    first = StudyPhase(study.encode, replace(study.pretrain, base=PretrainConfig.base))
-    return [(phase, f"-{number}" if number > 1 else "") for number, phase in enumerate([first, *study.phases], 1)]
+def _run_phase(out: Path, phase: PhaseStages, labels: Path, base: str) -> None:
+    """Encode the phase's rows, and pretrain on them from `base` or the checkpoint of the phase before."""
+    from pretrain.run import run_pretraining
+    from tokenizer.encoding.encode import encode_rows
+
+    tokenizer = out / TOKENIZER if phase.vocabulary == OWN else resolve_base(base)
+    packed, adapted = out / phase.rows, out / phase.checkpoint
+    _announce(f"packed rows, {phase.rows.partition('/')[2]}", packed)
+    encode_rows(labels, tokenizer, packed, phase.encode)
+    _announce(f"continued pretraining, {phase.checkpoint.partition('/')[2]}", adapted)
+    checkpoint = str(out / phase.before) if phase.before else base
+    run_pretraining(packed, tokenizer, adapted, replace(phase.pretrain, base=checkpoint))
 
 
 def _announce(stage: str, folder: Path) -> None:
     print(f"\n== {stage} -> {folder}" + (" (already finished)" if folder.exists() else ""), flush=True)
-
-
-def _adapter() -> TypeAdapter[Study]:
-    """Validates settings and rejects unknown ones."""
-    for config in (Study, StudyPhase, *_SECTIONS.values()):
-        setattr(config, "__pydantic_config__", ConfigDict(extra="forbid"))  # noqa: B010
-    return TypeAdapter(Study)
-
-
-def _error_line(location: tuple[str | int, ...], kind: str, message: str) -> str:
-    """What is wrong with the setting at `location`; for an unknown one, the nearest name."""
-    path = ".".join(str(key) for key in location)
-    if kind != "unexpected_keyword_argument":
-        return f"{path}: {message}"
-    # the innermost configuration around the setting; below 'corpora' there is a level of names
-    config = next((_SECTIONS[str(key)] for key in reversed(location[:-1]) if key in _SECTIONS), Study)
-    names = [setting.name for setting in dataclasses.fields(config)]
-    hint = nearest_hint(str(location[-1]), names) or f"; the settings are {', '.join(names)}"
-    return f"{path}: no such setting{hint}"
-
-
-_SECTIONS: dict[str, type] = {
-    "corpora": CorpusConfig,
-    "labels": LabelConfig,
-    "tokenizer": TokenizerConfig,
-    "encode": EncodeConfig,
-    "pretrain": PretrainConfig,
-    "compare": CompareConfig,
-    "recipe": FinetuneConfig,
-}

@@ -1,6 +1,6 @@
 """Settings of the commands 'stackbert tokenizer VERB'."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from stackbert.core.errors import require
@@ -76,6 +76,10 @@ class EncodeConfig:
     """Share of validation posts, chosen by a hash of the id; their rows measure the MLM validation loss."""
     max_posts: int = 0
     """Approximate number of posts to encode, chosen by a hash of the id; 0 means all."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Share of each corpus's posts to encode, from 0 to 1, by the corpus's name; corpora that are not named are left
+    out. Mixes a share of other text in: questions 1, packages 0.2. The posts are chosen by a hash of the id. Needs a
+    labelled set; empty: all posts of all corpora."""
     max_text_tokens: int = 0
     """Encode only the first tokens of each post, [CLS] and [SEP] included; 0 means all, in several sequences where a
     post is longer than a row."""
@@ -99,6 +103,9 @@ class EncodeConfig:
             f"max_text_tokens {self.max_text_tokens}: must be from 3 to row_length {self.row_length}, or 0",
         )
         require(self.min_tag_posts > 0, f"min_tag_posts {self.min_tag_posts}: must be above 0")
+        for name, weight in self.weights.items():
+            require(0 <= weight <= 1, f"weights: {name} {weight}: must be from 0 to 1")
+        require(not self.weights or any(self.weights.values()), "weights: all are 0; give one corpus more")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from corpora.config import LabelConfig
 from corpora.contamination.audit import EVALUATION_SPLITS
 from corpora.contamination.evaluation_index import EvaluationPosts
+from corpora.labels.corpus_shards import CORPORA, list_corpora
 from corpora.labels.labelled_set import LABELS_FILE, MISC, WRITTEN, LabelError, check_names
 from corpora.labels.pretraining_text import write_pretraining
 from corpora.labels.splits import SELECTED, Splits, iso
@@ -100,7 +101,8 @@ def _label(corpora: list[Path], folder: Path, config: LabelConfig) -> dict[str, 
     balances = [splits.labelled, *splits.balances.values(), pretraining]
     print(*balances, sep="\n")
     borders = dict(zip(("dev_from", "test_from"), map(iso, splits.borders or ()), strict=False))
-    return {balance.name: balance.counts() for balance in balances} | ({"borders": borders} if borders else {})
+    counts: dict[str, Any] = {balance.name: balance.counts() for balance in balances}
+    return counts | ({"borders": borders} if borders else {}) | {CORPORA: list_corpora(corpora)}
 
 
 def _write_split(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pretrain.config import Schedule
+from pretrain.config import Decay, Schedule
 from pretrain.ops.fused_ops import fused_op
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-6  # BERT's
@@ -150,22 +150,35 @@ def _assign(variable: tf.Variable, value: tf.Tensor) -> None:
 
 
 def scheduled_rate(
-    schedule: Schedule, step: tf.Tensor, total_steps: int, warmup_steps: int, peak: float, decay_share: float = 0.2
+    schedule: Schedule,
+    step: tf.Tensor,
+    total_steps: int,
+    warmup_steps: int,
+    peak: float,
+    decay_share: float = 0.2,
+    decay: Decay = "linear",
 ) -> tf.Tensor:
     """Learning rate of step number `step` (from 0): linear warm-up to `peak`, then decay to 0 after the last step.
 
     'linear' decays linearly and 'cosine' as half a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983). 'wsd' stays
-    at the peak and decays linearly over the last `decay_share` of all steps (warm-up, stable, decay: Hu et al. 2024,
-    arXiv 2404.06395).
+    at the peak and decays over the last `decay_share` of all steps (warm-up, stable, decay: Hu et al. 2024, arXiv
+    2404.06395), linearly or with `decay` '1-sqrt' (Hägele et al. 2024, arXiv 2405.18392, section 3.2). 'constant' stays
+    at the peak.
 
     >>> [round(float(scheduled_rate("wsd", tf.constant(n), 10, 2, 1.0)), 2) for n in (0, 1, 5, 8, 9, 10)]
     [0.5, 1.0, 1.0, 1.0, 0.5, 0.0]
+    >>> [round(float(scheduled_rate("wsd", tf.constant(n), 10, 2, 1.0, 0.4, "1-sqrt")), 2) for n in (6, 7, 8, 9, 10)]
+    [1.0, 0.5, 0.29, 0.13, 0.0]
     """
     done = tf.cast(step, tf.float32)
     rising = (done + 1) / max(warmup_steps, 1)
+    if schedule == "constant":
+        return peak * tf.minimum(rising, 1.0)
     falling_steps = total_steps - warmup_steps
     if schedule == "wsd":
         falling_steps = min(falling_steps, math.ceil(total_steps * decay_share))
     left = tf.clip_by_value((total_steps - done) / max(falling_steps, 1), 0.0, 1.0)
     falling = 0.5 * (1 - tf.cos(math.pi * left)) if schedule == "cosine" else left
+    if schedule == "wsd" and decay == "1-sqrt":
+        falling = 1 - tf.sqrt(1 - left)
     return peak * tf.clip_by_value(tf.minimum(rising, falling), 0.0, 1.0)

@@ -80,6 +80,7 @@ class TrainStep:
             warmup_steps,
             config.learning_rate,
             config.decay_share,
+            config.decay,
         )
         divisor = tf.maximum(num_masked, 1.0)
         norm = self.optimizer.apply(gradients, rate, divisor)

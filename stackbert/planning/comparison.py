@@ -14,13 +14,14 @@ from finetune.config import CompareConfig, FinetunePreflightConfig
 from finetune.measure.preflight import preflight
 from finetune.measure.rates import FineTuningRates, measure_fine_tuning
 from pretrain.train.replicas import find_replicas
+from stackbert.adaptations import GENERIC
 from stackbert.core.artifact import made_with
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.pretraining import PretrainingPlan
 from stackbert.planning.scaling import extrapolate
 from stackbert.planning.table import StagePlan
 from stackbert.planning.text import TextPlan
-from stackbert.study import GENERIC, MERGED, Study, adapted_names, phases_of
+from stackbert.study import MERGED, Study, chains_of
 
 BASELINE_TEXTS = 500  # that a baseline is measured on; a fifth as many, too
 Sizes = tuple[int, int, int]
@@ -49,7 +50,7 @@ class ComparisonPlan:
     def __init__(self, study: Study, config: StudyPlanConfig, unadapted: dict[str, str]) -> None:
         """Raises StackbertError where `run` refuses the finished comparison."""
         self._study, self._config, self._unadapted = study, config, unadapted
-        names = [*unadapted, *adapted_names(study).values()]
+        names = [*unadapted, *(chain.name for chain in chains_of(study))]
         recorded = replace(study.compare, baseline=study.compare.baseline or names[0]).recorded
         self._finished = made_with(Path(study.out) / "comparison", recorded)
 
@@ -91,16 +92,17 @@ class ComparisonPlan:
     def _kinds(self, pretraining: PretrainingPlan) -> dict[str, str]:
         """The checkpoint whose shapes each system has: the base's, or those of the stand-in."""
         kinds = dict(self._unadapted)
-        for kind, name in adapted_names(self._study).items():
-            kinds[name] = self._study.pretrain.base if kind == GENERIC else pretraining.checkpoint(kind)
+        for chain in chains_of(self._study):
+            is_generic = chain.vocabulary == GENERIC
+            kinds[chain.name] = self._study.pretrain.base if is_generic else pretraining.checkpoint(chain)
             if self._study.merged:
-                kinds[name + MERGED] = kinds[name]
+                kinds[chain.name + MERGED] = kinds[chain.name]
         return kinds
 
     def _exports(self, system: System) -> int:
-        adapted = system.name.removesuffix(CLEANED) in adapted_names(self._study).values()
-        last = phases_of(self._study)[-1][0].pretrain
-        return last.exports if self._study.compare.include_exports and adapted else 0
+        chains = {chain.name: chain for chain in chains_of(self._study)}
+        chain = chains.get(system.name.removesuffix(CLEANED))
+        return chain.last.pretrain.exports if self._study.compare.include_exports and chain else 0
 
     def _rates(self, checkpoint: str, task: Task) -> list[FineTuningRates | None]:
         """On this machine and on each slice; None where it does not fit."""

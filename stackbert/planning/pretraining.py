@@ -10,11 +10,12 @@ from pathlib import Path
 from pretrain.config import MachinesConfig, MergeConfig, PretrainConfig, PretrainPlanConfig
 from pretrain.measure.plan import Plan, plan_pretraining
 from pretrain.merge import merge_checkpoints
+from stackbert.adaptations import Chain, PhaseStages, distinct_phases
 from stackbert.core.artifact import Manifest, made_with
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.table import StagePlan
 from stackbert.planning.text import TextPlan
-from stackbert.study import Study, StudyPhase, adapted_names, phases_of
+from stackbert.study import Study, chains_of
 
 
 class PretrainingPlan:
@@ -24,42 +25,41 @@ class PretrainingPlan:
         """`folder` is a temporary one, for stand-ins. Raises StackbertError where `run` refuses a finished stage."""
         self._study, self._config, self._folder = study, config, folder
         self._finished: dict[str, Manifest] = {}
-        for kind in adapted_names(study):
-            base = study.pretrain.base
-            for phase, suffix in phases_of(study):
-                name = f"pretrained{suffix}/{kind}"
-                made = made_with(Path(study.out) / name, replace(phase.pretrain, base=base).recorded)
-                base = str(Path(study.out) / name)
-                if made:
-                    self._finished[name] = made
+        for phase in distinct_phases(chains_of(study)):
+            base = str(Path(study.out) / phase.before) if phase.before else study.pretrain.base
+            made = made_with(Path(study.out) / phase.checkpoint, replace(phase.pretrain, base=base).recorded)
+            if made:
+                self._finished[phase.checkpoint] = made
         self._checkpoints: dict[str, str] = {}
 
     def stages(self, text: TextPlan, machines: int) -> list[StagePlan]:
         """All of them, in order."""
         plans = []
-        for kind in adapted_names(self._study):
-            checkpoint = self._study.pretrain.base
-            for phase, suffix in phases_of(self._study):
-                name = f"pretrained{suffix}/{kind}"
-                if name in self._finished:
-                    checkpoint = str(Path(self._study.out) / name)
-                    plans.append(_done(name, self._finished[name], machines))
-                else:
-                    print(f"measuring {name}", file=sys.stderr, flush=True)
-                    plan = self._measure(text, phase, (suffix, kind), checkpoint)
-                    checkpoint = str(self._folder / name)
-                    plans.append(_stage(name, plan))
-            self._checkpoints[kind] = checkpoint
+        for chain in chains_of(self._study):
+            for phase in chain.phases:
+                if phase.checkpoint not in self._checkpoints:
+                    plans.append(self._stage(text, phase, machines))
             if self._study.merged:
-                plans.append(self._merging(kind, checkpoint, machines))
+                plans.append(self._merging(chain, machines))
         return plans
 
-    def checkpoint(self, kind: str) -> str:
+    def checkpoint(self, chain: Chain) -> str:
         """The last phase's checkpoint, or one of the same shapes that stands in for it."""
-        return self._checkpoints[kind]
+        return self._checkpoints[chain.last.checkpoint]
 
-    def _merging(self, kind: str, checkpoint: str, machines: int) -> StagePlan:
-        name, config = f"merged/{kind}", MergeConfig(self._study.merged)
+    def _stage(self, text: TextPlan, phase: PhaseStages, machines: int) -> StagePlan:
+        name = phase.checkpoint
+        if name in self._finished:
+            self._checkpoints[name] = str(Path(self._study.out) / name)
+            return _done(name, self._finished[name], machines)
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        plan = self._measure(text, phase)
+        self._checkpoints[name] = str(self._folder / name)
+        return _stage(name, plan)
+
+    def _merging(self, chain: Chain, machines: int) -> StagePlan:
+        name, config = f"merged/{chain.folder}", MergeConfig(self._study.merged)
+        checkpoint = self.checkpoint(chain)
         made = made_with(Path(self._study.out) / name, config)
         if made:
             return StagePlan(name, "", (0.0,) * machines, made.bytes, done=True)
@@ -68,13 +68,13 @@ class PretrainingPlan:
             merged = merge_checkpoints(Path(checkpoint), Path(checkpoint), self._folder / name, config)
         return StagePlan(name, "", (time.monotonic() - start,) * machines, merged.bytes)
 
-    def _measure(self, text: TextPlan, phase: StudyPhase, rows_name: tuple[str, str], checkpoint: str) -> Plan:
-        rows, tokenizer, gigabytes = text.rows(*rows_name)
+    def _measure(self, text: TextPlan, phase: PhaseStages) -> Plan:
+        rows, tokenizer, gigabytes = text.rows(phase)
         shared = {each.name: getattr(self._config, each.name) for each in fields(MachinesConfig)}
         request = PretrainPlanConfig(**shared, text_gigabytes=gigabytes)
-        pretrain: PretrainConfig = replace(phase.pretrain, base=checkpoint)
-        suffix, kind = rows_name
-        return plan_pretraining(rows, tokenizer, pretrain, request, self._folder / f"pretrained{suffix}" / kind)
+        base = self._checkpoints[phase.before] if phase.before else self._study.pretrain.base
+        pretrain: PretrainConfig = replace(phase.pretrain, base=base)
+        return plan_pretraining(rows, tokenizer, pretrain, request, self._folder / phase.checkpoint)
 
 
 def _stage(name: str, plan: Plan) -> StagePlan:

@@ -16,16 +16,16 @@ from corpora.build.build import build_corpus
 from corpora.build.sample import Sample, sample_source
 from corpora.labels.label import build_labels
 from corpora.sources.source import Source
+from stackbert.adaptations import OWN, distinct_phases
 from stackbert.core.artifact import Manifest
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import StackbertError
-from stackbert.study import OWN, Study, adapted_names, phases_of
+from stackbert.study import TOKENIZER, Study, chains_of, trains_vocabulary
 from tokenizer.config import EncodeConfig
 from tokenizer.encoding.encode import encode_rows
 from tokenizer.files.tokenizer_checks import found_files
 from tokenizer.vocabulary.train import train_tokenizer
 
-TOKENIZER = "tokenizer"
 VOCABULARY, SETTINGS = "tokenizer.json", "tokenizer_config.json"
 THINNING = 4  # the smaller sample has every fourth row of the larger one
 
@@ -100,15 +100,15 @@ def _run_stages(study: Study, sources: dict[str, Source], sample_run: SampleRun)
         build = partial(build_corpus, config=config, data=data, source=sources[name])
         corpora.append(run(f"corpora/{name}", build))
     labels = run("labels", lambda out: build_labels(corpora, out, study.labels))
-    extended = resolve_base(study.tokenizer.extend) if study.tokenizer.extend else None
-    trained = run(TOKENIZER, lambda out: train_tokenizer(labels, out, study.tokenizer, extended))
-    fill_vocabulary(trained, sample_run.tokenizer, study.tokenizer.vocab_size)
-    for kind in adapted_names(study):
-        tokenizer = sample_run.tokenizer if kind == OWN else resolve_base(study.pretrain.base)
-        for phase, suffix in phases_of(study):
-            posts = math.ceil(phase.encode.max_posts * sample_run.share)
-            encoding = replace(phase.encode, max_posts=posts, processes=1)
-            run(f"rows{suffix}/{kind}", partial(_encode, labels, tokenizer, encoding))
+    if trains_vocabulary(study):
+        extended = resolve_base(study.tokenizer.extend) if study.tokenizer.extend else None
+        trained = run(TOKENIZER, lambda out: train_tokenizer(labels, out, study.tokenizer, extended))
+        fill_vocabulary(trained, sample_run.tokenizer, study.tokenizer.vocab_size)
+    for phase in {phase.rows: phase for phase in distinct_phases(chains_of(study))}.values():
+        tokenizer = sample_run.tokenizer if phase.vocabulary == OWN else resolve_base(study.pretrain.base)
+        posts = math.ceil(phase.encode.max_posts * sample_run.share)
+        encoding = replace(phase.encode, max_posts=posts, processes=1)
+        run(phase.rows, partial(_encode, labels, tokenizer, encoding))
 
 
 def _encode(labels: Path, tokenizer: Path, config: EncodeConfig, out: Path) -> Manifest:

@@ -8,14 +8,15 @@ from typing import Any
 
 from corpora.build.sample import Sample
 from finetune.compare.task import SPLITS
+from stackbert.adaptations import OWN, PhaseStages, distinct_phases
 from stackbert.core.artifact import Manifest, made_with
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.workers import available_cores
 from stackbert.planning.config import StudyPlanConfig
-from stackbert.planning.samples import TOKENIZER, SampleRun, StageRun, run_samples
+from stackbert.planning.samples import SampleRun, StageRun, run_samples
 from stackbert.planning.scaling import extrapolate
 from stackbert.planning.table import StagePlan
-from stackbert.study import OWN, Study, adapted_names, phases_of
+from stackbert.study import TOKENIZER, Study, chains_of, trains_vocabulary
 from tokenizer.encoding.encode import POSTS_WORTH_PROCESSES
 
 LABELS = "labels"
@@ -25,10 +26,10 @@ def text_stages(study: Study) -> dict[str, Any]:
     """The text stages by their folders' names in that of the study, each with the configuration that it records."""
     stages: dict[str, Any] = {f"corpora/{name}": config.recorded for name, config in study.corpora.items()}
     stages[LABELS] = replace(study.labels, processes=0)
-    stages[TOKENIZER] = replace(study.tokenizer, processes=0)
-    for kind in adapted_names(study):
-        for phase, suffix in phases_of(study):
-            stages[f"rows{suffix}/{kind}"] = replace(phase.encode, processes=0)
+    if trains_vocabulary(study):
+        stages[TOKENIZER] = replace(study.tokenizer, processes=0)
+    for phase in distinct_phases(chains_of(study)):
+        stages[phase.rows] = replace(phase.encode, processes=0)
     return stages
 
 
@@ -65,15 +66,15 @@ class TextPlan:
         """The labelled set, or that of the sample."""
         return self._folder(LABELS)
 
-    def rows(self, suffix: str, kind: str) -> tuple[Path, Path, float]:
+    def rows(self, phase: PhaseStages) -> tuple[Path, Path, float]:
         """Packed rows or those of the sample, the tokenizer that encoded them, and the gigabytes of the whole text."""
-        name = f"rows{suffix}/{kind}"
-        known = name in self._finished
-        text_bytes = self._counts(name)["train"]["text_bytes"] / (1 if known else self.share)
-        tokenizer = resolve_base(self._study.pretrain.base) if kind != OWN else self._folder(TOKENIZER)
-        if kind == OWN and not known:
+        known = phase.rows in self._finished
+        text_bytes = self._counts(phase.rows)["train"]["text_bytes"] / (1 if known else self.share)
+        is_own = phase.vocabulary == OWN
+        tokenizer = self._folder(TOKENIZER) if is_own else resolve_base(self._study.pretrain.base)
+        if is_own and not known:
             tokenizer = self._sample_runs[-1].tokenizer
-        return self._folder(name), tokenizer, text_bytes / 1e9
+        return self._folder(phase.rows), tokenizer, text_bytes / 1e9
 
     @cached_property
     def split_sizes(self) -> tuple[int, int, int]:

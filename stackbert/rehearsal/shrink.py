@@ -5,7 +5,9 @@ from dataclasses import replace
 from corpora.config import CorpusConfig, LabelConfig
 from finetune.config import CompareConfig
 from pretrain.config import PretrainConfig
-from stackbert.study import Study, StudyPhase
+from stackbert.adaptations import settings_of
+from stackbert.config import Adaptation, StudyPhase
+from stackbert.study import Study, chains_of
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 TITLE = "REHEARSAL, THE FIGURES MEAN NOTHING: "
@@ -28,6 +30,7 @@ def shrink_study(study: Study, out: str, corpora: dict[str, CorpusConfig]) -> St
         encode=_encode(study.encode),
         pretrain=_pretrain(study.pretrain),
         phases=tuple(StudyPhase(_encode(phase.encode), _pretrain(phase.pretrain)) for phase in study.phases),
+        adaptations=_adaptations(study),
         compare=_compare(study.compare),
     )
 
@@ -82,6 +85,18 @@ def _pretrain(config: PretrainConfig) -> PretrainConfig:
         device="auto",
         state_folder="",
     )
+
+
+def _adaptations(study: Study) -> dict[str, Adaptation]:
+    """Each with its own phases, all of whose settings are named: none comes from [pretrain] as it was."""
+    shrunk = {}
+    for chain in chains_of(study):
+        if chain.name in study.adaptations:
+            adaptation = study.adaptations[chain.name]
+            own = chain.phases[-len(adaptation.phases) :]
+            small = (replace(each, encode=_encode(each.encode), pretrain=_pretrain(each.pretrain)) for each in own)
+            shrunk[chain.name] = replace(adaptation, phases=tuple(map(settings_of, small)))
+    return shrunk
 
 
 def _compare(config: CompareConfig) -> CompareConfig:

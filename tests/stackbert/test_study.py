@@ -61,6 +61,8 @@ def other_value(field: dataclasses.Field) -> tuple[str, Any]:
         return f'"{value}"', value
     if typing.get_origin(kind) is tuple:
         return ("[7, 8]", (7, 8)) if int in typing.get_args(kind) else ('["b", "a"]', ("b", "a"))
+    if typing.get_origin(kind) is dict:  # of the corpora
+        return "{text = 0.5}", {"text": 0.5}
     if kind is bool:
         return str(not field.default).lower(), not field.default
     if field.name == "delimiter":
@@ -74,6 +76,7 @@ def other_value(field: dataclasses.Field) -> tuple[str, Any]:
 def test_every_setting_can_be_given(section, field, tmp_path):
     text, value = other_value(field)
     further = 'path = "x"\ntitle_column = "t"\n' if section == "corpora.text" and field.name == "source" else ""
+    text = f"{text}\n[corpora.text]" if field.name == "weights" else text
     study: Any = load(tmp_path, f"[{section}]\n{further}{field.name} = {text}\n")
     for part in section.split("."):
         study = study[part] if isinstance(study, dict) else getattr(study, part)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from corpora.arrays import Keys
-from corpora.post import Post, is_in_share, shards
+from corpora.post import Post, is_in_share
 from corpora.text_keys import text_keys
 from tokenizer.encoding.packed_rows import SPLITS
 from tokenizer.encoding.packing import RowPacker
@@ -48,6 +48,8 @@ class Block(NamedTuple):
 
     path: Path
     row_group: int
+    weight: float = 1.0
+    """Share of its posts that may be encoded."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class BlockEncoder:
     row_length: int
     validation_share: float
     chosen_share: float
-    """Share of all posts that is encoded."""
+    """Share of all posts, after their weights, that is encoded."""
     max_text_tokens: int = 0
     """Tokens of a post that are encoded, from its first; 0: all."""
     targets: Path | None = None
@@ -73,7 +75,7 @@ class BlockEncoder:
         for post in _read_posts(block):
             if target_ids is not None and target_ids.keys().isdisjoint(post.tags):
                 continue
-            if is_in_share(post.id, self.chosen_share, "chosen"):
+            if is_in_share(post.id, self.chosen_share * block.weight, "chosen"):
                 posts["validation" if is_validation_post(post.id, self.validation_share) else "train"].append(post)
         return {
             split: encode_posts(posts[split], reader, self.row_length, self.max_text_tokens, target_ids)
@@ -97,9 +99,13 @@ class EncodedSplit(NamedTuple):
     """By name, see COUNTERS."""
 
 
-def list_blocks(folder: Path) -> list[Block]:
-    """The blocks of all shards in `folder`, in the order the posts were written."""
-    return [Block(path, group) for path in shards(folder) for group in range(pq.ParquetFile(path).num_row_groups)]
+def list_blocks(weights: Mapping[Path, float]) -> list[Block]:
+    """The blocks of some shards, in the order the posts were written; each with the share of its shard's posts."""
+    return [
+        Block(path, group, weight)
+        for path, weight in weights.items()
+        for group in range(pq.ParquetFile(path).num_row_groups)
+    ]
 
 
 def encode_posts(

@@ -7,7 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from corpora.post import count_posts, pretraining_posts
+import pyarrow.parquet as pq
+
+from corpora.labels.corpus_shards import weighted_shards
+from corpora.post import pretraining_posts
 from stackbert.core.artifact import SCRATCH, Manifest, build_artifact, write_json
 from stackbert.core.errors import StackbertError
 from stackbert.core.progress import Progress
@@ -31,6 +34,7 @@ def encode_rows(posts: Path, tokenizer: Path, out: Path, config: EncodeConfig) -
     after the last block of posts it finished; the rows do not depend on stops or on the number of processes.
     """
     folder = pretraining_posts(posts)
+    weights = weighted_shards(posts, config.weights)
     tags = choose_target_tags(posts, config) if config.targets == "tags" else {}
     inputs: dict[str, Path | str] = {"posts": posts, "tokenizer": identify_tokenizer(tokenizer)}
     return build_artifact(
@@ -38,27 +42,32 @@ def encode_rows(posts: Path, tokenizer: Path, out: Path, config: EncodeConfig) -
         STAGE,
         replace(config, processes=0),
         inputs,
-        lambda staging: _encode(folder, tokenizer, tags, staging, config),
+        lambda staging: _encode(folder, weights, tokenizer, tags, staging, config),
         resumable=True,
     )
 
 
 def _encode(
-    posts: Path, tokenizer: Path, tags: Mapping[str, int], staging: Path, config: EncodeConfig
+    posts: Path,
+    weights: Mapping[Path, float],
+    tokenizer: Path,
+    tags: Mapping[str, int],
+    staging: Path,
+    config: EncodeConfig,
 ) -> dict[str, Any]:
     reader = load_reader(tokenizer)
-    count = count_posts(posts)
+    count = sum(weight * pq.ParquetFile(path).metadata.num_rows for path, weight in weights.items())
     with RowsJournal(staging, with_targets=bool(tags)) as journal:
         saved, targets = staging / SCRATCH / "reader.json", staging / TARGETS_FILE if tags else None
         reader.save(saved)
         if targets:
             save_targets(tags, targets)
-        share = config.max_posts / count if config.max_posts else 1.0
+        share = min(1.0, config.max_posts / count) if config.max_posts else 1.0
         encoder = BlockEncoder(
             saved, config.row_length, config.validation_share, share, config.max_text_tokens, targets
         )
-        is_small = min(share, 1.0) * count < POSTS_WORTH_PROCESSES
-        _write_blocks(journal, encoder, posts, 1 if is_small else config.processes)
+        is_small = share * count < POSTS_WORTH_PROCESSES
+        _write_blocks(journal, encoder, weights, 1 if is_small else config.processes)
         splits = journal.finish(config.row_length, reader.padding_id, id_type(reader))
     _require_rows(splits, posts)
     check_known(splits["train"]["unknown_tokens"], splits["train"]["text_tokens"], f"{tokenizer} on {posts}")
@@ -78,9 +87,9 @@ def _encode(
     return {**splits, "targets": len(tags), "padding_share": round(padding, 5), "unknown_share": round(unknown, 7)}
 
 
-def _write_blocks(journal: RowsJournal, encoder: BlockEncoder, posts: Path, processes: int) -> None:
+def _write_blocks(journal: RowsJournal, encoder: BlockEncoder, weights: Mapping[Path, float], processes: int) -> None:
     """Encode the blocks that the journal does not hold yet."""
-    blocks = list_blocks(posts)
+    blocks = list_blocks(weights)
     if journal.done:
         print(f"resuming: {journal.done:,} of {len(blocks):,} blocks of posts are encoded", file=sys.stderr)
     megabytes_before, start = _megabytes(journal), time.monotonic()

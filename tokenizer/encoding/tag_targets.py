@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from corpora.labels.corpus_shards import weighted_shards
 from corpora.labels.labelled_set import label_names
-from corpora.post import PRETRAINING, shards
 from corpora.post_columns import count_tags
 from stackbert.core.artifact import load_manifest, write_json
 from stackbert.core.errors import StackbertError
@@ -29,7 +29,7 @@ def choose_target_tags(labelled_set: Path, config: EncodeConfig) -> dict[str, in
             f"with 'stackbert {LABEL_STAGE}'"
         )
     labels = label_names(labelled_set)
-    counts = count_tags(shards(labelled_set / PRETRAINING))
+    counts = count_tags(list(weighted_shards(labelled_set, config.weights)))
     found = {
         tag: posts
         for tag, posts in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))

@@ -32,6 +32,22 @@ def test_rate_rises_to_the_peak_and_falls_to_nothing(schedule):
     assert rates[10] == pytest.approx(0, abs=1e-7)
 
 
+def test_a_constant_rate_stays_at_the_peak_after_its_warm_up():
+    rates = [float(scheduled_rate("constant", tf.constant(step), 10, 2, 3.0)) for step in range(11)]
+    assert rates == [1.5, *[3.0] * 10]
+
+
+def test_one_minus_square_root_falls_from_the_peak_to_nothing_within_the_decay():
+    rates = [float(scheduled_rate("wsd", tf.constant(step), 20, 2, 1.0, 0.5, "1-sqrt")) for step in range(21)]
+    assert rates[:11] == [0.5, *[1.0] * 10]
+    np.testing.assert_allclose(rates[10:], 1 - np.sqrt(np.arange(11) / 10), atol=1e-6)
+
+
+def test_a_phase_can_be_decay_alone():
+    rates = [float(scheduled_rate("wsd", tf.constant(step), 4, 0, 1.0, 1.0, "1-sqrt")) for step in range(4)]
+    np.testing.assert_allclose(rates, 1 - np.sqrt(np.arange(4) / 4), atol=1e-6)
+
+
 def test_cosine_is_halfway_down_halfway_through():
     assert float(scheduled_rate("cosine", tf.constant(6), 10, 2, 1.0)) == pytest.approx(0.5)
 

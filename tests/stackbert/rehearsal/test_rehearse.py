@@ -129,7 +129,7 @@ def test_checkpoints_published_for_pytorch_are_told_of(tmp_path, monkeypatch, ca
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["replication", "smallberta", "camembert", "modernbert"])
+@pytest.mark.parametrize("name", ["replication", "smallberta", "camembert", "modernbert", "objectives"])
 def test_included_studies_are_rehearsed_without_their_data(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = load_study(ROOT / "studies" / f"{name}.toml")
@@ -137,5 +137,6 @@ def test_included_studies_are_rehearsed_without_their_data(name, tmp_path, monke
     comparison = load_comparison(tmp_path / f"{study.out}-rehearsal" / "comparison")
     encoders = [system.name for system in comparison.systems if system.kind == "encoder"]
     assert set(study.checkpoints) <= set(encoders)
-    assert f"{study.pretrain.base} adapted, code-aware vocabulary" in encoders
+    adapted = list(study.adaptations) or [f"{study.pretrain.base} adapted, code-aware vocabulary"]
+    assert set(adapted) <= set(encoders)
     assert len(comparison.gain_against_labels) == (len(comparison.systems) if study.compare.label_sizes else 0)

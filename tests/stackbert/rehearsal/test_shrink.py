@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from stackbert.rehearsal.shrink import TITLE, TRAIN, shrink_study
-from stackbert.study import Study, load_study
+from stackbert.study import Study, chains_of, load_study
 from tests.paths import ROOT
 
 CHANGED = {
-    "study": {"out", "corpora", "labels", "tokenizer", "encode", "pretrain", "phases", "compare"},
+    "study": {"out", "corpora", "labels", "tokenizer", "encode", "pretrain", "phases", "adaptations", "compare"},
     "labels": {"labels", "num_labels", "max_train", "max_dev", "max_test", "processes"},
     "tokenizer": {
         *("vocab_size", "extend_by", "lexicon_size", "alphabet_size", "min_count", "validation_share", "processes"),
@@ -59,6 +59,22 @@ def test_phases_shrink_as_the_first_one_does(tmp_path):
     [phase] = shrink_study(study, "out", study.corpora).phases
     assert (phase.encode.row_length, phase.encode.targets, phase.pretrain.objective) == (64, "tags", "tags")
     assert phase.pretrain.steps == 2
+
+
+def test_phases_of_adaptations_shrink_to_the_same_ones(tmp_path):
+    study = load_study(ROOT / "studies" / "objectives.toml")
+    small = shrink_study(study, "elsewhere", study.corpora)
+    for chain, shrunk in zip(chains_of(study), chains_of(small), strict=True):
+        assert (chain.name, chain.folder) == (shrunk.name, shrunk.folder)
+        for phase, miniature in zip(chain.phases, shrunk.phases, strict=True):
+            assert differing(phase.pretrain, miniature.pretrain) <= CHANGED["pretrain"]
+            assert differing(phase.encode, miniature.encode) <= CHANGED["encode"]
+            assert miniature.pretrain.steps == 2 and miniature.encode.max_posts == 200
+            assert (phase.rows, phase.checkpoint, phase.before) == (
+                miniature.rows,
+                miniature.checkpoint,
+                miniature.before,
+            )
 
 
 def test_a_small_study_is_not_enlarged():
