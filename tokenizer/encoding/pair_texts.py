@@ -54,5 +54,6 @@ def encode_pairs(
 def pair_keys(posts: Sequence[Post]) -> Keys:
     """Keys of the posts' whole texts, titles and bodies, by which evaluation posts among them are found."""
     titles = [post.title for post in posts]
-    keys_N = np.concatenate([*identifying_keys(titles, text_keys(titles, [post.text for post in posts]))])
-    return keys_N[keys_N != 0]
+    keys_N: Keys = np.concatenate([*identifying_keys(titles, text_keys(titles, [post.text for post in posts]))])
+    found: Keys = keys_N[keys_N != 0]
+    return found
