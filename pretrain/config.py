@@ -224,8 +224,8 @@ class PreflightConfig(ModelConfig):
     """Tokens per row of the teacher, to measure a run with distill_weight: row_length, or 1.5 times that with a new
     vocabulary. The host's tokenization for the teacher is not measured. 0: no distillation."""
     pairs_per_row: int = 0
-    """Most pairs of texts in a row, to measure a run with objective pairs: about 2 of 64 + 64 tokens in rows of 256. 0:
-    the step of masked tokens."""
+    """Most pairs of texts in a row, to measure a run with objective pairs; `max_pairs` in `rows.json`. 0: the step of
+    masked tokens."""
     find_batch: bool = False
     """Also search for the largest batch that fits; compiles the step several times."""
     compiler_python: PathText = ""
