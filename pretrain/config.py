@@ -26,9 +26,11 @@ class PretrainConfig:
     The length of training is one of tokens, steps, epochs or minutes.
     """
 
-    objective: Literal["masked_lm", "tags"] = "masked_lm"
+    objective: Literal["masked_lm", "tags", "pairs"] = "masked_lm"
     """'masked_lm': predict masked tokens. 'tags': predict each text's tags outside the label set from its vector; needs
-    rows encoded with --targets tags, and a learning_rate of about 8e-5. It trains the encoder, not the MLM head."""
+    rows encoded with --targets tags, and a learning_rate of about 8e-5. 'pairs': find each text's partner among the
+    texts of the batch; needs rows encoded with --targets pairs, a large batch, and a learning_rate of about 5e-5. Both
+    train the encoder, not the MLM head."""
     base: PathText = "minilm"
     """Checkpoint to initialise from: 'minilm', a local folder or a Hugging Face hub id. 'random-tiny', 'random-mini',
     'random-small' and 'random-medium' are BERTs with random weights."""
@@ -55,14 +57,18 @@ class PretrainConfig:
     """Batch size in packed rows, over all devices."""
     micro_batch_rows: int = 0
     """Maximum rows per device in one forward and backward pass; gradients are accumulated over the micro-batches of a
-    step. 0: all of the device's rows."""
+    step; with objective 'pairs', whose loss compares all texts of the batch, those of their vectors (GradCache). 0: all
+    of the device's rows."""
     learning_rate: float = 3e-4
     """Peak learning rate of AdamW. Small encoders tolerate more than the 1e-4 of BERT-base."""
     head_learning_rate: float = 5e-3
     """Peak learning rate of the head that predicts tags, which starts from zeros. Used with objective 'tags'."""
     tag_pooling: TextPooling = "mean"
-    """Vector that tags are predicted from: the mean over tokens, the first token's, or both. Fine-tune with the same
-    pooling. Used with objective 'tags'."""
+    """Vector of a text that tags are predicted from, or that is compared with its partner's: the mean over tokens, the
+    first token's, or both. Fine-tune with the same pooling. Used with objectives 'tags' and 'pairs'."""
+    temperature: float = 0.05
+    """What cosines of texts are divided by before the softmax: the lower, the more the nearest wrong partners count.
+    Used with objective 'pairs'."""
     warmup_share: float = 0.06
     """Fraction of the steps with linear warm-up of the learning rate."""
     schedule: Schedule = "linear"
@@ -135,9 +141,10 @@ class PretrainConfig:
             "trained base, or distill_weight 0",
         )
         require(
-            not (self.distill_weight and self.objective == "tags"),
+            not (self.distill_weight and self.objective != "masked_lm"),
             f"distill_weight {self.distill_weight:g}: goes with objective masked_lm only",
         )
+        require(0 < self.temperature <= 1, f"temperature {self.temperature}: must be above 0, and 1 at most")
         require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
         shares = self.mask_share + self.random_share
         require(
@@ -220,6 +227,9 @@ class PreflightConfig(ModelConfig):
     teacher_row_length: int = 0
     """Tokens per row of the teacher, to measure a run with distill_weight: row_length, or 1.5 times that with a new
     vocabulary. The host's tokenization for the teacher is not measured. 0: no distillation."""
+    pairs_per_row: int = 0
+    """Most pairs of texts in a row, to measure a run with objective pairs; `max_pairs` in `rows.json`. 0: the step of
+    masked tokens."""
     find_batch: bool = False
     """Also search for the largest batch that fits; compiles the step several times."""
     compiler_python: PathText = ""
@@ -230,6 +240,11 @@ class PreflightConfig(ModelConfig):
         require(
             not (self.find_batch and self.micro_batch_rows),
             "find_batch and micro_batch_rows: set one of them; with micro-batches, memory does not limit the batch",
+        )
+        require(self.pairs_per_row >= 0, f"pairs_per_row {self.pairs_per_row}: must be 0 or more")
+        require(
+            not (self.pairs_per_row and self.teacher_row_length),
+            "pairs_per_row and teacher_row_length: set one of them; distillation goes with masked tokens only",
         )
 
 

@@ -1,6 +1,6 @@
 """Finds evaluation posts, and posts that contaminate them, in other text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +73,7 @@ class EvaluationPosts:
                 self._ids.setdefault((name, post_id), owner)
                 for target in targets:
                     self._linked.setdefault((name, target), owner)
-        for column in _text_columns(posts):
+        for column in identifying_keys(posts.titles, posts.keys):
             self._texts.add(column, self._count + np.arange(len(posts)))
         self._blocks.add(posts.keys.blocks_B, self._count + posts.keys.block_posts_B)
         self._ngrams.add(posts.keys.ngrams_G, self._count + posts.keys.ngram_posts_G)
@@ -113,7 +113,7 @@ class EvaluationIndex:
         found = Findings(np.zeros(len(posts), np.uint8), np.full(len(posts), -1, np.int32))
         if len(posts) and len(self.ngram_counts):
             self._find_ids(posts, found)
-            for column in _text_columns(posts):
+            for column in identifying_keys(posts.titles, posts.keys):
                 found.record(*self.texts.pairs(column), TEXT)
             self._find_blocks(posts.keys, found)
             self._find_ngrams(posts.keys, found)
@@ -172,10 +172,10 @@ class _Owned:
         return _distinct(np.concatenate(self._keys), np.concatenate(self._owners))
 
 
-def _text_columns(posts: PostColumns) -> Iterator[Keys]:
+def identifying_keys(titles: Sequence[str], keys: TextKeys) -> Iterator[Keys]:
     """Keys of the posts' whole texts, titles and bodies; 0 where one is too short to identify a post."""
-    keys, no_key = posts.keys, np.uint64(0)
-    long_N = np.array([len(title) >= MIN_TITLE for title in posts.titles], bool)
+    no_key = np.uint64(0)
+    long_N = np.array([len(title) >= MIN_TITLE for title in titles], bool)
     yield np.where((keys.titles_N != 0) & (keys.bodies_N != 0), keys.wholes_N, no_key)
     yield np.where(long_N, keys.titles_N, no_key)
     yield keys.bodies_N

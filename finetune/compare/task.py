@@ -71,19 +71,23 @@ def load_task(labels: Path, config: CompareConfig) -> Task:
 
 
 def check_not_taught(name: str, checkpoint: Path, task: Task) -> None:
-    """Raise StackbertError where a checkpoint was taught labels of the task, or tags of its dev or test texts.
+    """Raise StackbertError where a checkpoint was taught labels of the task, or tags or pairs of its dev or test texts.
 
     Its score would tell what it was taught, not what it can learn from the training texts.
     """
     taught = load_taught(checkpoint)
-    advice = "adapt it with this labelled set: 'tokenizer encode LABELS TOKENIZER --targets tags' leaves them out"
+    advice = (
+        "adapt it with this labelled set: 'tokenizer encode LABELS TOKENIZER' with '--targets tags' or '--targets "
+        "pairs' leaves them out"
+    )
     labels = taught.labels(task.labels)
     require(not labels, f"{name}: was taught {', '.join(labels)}, which are labels here; {advice}")
     for split in ("dev", "test"):
         texts = task.splits[split].texts
         keys_N = text_keys([""] * len(texts), texts).wholes_N
         count = int(np.isin(keys_N[keys_N != 0], taught.keys_N).sum())
-        require(not count, f"{name}: was taught the tags of {count:,} of the {len(texts):,} {split} texts; {advice}")
+        found = f"{count:,} of the {len(texts):,} {split} texts"
+        require(not count, f"{name}: was taught tags or pairs of {found}; {advice}")
 
 
 def power_warning(task: Task, config: CompareConfig) -> str:

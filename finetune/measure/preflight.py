@@ -19,8 +19,8 @@ from pretrain.measure.preflight import (
     chip_count,
     compile_program,
     largest_batch,
-    stablehlo,
 )
+from pretrain.measure.step_program import stablehlo
 from pretrain.model.checkpoint import Checkpoint
 from pretrain.train.replicas import HOST, Replicas
 from tokenizer.encoding.reader import TextReader

@@ -6,27 +6,19 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
-from pretrain.config import PreflightConfig, PretrainConfig
+from pretrain.config import PreflightConfig
 from pretrain.measure import tpu_compiler
-from pretrain.measure.bench_models import MASK_ID, SPECIAL_IDS, Model, named_model
-from pretrain.model.encoder import Encoder
-from pretrain.objectives.distillation import Distillation, DistillBatch
-from pretrain.objectives.masked_lm import MaskedBatch, MaskedLM, Masker
-from pretrain.objectives.objective import Objective
-from pretrain.train.replicas import Replicas
-from pretrain.train.step import TrainStep, num_micro_batches
-from pretrain.train.timing import SCHEDULE_STEPS
+from pretrain.measure.bench_models import Model, named_model
+from pretrain.measure.step_program import step_program
+from pretrain.train.step import num_micro_batches
 from stackbert.core.errors import StackbertError, require
 
 GIB = 2**30
-UNSUPPORTED = re.compile(r"(\w+) \(No registered '\w+' OpKernel")
 OUT_OF_MEMORY = re.compile(r"(?:Used |required for \w+ \w+ \()([\d.]+[KMGT]?)\b")
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 ROWS_PER_TILE = 8  # of a TPU's memory layout; the largest batch is a multiple of it
@@ -118,7 +110,7 @@ def preflight(config: PreflightConfig, model: Model | None = None) -> Preflight:
     check_compiler(config.compiler_python)
     rows = config.batch_rows // chip_count(config.topology)
     count = num_micro_batches(rows, config.micro_batch_rows)  # the compiler counts the loop's body once
-    program, weights = step_program(config, rows, model or named_model(config))
+    program, weights = step_program(config, rows, model or named_model(config), chip_count(config.topology))
     return compile_program(program, weights, config, count)
 
 
@@ -170,41 +162,6 @@ def largest_batch(
         middle = check(replace(config, batch_rows=units * unit))
         low, high = (middle, high) if middle.fits else (low, middle)
     return low
-
-
-def step_program(config: PreflightConfig, rows: int, model: Model) -> tuple[str, int]:
-    """StableHLO of the whole training step on `rows` rows, in bfloat16, and the number of parameters."""
-    architecture, weights = model
-    training = PretrainConfig(mask_rate=config.mask_rate, micro_batch_rows=config.micro_batch_rows)
-    num_slots = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_slots(config.row_length)
-    ids, teacher_ids = (tf.TensorSpec((rows, n), tf.int32) for n in (config.row_length, config.teacher_row_length))
-    positions, weights_spec = (tf.TensorSpec((rows, num_slots), dtype) for dtype in (tf.int32, tf.float32))
-    masked = MaskedBatch(ids, ids, positions, positions, weights_spec)
-    batch: MaskedBatch | DistillBatch = masked
-    with tf.device("CPU:0"):
-        encoder = Encoder(architecture, weights, tf.bfloat16)
-        objective: Objective = MaskedLM(encoder)
-        if config.teacher_row_length:
-            batch = DistillBatch(*masked, teacher_ids, teacher_ids)
-            objective = Distillation(encoder, Encoder(architecture, weights, tf.bfloat16), weight=1.0)
-        variables = list(encoder.weights.values())
-        step = TrainStep(objective, variables, SCHEDULE_STEPS, training, Replicas())
-    kind: Any = type(batch)
-    program = stablehlo(lambda *tensors: step.update(kind(*tensors), tf.constant(0.0)), batch)
-    return program, sum(int(variable.shape.num_elements()) for variable in variables)
-
-
-def stablehlo(function: Callable[..., tf.Tensor], specs: Sequence[tf.TensorSpec]) -> str:
-    """StableHLO of `function`; raises StackbertError naming the ops that XLA does not support."""
-    compiled = tf.function(function, jit_compile=True, autograph=False)
-    try:
-        program: str = compiled.experimental_get_compiler_ir(*specs)(stage="stablehlo")
-    except (ValueError, tf.errors.OpError) as error:
-        names = sorted(set(UNSUPPORTED.findall(str(error))))
-        if not names:
-            raise
-        raise StackbertError(f"the step has ops that run on the host only: {', '.join(names)}") from None
-    return program
 
 
 def check_slice(topology: str, batch_size: int, setting: str = "batch_rows") -> None:

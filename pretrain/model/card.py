@@ -8,6 +8,7 @@ from pretrain.config import PretrainConfig
 OBJECTIVES = {
     "masked_lm": ("masked language modelling", "masked token"),
     "tags": ("prediction of the texts' tags, outside the label set,", "text"),
+    "pairs": ("contrastive learning on pairs of a title and a body", "pair"),
 }
 """Objective, and what its loss is a mean over."""
 

@@ -1,4 +1,4 @@
-"""What a checkpoint was taught besides masked tokens: tags, and the keys of the texts that they were taught on.
+"""What a checkpoint was taught besides masked tokens: tags, and the keys of the texts whose tags or pairs taught it.
 
 A comparison refuses a checkpoint that was taught its labels or its test posts. The record therefore goes with the
 checkpoint: a later phase of pretraining and a merge hand it on.
@@ -22,15 +22,16 @@ TAGS_FILE, KEYS_FILE = "taught_tags.json", "taught_texts.npy"
 
 @dataclass(frozen=True, eq=False)
 class Taught:
-    """Tags and texts; none for a checkpoint of masked language modelling alone."""
+    """Tags and texts; none for a checkpoint of masked language modelling alone, texts only for one of pairs."""
 
     tags: tuple[str, ...] = ()
     keys_N: Keys = field(default_factory=lambda: np.zeros(0, np.uint64))
-    """Keys of the whole texts, ascending: see corpora.text_keys."""
+    """Keys of the texts, ascending: see corpora.text_keys. Of pairs there are those of the titles and bodies, too."""
 
     def with_rows(self, rows: Path) -> "Taught":
-        """Together with the targets of packed rows."""
-        tags = dict.fromkeys((*self.tags, *load_targets(rows / TARGETS_FILE)))
+        """Together with the targets of packed rows, or their pairs."""
+        targets = rows / TARGETS_FILE
+        tags = dict.fromkeys((*self.tags, *(load_targets(targets) if targets.is_file() else ())))
         return Taught(tuple(tags), np.union1d(self.keys_N, load_text_keys(rows)))
 
     def labels(self, names: Iterable[str]) -> list[str]:
@@ -40,7 +41,7 @@ class Taught:
 
     def save(self, folder: Path) -> None:
         """Write TAGS_FILE and KEYS_FILE; nothing where nothing was taught."""
-        if self.tags:
+        if self.tags or len(self.keys_N):
             write_json(folder / TAGS_FILE, list(self.tags))
             np.save(folder / KEYS_FILE, self.keys_N, allow_pickle=False)
 
@@ -54,6 +55,6 @@ def load_taught(checkpoint: Path) -> Taught:
         return Taught(tuple(json.loads(tags.read_text("utf-8"))), np.load(keys, allow_pickle=False))
     except (OSError, ValueError) as error:
         raise StackbertError(
-            f"{checkpoint}: its record of taught tags ({TAGS_FILE}, {KEYS_FILE}) cannot be read: {error}; copy the "
-            "checkpoint again, whole"
+            f"{checkpoint}: its record of taught tags and texts ({TAGS_FILE}, {KEYS_FILE}) cannot be read: {error}; "
+            "copy the checkpoint again, whole"
         ) from None

@@ -7,6 +7,7 @@ from pretrain.model.encoder import Encoder
 from pretrain.objectives.distillation import Distillation, DistillCollator, load_teacher
 from pretrain.objectives.masked_lm import MaskedLM, build_masker
 from pretrain.objectives.objective import Collator, Objective
+from pretrain.objectives.pair_contrast import PairContrast, collate_pairs
 from pretrain.objectives.tag_prediction import TagPrediction, collate_tags
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.packed_rows import PackedRows
@@ -25,10 +26,10 @@ class ConfiguredObjective(NamedTuple):
 def build_objective(
     config: PretrainConfig, encoder: Encoder, reader: TextReader, rows: PackedRows, has_new_vocabulary: bool
 ) -> ConfiguredObjective:
-    """Masked language modelling of `rows`, with distillation where `config.distill_weight` is set; or tag prediction.
+    """Masked language modelling of `rows`, with distillation where `config.distill_weight` is set; or another.
 
     `reader` holds the rows' tokenizer. A teacher computes in the encoder's dtype; call this in the scope of the run's
-    replicas. Raises StackbertError for tag prediction of rows without tags.
+    replicas. Raises StackbertError for rows without the tags or pairs that the objective needs.
     """
     if config.objective == "tags":
         if not rows.targets:
@@ -37,6 +38,14 @@ def build_objective(
                 "tags'"
             )
         return ConfiguredObjective(TagPrediction(encoder, rows.targets, config.tag_pooling), collate_tags)
+    if config.objective == "pairs":
+        if not rows.max_pairs:
+            raise StackbertError(
+                "objective pairs: the rows are no pairs of texts; encode them again with 'tokenizer encode --targets "
+                "pairs'"
+            )
+        contrast = PairContrast(encoder, rows.max_pairs, config.tag_pooling, config.temperature)
+        return ConfiguredObjective(contrast, collate_pairs)
     row_length = rows.ids.shape[1]
     masker = build_masker(reader, config)
     if not config.distill_weight:

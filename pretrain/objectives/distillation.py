@@ -23,13 +23,12 @@ from pretrain.model.checkpoint import Checkpoint, load_checkpoint, with_position
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.masked_lm import Masker
 from pretrain.objectives.objective import Losses
-from pretrain.objectives.text_vectors import text_vectors
+from pretrain.objectives.text_vectors import normalized, text_vectors
 from stackbert.core.checkpoints import resolve_base
 from tokenizer.encoding.reader import TextReader, load_reader
 
 TEACHER_TOKENS = 1.5  # most tokens of the teacher for one of ours; a vocabulary of the domain saves it a fifth
 MIN_TEXT_TOKENS = 2  # of a text in a row: [CLS] and one token that can be masked
-MIN_SQUARED_NORM = 1e-12  # of a vector; a text that is not in the row has a vector of zeros
 
 Ids = npt.NDArray[np.int32]
 
@@ -85,7 +84,7 @@ def distill_losses(hidden_BTH: tf.Tensor, batch: DistillBatch, teacher: Encoder)
     vectors_KBSH = text_vectors(hidden_BTH, batch.segments_BT, max_texts)
     teacher_hidden_BUH = teacher.hidden(batch.teacher_ids_BU, batch.teacher_segments_BU)
     teacher_KBSH = tf.stop_gradient(text_vectors(teacher_hidden_BUH, batch.teacher_segments_BU, max_texts))
-    losses_BS = tf.reduce_sum(1 - tf.reduce_sum(_normalize(vectors_KBSH) * _normalize(teacher_KBSH), -1), 0)
+    losses_BS = tf.reduce_sum(1 - tf.reduce_sum(normalized(vectors_KBSH) * normalized(teacher_KBSH), -1), 0)
     losses_BS = tf.where(tf.reduce_any(teacher_KBSH[0] != 0, -1), losses_BS, 0.0)
     texts_BP = tf.maximum(tf.gather(batch.segments_BT, batch.positions_BP, batch_dims=1) - 1, 0)
     return tf.reshape(tf.gather(losses_BS, texts_BP, batch_dims=1), [-1])
@@ -185,7 +184,3 @@ def _text_bounds(segments_T: Ids) -> list[tuple[int, int, int]]:
     ends = [*starts, len(segments_T)][1:]
     numbers = segments_T[starts].tolist()
     return [text for text in zip(starts, ends, numbers, strict=True) if text[2]]
-
-
-def _normalize(vectors: tf.Tensor) -> tf.Tensor:
-    return vectors * tf.math.rsqrt(tf.maximum(tf.reduce_sum(vectors**2, -1, keepdims=True), MIN_SQUARED_NORM))

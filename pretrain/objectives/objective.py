@@ -3,7 +3,7 @@
 # B rows of a batch, T tokens of a row, S the parts of a random stream, K reported quantities
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import tensorflow as tf
 
@@ -56,10 +56,30 @@ class Objective(Protocol):
         """The losses of some rows of a batch."""
 
 
+@runtime_checkable
+class BatchObjective(Objective, Protocol):
+    """An objective whose losses compare the vectors of all texts of a batch, whichever slices the batch is cut into.
+
+    Its losses on slices do not add up: `losses` takes its rows for the whole batch. It has no weights of its own.
+    """
+
+    def vectors(self, batch: Any) -> tf.Tensor:
+        """Vectors of the texts of some rows, (B, ...) float32; each row's depend on that row only."""
+
+    def losses_of_vectors(self, vectors: tf.Tensor) -> Losses:
+        """The losses of the batch whose rows have these vectors."""
+
+
 def trained_weights(encoder_weights: Mapping[str, tf.Variable], objective: Objective) -> dict[str, tf.Variable]:
     """What an objective trains: the encoder's weights that its losses depend on, then its own."""
     own = {name: variable for name, variable in encoder_weights.items() if not name.startswith(objective.ignored)}
     return {**own, **objective.weights}
+
+
+def cut_rows(batch: BatchKind, count: int) -> BatchKind:
+    """The batch's rows in `count` equal slices: each tensor (count, B / count, ...)."""
+    num_rows = batch.ids_BT.shape[0]
+    return map_tensors(lambda tensor: tf.reshape(tensor, (count, num_rows // count, *tensor.shape[1:])), batch)
 
 
 def map_tensors(function: Callable[[tf.Tensor], tf.Tensor], batch: BatchKind) -> BatchKind:

@@ -17,7 +17,7 @@ import tensorflow as tf
 from pretrain.config import TextPooling
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.objective import Losses
-from pretrain.objectives.text_vectors import text_vectors
+from pretrain.objectives.text_vectors import pooled_vectors
 from pretrain.ops.fused_ops import weighted_cross_entropy
 from tokenizer.encoding.packed_rows import RowTargets
 
@@ -71,9 +71,7 @@ class TagPrediction(tf.Module):  # type: ignore[misc]  # TensorFlow has no type 
 
     def _vectors_of_pairs(self, hidden_BTH: tf.Tensor, batch: TagBatch) -> tf.Tensor:
         """The vector of each pair's text, (N, P) in the encoder's dtype."""
-        mean_BSH, first_BSH = tf.unstack(text_vectors(hidden_BTH, batch.segments_BT, self._max_texts))
-        vectors = {"cls": first_BSH, "mean": mean_BSH}
-        pooled_BSP = tf.concat([vectors[name] for name in self._pooling.split("+")], -1)
+        pooled_BSP = pooled_vectors(hidden_BTH, batch.segments_BT, self._max_texts, self._pooling)
         pairs_BMP = tf.gather(pooled_BSP, tf.maximum(batch.texts_BM - 1, 0), batch_dims=1)
         return tf.cast(tf.reshape(pairs_BMP, (-1, pairs_BMP.shape[-1])), self._encoder.dtype)
 

@@ -21,7 +21,7 @@ def read_curve(run: Path) -> list[dict[str, float]]:
     require_artifact(run, "pretrain run")
     curve: list[dict[str, float]] = json.loads((run / "history.json").read_text("utf-8"))
     if "bits_per_byte" not in curve[0]:
-        raise StackbertError(f"{run}: predicted tags, not tokens, and has no bits per byte; see its history.json")
+        raise StackbertError(f"{run}: its objective predicts no tokens and has no bits per byte; see its history.json")
     return curve
 
 

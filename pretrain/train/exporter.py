@@ -21,12 +21,12 @@ class Exporter:
         self, config: PretrainConfig, initial: Checkpoint, encoder: Encoder, rows: Path, tokenizer: Path
     ) -> None:
         self._initial, self._encoder, self._rows, self._tokenizer = initial, encoder, rows, tokenizer
-        # tag prediction does not train the MLM head: one that is new is not worth exporting
+        # other objectives do not train the MLM head: one that is new is not worth exporting
         self._has_mlm_head = initial.has_mlm_head or config.objective == "masked_lm"
         base = None if is_random(config.base) else resolve_base(config.base)
         before = load_taught(base) if base else Taught()
         self._sentence_encoder, self.notes = carried_over(base) if base else (None, [])
-        self._taught = before.with_rows(rows) if config.objective == "tags" else before
+        self._taught = before if config.objective == "masked_lm" else before.with_rows(rows)
 
     def export(self, folder: Path) -> None:
         """Write the checkpoint into a folder."""

@@ -115,6 +115,20 @@ class Replicas:
         placed = tf.where(is_own, tensor[None], tf.zeros_like(tensor)[None])
         return tf.reshape(self.sum([placed])[0], (-1, *tensor.shape[1:]))
 
+    def own(self, tensor: tf.Tensor) -> tf.Tensor:
+        """This replica's slice of what `gather` joined; called on a replica."""
+        if self.count == 1:
+            return tensor
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return tf.reshape(tensor, (self.count, -1, *tensor.shape[1:]))[number]
+
+    def once(self, tensor: tf.Tensor) -> tf.Tensor:
+        """The tensor on the first replica, zeros on the others: their sum is the tensor; called on a replica."""
+        if self.count == 1:
+            return tensor
+        is_first = tf.equal(tf.distribute.get_replica_context().replica_id_in_sync_group, 0)
+        return tf.where(is_first, tensor, tf.zeros_like(tensor))
+
     def place(self, slice_of: Callable[[int], Values]) -> Values:
         """Slice n on replica n, for each replica of this process; `slice_of(n)` makes it, of tensors."""
         if self.count == 1:

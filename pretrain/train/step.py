@@ -10,7 +10,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
-from pretrain.objectives.objective import Batch, Objective, map_tensors
+from pretrain.objectives.objective import Batch, BatchObjective, Objective, cut_rows, map_tensors
+from pretrain.train.cached_gradients import cached_gradients
 from pretrain.train.optimizer import AdamW, scheduled_rate
 from pretrain.train.replicas import Replicas
 from stackbert.core.errors import require
@@ -62,15 +63,11 @@ class TrainStep:
 
         `num_stopping` is 1 where this replica's worker was asked to stop, which all workers thus learn.
         """
-        config = self._config
-
-        def gradients_of(rows: Batch) -> tuple[list[tf.Tensor], tf.Tensor]:
-            return accumulate_gradients(self.objective, rows, self._variables, config.micro_batch_rows)
-
-        if compile_gradients:
-            gradients_of = tf.function(gradients_of, jit_compile=True, autograph=False)
-        gradients, sums = gradients_of(batch)
-        *gradients, sums = self._replicas.sum([*gradients, tf.concat([sums, [num_stopping]], 0)])
+        config, replicas = self._config, self._replicas
+        gradients, sums = share_of_gradients(
+            self.objective, batch, self._variables, config.micro_batch_rows, replicas, compile_gradients
+        )
+        *gradients, sums = replicas.sum([*gradients, tf.concat([sums, [num_stopping]], 0)])
         *reported, num_masked, num_tokens, num_stopping = tf.unstack(sums)
         warmup_steps = math.ceil(self._num_steps * config.warmup_share)
         rate = scheduled_rate(
@@ -88,6 +85,32 @@ class TrainStep:
         return tf.stack([*means, norm, num_masked, num_tokens, num_stopping, rate])
 
 
+def share_of_gradients(
+    objective: Objective,
+    batch: Batch,
+    variables: Sequence[tf.Variable],
+    micro_batch_rows: int,
+    replicas: Replicas,
+    compile_gradients: bool = False,
+) -> tuple[list[tf.Tensor], tf.Tensor]:
+    """A replica's share of the gradients and of the sums (K + 2,) of a whole batch, of which `batch` are its rows.
+
+    They are those of `accumulate_gradients`, to be summed over the replicas, or with an objective that compares all
+    texts of the batch those of `cached_gradients`. `compile_gradients`: XLA compiles what one replica computes.
+    """
+    if isinstance(objective, BatchObjective):
+        count = num_micro_batches(batch.ids_BT.shape[0], micro_batch_rows)
+        gradients, sums = cached_gradients(objective, batch, variables, count, replicas, compile_gradients)
+        return gradients, tf.concat([sums, [_num_tokens(batch)]], 0)
+
+    def gradients_of(rows: Batch) -> tuple[list[tf.Tensor], tf.Tensor]:
+        return accumulate_gradients(objective, rows, variables, micro_batch_rows)
+
+    if compile_gradients:
+        gradients_of = tf.function(gradients_of, jit_compile=True, autograph=False)
+    return gradients_of(batch)
+
+
 def accumulate_gradients(
     objective: Objective, batch: Batch, variables: Sequence[tf.Variable], micro_batch_rows: int
 ) -> tuple[list[tf.Tensor], tf.Tensor]:
@@ -96,22 +119,20 @@ def accumulate_gradients(
     The sums are the objective's reported quantities, then the number of masked positions and of tokens. Both are added
     up over `num_micro_batches` slices of the batch. Without variables nothing is differentiated.
     """
-    num_rows = batch.ids_BT.shape[0]
-    count = num_micro_batches(num_rows, micro_batch_rows)
+    count = num_micro_batches(batch.ids_BT.shape[0], micro_batch_rows)
 
     def compute(rows: Batch) -> list[tf.Tensor]:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             losses = objective.losses(rows)
         gradients = tape.gradient(losses.total, variables) if variables else []
-        num_tokens = tf.reduce_sum(tf.cast(rows.segments_BT > 0, tf.float32))
-        sums = tf.concat([losses.reported_K, [losses.count, num_tokens]], 0)
+        sums = tf.concat([losses.reported_K, [losses.count, _num_tokens(rows)]], 0)
         return [*(tf.convert_to_tensor(gradient) for gradient in gradients), sums]
 
     if count == 1:
         *gradients, sums = compute(batch)
         return gradients, sums
-    slices = map_tensors(lambda tensor: tf.reshape(tensor, (count, num_rows // count, *tensor.shape[1:])), batch)
+    slices = cut_rows(batch, count)
 
     def add(number: tf.Tensor, sums: list[tf.Tensor]) -> tuple[tf.Tensor, list[tf.Tensor]]:
         more = compute(map_tensors(lambda tensor: tensor[number], slices))
@@ -120,6 +141,11 @@ def accumulate_gradients(
     zeros = [tf.zeros(shape) for shape in (*(each.shape for each in variables), (len(objective.metrics) + 2,))]
     _, (*gradients, sums) = tf.while_loop(lambda number, _: number < count, add, (0, zeros), parallel_iterations=1)
     return gradients, sums
+
+
+def _num_tokens(batch: Batch) -> tf.Tensor:
+    """Tokens that are not padding."""
+    return tf.reduce_sum(tf.cast(batch.segments_BT > 0, tf.float32))
 
 
 def num_micro_batches(num_rows: int, micro_batch_rows: int) -> int:
@@ -206,7 +232,7 @@ def compile_evaluation(
     """The function that sums the objective's quantities, and the masked positions, over a whole batch: K + 1 floats."""
 
     def evaluate(own: Batch) -> tf.Tensor:
-        _, sums = accumulate_gradients(objective, own, (), micro_batch_rows)
+        _, sums = share_of_gradients(objective, own, (), micro_batch_rows, replicas)
         return replicas.sum([sums[:-1]])[0]
 
     run = tf.function(lambda batch: replicas.run(evaluate, batch), jit_compile=replicas.compiles_step, autograph=False)

@@ -1,5 +1,6 @@
 """A labelled set whose posts have further tags, each with words of its own in the text."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from corpora.config import LabelConfig
@@ -44,3 +45,17 @@ def tagged_set(folder: Path) -> Path:
     write_corpus(folder / "corpus", tagged_posts())
     build_labels([folder / "corpus"], folder / "labels", LabelConfig(labels=LABELS, dev_share=0.1, test_share=0.1))
     return folder / "labels"
+
+
+def paired_set(folder: Path) -> Path:
+    """A labelled set of posts with bodies, whose words are those of their titles in another order; some lack one."""
+    posts = [replace(post, text=_body(post)) for post in tagged_posts()]
+    answers = [Post(f"a{n}", "answer", posts[n].title, f"use number {n}", posts[n].tags, str(n)) for n in range(5)]
+    write_corpus(folder / "corpus", [*posts, *answers])
+    build_labels([folder / "corpus"], folder / "labels", LabelConfig(labels=LABELS, dev_share=0.1, test_share=0.1))
+    return folder / "labels"
+
+
+def _body(post: Post) -> str:
+    """The title's words backwards; none for one post in eight."""
+    return "" if int(post.id) % 8 == 0 else " ".join(reversed(post.title.split()))

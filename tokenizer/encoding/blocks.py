@@ -19,6 +19,7 @@ from corpora.post import Post, is_in_share
 from corpora.text_keys import text_keys
 from tokenizer.encoding.packed_rows import SPLITS
 from tokenizer.encoding.packing import RowPacker
+from tokenizer.encoding.pair_texts import encode_pairs, has_pair, pair_keys
 from tokenizer.encoding.reader import TextReader
 from tokenizer.encoding.tag_targets import load_targets
 from tokenizer.encoding.truncation import truncate_texts
@@ -37,7 +38,7 @@ Pairs = npt.NDArray[np.uint32]
 
 
 class Sequence(NamedTuple):
-    """A piece of a row: token ids from [CLS] to [SEP], and the ids of its text's targets."""
+    """A piece of a row: token ids from [CLS] to [SEP], and the ids of its text's targets; or a pair of two texts."""
 
     ids: Ids
     targets: npt.NDArray[np.uint32]
@@ -66,6 +67,8 @@ class BlockEncoder:
     """Tokens of a post that are encoded, from its first; 0: all."""
     targets: Path | None = None
     """File that `save_targets` wrote, if texts get their tags as targets."""
+    pair_tokens: int = 0
+    """Most tokens of a title and of a body, if posts become pairs of them."""
 
     def __call__(self, block: Block) -> "dict[str, EncodedSplit]":
         """The block's rows, by split."""
@@ -75,8 +78,14 @@ class BlockEncoder:
         for post in _read_posts(block):
             if target_ids is not None and target_ids.keys().isdisjoint(post.tags):
                 continue
+            if self.pair_tokens and not has_pair(post):
+                continue
             if is_in_share(post.id, self.chosen_share * block.weight, "chosen"):
                 posts["validation" if is_validation_post(post.id, self.validation_share) else "train"].append(post)
+        if self.pair_tokens:
+            return {
+                split: encode_pair_posts(posts[split], reader, self.row_length, self.pair_tokens) for split in SPLITS
+            }
         return {
             split: encode_posts(posts[split], reader, self.row_length, self.max_text_tokens, target_ids)
             for split in SPLITS
@@ -92,7 +101,8 @@ class EncodedSplit(NamedTuple):
     pair_counts_R: npt.NDArray[np.uint32]
     """Number of pairs of each row."""
     keys_N: Keys
-    """Key of the whole text of each post that has targets, to find test posts among them."""
+    """Key of the whole text of each post that has targets, or keys of those with pairs, to find test posts among them.
+    """
     leftover: list[Sequence]
     """Sequences of rows that are not full; they are packed with those of other blocks."""
     counts: dict[str, int]
@@ -137,12 +147,33 @@ def encode_posts(
         counts["text_bytes"] += sum(len(text.encode("utf-8", "replace")) for text in texts)
         counts["text_tokens"] += len(encoded.ids_I)
         counts["unknown_tokens"] += int(np.count_nonzero(encoded.ids_I == reader.unknown_id))
+    return _pack(sequences, _keys(posts if target_ids else []), counts, reader, row_length)
+
+
+def encode_pair_posts(posts: list[Post], reader: TextReader, row_length: int, pair_tokens: int) -> EncodedSplit:
+    """Encode the title and the body of each post, at most `pair_tokens` of each, and pack the pairs into rows."""
+    counts = dict.fromkeys(COUNTERS, 0)
+    sequences: list[Sequence] = []
+    for batch in _post_batches(posts):
+        pairs, ids_I = encode_pairs(batch, reader, pair_tokens, id_type(reader))
+        sequences += [Sequence(ids, NO_TARGETS) for ids in pairs]
+        counts["text_bytes"] += sum(len(post.whole_text.encode("utf-8", "replace")) for post in batch)
+        counts["text_tokens"] += len(ids_I)
+        counts["unknown_tokens"] += int(np.count_nonzero(ids_I == reader.unknown_id))
+    counts["texts"] = len(sequences)
+    keys_N = np.concatenate([np.zeros(0, np.uint64), *map(pair_keys, _post_batches(posts))])
+    return _pack(sequences, keys_N, counts, reader, row_length)
+
+
+def _pack(
+    sequences: list[Sequence], keys_N: Keys, counts: dict[str, int], reader: TextReader, row_length: int
+) -> EncodedSplit:
     packer: RowPacker[Sequence] = RowPacker(row_length)
     full = list(packer.add((len(sequence.ids), sequence) for sequence in sequences))
     counts |= {"rows": len(full), "row_tokens": sum(len(sequence.ids) for row in full for sequence in row)}
     rows_RT = fill_rows(full, row_length, reader.padding_id, id_type(reader))
     leftover = [sequence for row in packer.flush() for sequence in row]
-    return EncodedSplit(rows_RT, *pairs_of(full), _keys(posts if target_ids else []), leftover, counts)
+    return EncodedSplit(rows_RT, *pairs_of(full), keys_N, leftover, counts)
 
 
 def fill_rows(

@@ -18,9 +18,9 @@ from stackbert.core.workers import map_in_order
 from tokenizer.config import EncodeConfig
 from tokenizer.encoding.blocks import BlockEncoder, id_type, list_blocks
 from tokenizer.encoding.journal import RowsJournal
-from tokenizer.encoding.packed_rows import LAYOUT, STAGE, identify_tokenizer
+from tokenizer.encoding.packed_rows import ENDINGS, LAYOUT, STAGE, identify_tokenizer, most_texts
 from tokenizer.encoding.reader import load_reader
-from tokenizer.encoding.tag_targets import TARGETS_FILE, choose_target_tags, save_targets
+from tokenizer.encoding.tag_targets import TARGETS_FILE, choose_target_tags, require_labelled_set, save_targets
 from tokenizer.files.tokenizer_checks import check_known
 
 SHOWN_TAGS = 5
@@ -35,6 +35,8 @@ def encode_rows(posts: Path, tokenizer: Path, out: Path, config: EncodeConfig) -
     """
     folder = pretraining_posts(posts)
     weights = weighted_shards(posts, config.weights)
+    if config.targets == "pairs":
+        require_labelled_set(posts, "pairs")
     tags = choose_target_tags(posts, config) if config.targets == "tags" else {}
     inputs: dict[str, Path | str] = {"posts": posts, "tokenizer": identify_tokenizer(tokenizer)}
     return build_artifact(
@@ -57,23 +59,29 @@ def _encode(
 ) -> dict[str, Any]:
     reader = load_reader(tokenizer)
     count = sum(weight * pq.ParquetFile(path).metadata.num_rows for path, weight in weights.items())
-    with RowsJournal(staging, with_targets=bool(tags)) as journal:
+    with RowsJournal(staging, ENDINGS[config.targets]) as journal:
         saved, targets = staging / SCRATCH / "reader.json", staging / TARGETS_FILE if tags else None
         reader.save(saved)
         if targets:
             save_targets(tags, targets)
         share = min(1.0, config.max_posts / count) if config.max_posts else 1.0
-        encoder = BlockEncoder(
-            saved, config.row_length, config.validation_share, share, config.max_text_tokens, targets
-        )
+        sizes = (config.row_length, config.validation_share, share, config.max_text_tokens)
+        encoder = BlockEncoder(saved, *sizes, targets, config.pair_tokens if config.targets == "pairs" else 0)
         is_small = share * count < POSTS_WORTH_PROCESSES
         _write_blocks(journal, encoder, weights, 1 if is_small else config.processes)
         splits = journal.finish(config.row_length, reader.padding_id, id_type(reader))
     _require_rows(splits, posts)
     check_known(splits["train"]["unknown_tokens"], splits["train"]["text_tokens"], f"{tokenizer} on {posts}")
-    sizes = {"row_length": config.row_length, "dtype": id_type(reader).str}
-    ids = {"first_id": reader.first_id, "padding_id": reader.padding_id}
-    write_json(staging / LAYOUT, {**sizes, **ids, "splits": splits})
+    layout: dict[str, Any] = {"row_length": config.row_length, "dtype": id_type(reader).str}
+    layout |= {"first_id": reader.first_id, "padding_id": reader.padding_id, "splits": splits}
+    if config.targets == "pairs":
+        layout["max_pairs"] = most_texts(staging, layout) // 2
+    write_json(staging / LAYOUT, layout)
+    return _figures(splits, tags, config)
+
+
+def _figures(splits: dict[str, dict[str, int]], tags: Mapping[str, int], config: EncodeConfig) -> dict[str, Any]:
+    """The counts for the manifest; prints them."""
     train = splits["train"]
     padding = 1 - train["row_tokens"] / (train["rows"] * config.row_length)
     unknown = train["unknown_tokens"] / train["text_tokens"]
@@ -84,6 +92,8 @@ def _encode(
     if tags:
         listed = ", ".join(list(tags)[:SHOWN_TAGS])
         print(f"targets: {len(tags):,} tags on {train['texts']:,} posts, the most frequent: {listed}")
+    if config.targets == "pairs":
+        print(f"targets: {train['texts']:,} pairs of a title and a body, {train['texts'] / train['rows']:.2f} in a row")
     return {**splits, "targets": len(tags), "padding_share": round(padding, 5), "unknown_share": round(unknown, 7)}
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from stackbert.core.artifact import SCRATCH, write_json
 from tokenizer.encoding.blocks import COUNTERS, EncodedSplit, Ids, Pairs, Sequence, fill_rows, pairs_of
-from tokenizer.encoding.packed_rows import PAIR_COUNTS, PAIRS, ROWS, SPLITS, TEXT_KEYS
+from tokenizer.encoding.packed_rows import ENDINGS, PAIR_COUNTS, PAIRS, ROWS, SPLITS, TEXT_KEYS
 from tokenizer.encoding.packing import RowPacker
 
 STATE = "blocks.json"
@@ -24,8 +24,9 @@ class RowsJournal:
     truncated.
     """
 
-    def __init__(self, staging: Path, with_targets: bool = False) -> None:
-        self._endings = (ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS) if with_targets else (ROWS,)
+    def __init__(self, staging: Path, endings: tuple[str, ...] = ENDINGS["none"]) -> None:
+        """`endings` are those of the files that each split gets."""
+        self._endings = endings
         scratch = staging / SCRATCH
         scratch.mkdir(exist_ok=True)
         self._state_path = scratch / STATE

@@ -4,6 +4,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ STAGE = "tokenizer encode"
 LAYOUT = "rows.json"
 SPLITS = ("train", "validation")
 ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS = ".bin", ".pairs.bin", ".pair_counts.bin", ".text_keys.bin"
-"""Endings of a split's files; all but the first are there if texts have targets."""
+ENDINGS = {"none": (ROWS,), "tags": (ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS), "pairs": (ROWS, TEXT_KEYS)}
+"""Endings of a split's files, by `EncodeConfig.targets`; PAIRS are of a text and its tag."""
+
+COUNTED_ROWS = 10_000  # at once: some megabytes
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class PackedRows:
     text_tokens: int
     """Tokens of the encoded posts, without [CLS], [SEP] and padding."""
     targets: RowTargets | None = None
+    max_pairs: int = 0
+    """Most pairs of texts in a row, of which numbers 2 n - 1 and 2 n are pair n; 0: the texts are no pairs."""
 
     @property
     def tokens_per_byte(self) -> float:
@@ -80,16 +86,30 @@ def load_rows(folder: Path, split: str, with_targets: bool = False) -> PackedRow
         found = ", ".join(layout["splits"])
         raise StackbertError(f"{folder}: has splits {found} but no '{split}': made by another version; encode again")
     counts = layout["splits"][split]
-    shape = (counts["rows"], layout["row_length"])
-    ids = np.memmap(folder / (split + ROWS), layout["dtype"], "r", shape=shape)
     return PackedRows(
-        ids,
+        _open_ids(folder, layout, split),
         layout["first_id"],
         layout["padding_id"],
         counts["text_bytes"],
         counts["text_tokens"],
         _load_targets(folder, split) if with_targets and (folder / TARGETS_FILE).is_file() else None,
+        layout.get("max_pairs", 0),
     )
+
+
+def most_texts(folder: Path, layout: Mapping[str, Any]) -> int:
+    """The most texts of a row, over both splits; `layout` as it is written to LAYOUT."""
+    most = 0
+    for ids_RT in (_open_ids(folder, layout, split) for split in SPLITS):
+        for start in range(0, len(ids_RT), COUNTED_ROWS):
+            first_RT = ids_RT[start : start + COUNTED_ROWS] == layout["first_id"]
+            most = max(most, int(first_RT.sum(1).max()))
+    return most
+
+
+def _open_ids(folder: Path, layout: Mapping[str, Any], split: str) -> npt.NDArray[np.unsignedinteger[Any]]:
+    shape = (layout["splits"][split]["rows"], layout["row_length"])
+    return np.memmap(folder / (split + ROWS), layout["dtype"], "r", shape=shape)
 
 
 def _load_targets(folder: Path, split: str) -> RowTargets:
@@ -109,7 +129,7 @@ def _load_targets(folder: Path, split: str) -> RowTargets:
 
 
 def load_text_keys(folder: Path) -> Keys:
-    """Keys of the texts of rows with targets, of both splits, ascending; see corpora.text_keys."""
+    """Keys of the texts of rows with targets or pairs, of both splits, ascending; see corpora.text_keys."""
     return np.unique(np.concatenate([np.fromfile(folder / (split + TEXT_KEYS), np.uint64) for split in SPLITS]))
 
 

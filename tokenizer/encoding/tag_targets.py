@@ -23,11 +23,7 @@ def choose_target_tags(labelled_set: Path, config: EncodeConfig) -> dict[str, in
     Raises StackbertError where the posts have fewer than two such tags, or are no labelled set: only its pretraining
     text is known to be free of test posts.
     """
-    if load_manifest(labelled_set).stage != LABEL_STAGE:
-        raise StackbertError(
-            f"{labelled_set}: targets 'tags' needs a labelled set, whose labels and test posts are left out; make one "
-            f"with 'stackbert {LABEL_STAGE}'"
-        )
+    require_labelled_set(labelled_set, "tags")
     labels = label_names(labelled_set)
     counts = count_tags(list(weighted_shards(labelled_set, config.weights)))
     found = {
@@ -42,6 +38,15 @@ def choose_target_tags(labelled_set: Path, config: EncodeConfig) -> dict[str, in
             "objective"
         )
     return found
+
+
+def require_labelled_set(posts: Path, targets: str) -> None:
+    """Raise StackbertError where `posts` are no labelled set: their test posts could be taught."""
+    if load_manifest(posts).stage != LABEL_STAGE:
+        raise StackbertError(
+            f"{posts}: targets '{targets}' needs a labelled set, whose labels and test posts are left out; make one "
+            f"with 'stackbert {LABEL_STAGE}'"
+        )
 
 
 def contains_label(tag: str, label: str) -> bool:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from finetune.classifier.classifier import Classifier
 from finetune.train.batches import LabelledBatch
 from finetune.train.step import FinetuneStep, dropout
-from pretrain.measure.preflight import stablehlo
+from pretrain.measure.step_program import stablehlo
 from pretrain.model.checkpoint import load_checkpoint
 from pretrain.randomness import stream
 from tests.finetune.questions import LABELS

@@ -11,7 +11,8 @@ import tensorflow as tf
 from pretrain.config import PreflightConfig
 from pretrain.measure import tpu_compiler
 from pretrain.measure.bench_models import named_model
-from pretrain.measure.preflight import GIB, Preflight, largest_batch, preflight, stablehlo, step_program
+from pretrain.measure.preflight import GIB, Preflight, largest_batch, preflight
+from pretrain.measure.step_program import stablehlo, step_program
 from pretrain.measure.tpu_compiler import readable
 from pretrain.model.architecture import read_architecture
 from pretrain.model.checkpoint import random_weights
@@ -43,6 +44,16 @@ def test_program_of_a_long_row_of_modernbert_has_blocks_only():
     program, _ = step_program(config, 1, (architecture, random_weights(architecture, 0)))
     assert "64x192x" in program
     assert "1024x1024x" not in program, "a table of all tokens by all tokens"
+
+
+@pytest.mark.parametrize("micro_batch_rows", [0, 2])
+def test_program_of_pairs_compares_those_of_all_chips(micro_batch_rows):
+    config = PreflightConfig(model="1x32", vocab_size=200, row_length=16, pairs_per_row=3)
+    config = replace(config, micro_batch_rows=micro_batch_rows)
+    program, weights = step_program(config, 4, named_model(config), chips=4)
+    assert "tensor<48x48xf32>" in program, "4 chips, 4 rows, 3 pairs"
+    assert program.count("stablehlo.while") == (2 if micro_batch_rows else 0), "two passes over the micro-batches"
+    assert weights == 200 * 32 + 512 * 32 + 2 * 32 + 2 * 32 + 12 * 32**2 + 13 * 32, "no MLM head"
 
 
 def test_program_is_translated_to_the_dialect_of_the_parser():
@@ -144,6 +155,14 @@ def test_step_in_micro_batches_costs_as_much_as_the_whole_batch(micro_batch_rows
     cut = preflight(replace(SMALL, batch_rows=64, micro_batch_rows=micro_batch_rows, compiler_python=PYTHON))
     print(whole, cut, sep="\n")
     assert 1 <= cut.flops / whole.flops < 1.6, "the optimizer's part is counted with each turn"
+
+
+@pytest.mark.parametrize("micro_batch_rows", [pytest.param(rows, marks=needs_compiler) for rows in (0, 4)])
+def test_step_of_pairs_fits(micro_batch_rows):
+    config = replace(SMALL, batch_rows=64, pairs_per_row=2, compiler_python=PYTHON)
+    found = preflight(replace(config, micro_batch_rows=micro_batch_rows))
+    print(found)
+    assert found.fits and found.flops > 0
 
 
 @pytest.mark.parametrize("rows", [pytest.param(65_536, marks=needs_compiler)])

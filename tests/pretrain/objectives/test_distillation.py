@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from pretrain.config import PreflightConfig, PretrainConfig
 from pretrain.measure.bench_models import named_model
-from pretrain.measure.preflight import step_program
+from pretrain.measure.step_program import step_program
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, with_positions
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.distillation import (
