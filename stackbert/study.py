@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from corpora.config import CorpusConfig, LabelConfig
 from corpora.sources.lines import refuse_other_encodings
 from finetune.config import CompareConfig, FinetuneConfig
-from pretrain.config import MergeConfig, PretrainConfig
+from pretrain.config import FROM_ROWS, MergeConfig, PretrainConfig
 from stackbert.core.artifact import Manifest
 from stackbert.core.checkpoints import is_random, resolve_base
 from stackbert.core.errors import StackbertError, nearest_hint, require
@@ -73,7 +73,7 @@ class Study:
             )
         require(0 <= self.merged < 1, f"merged {self.merged}: must be from 0 to below 1")
         require(
-            not self.merged or (self.pretrain.transfer != "similar" and not is_random(self.pretrain.base)),
+            not self.merged or (self.pretrain.transfer not in FROM_ROWS and not is_random(self.pretrain.base)),
             "merged: needs a base with weights, and transfer 'mean' or 'random'; leave it out, or change those",
         )
 

@@ -3,12 +3,15 @@
 # V vocabulary
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from pretrain.config import PretrainConfig
 from pretrain.init.similarity import token_vectors
+from pretrain.init.token_distillation import distill_new_tokens
 from pretrain.init.transfer import check_vocabulary, transfer_vocabulary
 from pretrain.model.architecture import random_config, read_architecture
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint, random_weights, with_positions
@@ -21,14 +24,22 @@ INITIALISED_FROM = {
     "mean": "the mean of their subtokens in the base",
     "random": "noise",
     "similar": "a mean of the shared tokens most similar in use",
+    "distill": "the mean of their subtokens in the base, fitted to how the base reads them",
 }
 ROWS_PER_COUNT = 10_000  # counted at once, so that memory does not grow with the rows
 
 
 def build_initial_checkpoint(
-    config: PretrainConfig, reader: TextReader, rows: PackedRows
+    config: PretrainConfig,
+    reader: TextReader,
+    rows: PackedRows,
+    dtype: tf.DType = tf.float32,
+    scratch: Path | None = None,
 ) -> tuple[Checkpoint, list[str]]:
-    """The checkpoint at step 0 for rows in `reader`'s vocabulary, and notes on how it was made."""
+    """The checkpoint at step 0 for rows in `reader`'s vocabulary, and notes on how it was made.
+
+    Transfer by distillation computes in `dtype`; what takes long is kept in the folder `scratch`.
+    """
     if is_random(config.base):
         checkpoint, note = _random_checkpoint(config, reader)
     else:
@@ -50,6 +61,9 @@ def build_initial_checkpoint(
     if not checkpoint.has_mlm_head:
         notes.append("the base has no MLM head: a new one was initialised")
         checkpoint = _with_unigram_bias(checkpoint, reader, rows)
+    if config.transfer == "distill" and not is_random(config.base):
+        checkpoint, fit_notes = distill_new_tokens(checkpoint, config, reader, rows, dtype, scratch)
+        notes += fit_notes
     return checkpoint, notes
 
 
