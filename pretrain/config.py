@@ -129,14 +129,8 @@ class PretrainConfig:
         ):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
         for name in (
-            "steps",
-            "epochs",
-            "minutes",
-            "micro_batch_rows",
-            "steps_per_execution",
-            "exports",
-            "spike_factor",
-            "distill_weight",
+            *("steps", "epochs", "minutes", "micro_batch_rows", "steps_per_execution", "exports", "spike_factor"),
+            *("distill_weight", "weight_decay", "save_seconds", "evaluations"),
         ):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name)]
@@ -163,9 +157,6 @@ class PretrainConfig:
         require(first < 1, f"new_rows_first and embeddings_first: their sum is {first:g}, must be below 1")
         require(0 < self.decay_share <= 1, f"decay_share {self.decay_share}: must be above 0, and 1 at most")
         require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")
-        require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
-        require(self.save_seconds >= 0, f"save_seconds {self.save_seconds}: must be 0 or more")
-        require(self.evaluations >= 0, f"evaluations {self.evaluations}: must be 0 or more")
 
     @property
     def recorded(self) -> "PretrainConfig":
