@@ -272,7 +272,8 @@ def _adapter() -> TypeAdapter[Study]:
 
 def _error_line(location: tuple[str | int, ...], kind: str, message: str) -> str:
     """What is wrong with the setting at `location`; for an unknown one, the nearest name."""
-    path = ".".join(str(key) for key in location)
+    # a setting of two types has an error for each, with the type at the end of its location
+    path = ".".join(str(key) for key in location if key != "int" and not str(key).startswith("literal["))
     if kind != "unexpected_keyword_argument":
         return f"{path}: {message}"
     # the innermost configuration around the setting; below 'corpora' there is a level of names
