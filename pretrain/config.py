@@ -43,6 +43,9 @@ class PretrainConfig:
     transfer_tokens: int = 500_000
     """Most tokens of rows to fit new tokens on; five minutes for MiniLM on two CPU cores. Rare tokens get their first
     rows before frequent ones get more. Used with transfer 'distill'."""
+    head_bias: Literal["frequencies", "calibrated"] = "frequencies"
+    """Bias of the MLM head that a base without one is given. 'frequencies': tokens' log frequencies. 'calibrated': such
+    that its mean prediction before training has the frequencies, which starts at a lower loss."""
     extend_positions: bool = False
     """Allow rows longer than the base's maximum length, by repeating its position embeddings."""
     new_rows_first: float = 0.0
