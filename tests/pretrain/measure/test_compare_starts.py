@@ -25,7 +25,7 @@ def test_each_method_is_validated_as_a_run_validates_its_own(small_rows, letters
     assert results[config.transfer].bits_per_byte == pytest.approx(before["bits_per_byte"], rel=1e-6)
     assert all(math.isfinite(result.loss) for result in results.values())
     distances = {name: result.text_distance for name, result in results.items()}
-    assert 0 < distances["distill"] < distances["mean"] < distances["random"]
+    assert 0 < distances["distill"] < distances["mean"]
 
 
 def test_base_with_its_own_vocabulary_reads_texts_as_itself(tmp_path, small_rows):
