@@ -7,7 +7,7 @@ the token and the last of its pieces (Dobler et al. 2025, arXiv 2505.20133, sect
 tokens is trained.
 """
 
-# B rows of a batch, T tokens, U pieces of a row, M = B x T, N new tokens, V vocabulary, H hidden, E embeddings' width
+# B rows of a batch, T tokens, U pieces of a row, N new tokens, V vocabulary, H hidden, E embeddings' width
 
 import os
 from dataclasses import dataclass, replace
@@ -73,8 +73,8 @@ def distill_new_tokens(
     new_ids_N = np.flatnonzero(is_new_V)
     known = scratch / FITTED_FILE if scratch else None
     if known and known.is_file():
-        with safe_open(known, "np") as file:
-            return _with_rows(checkpoint, new_ids_N, file.get_tensor("rows")), [file.metadata()["note"]]
+        with safe_open(known, framework="numpy") as file:
+            return _with_rows(checkpoint, new_ids_N, file.get_tensor("rows")), [(file.metadata() or {})["note"]]
     max_rows = max(1, config.transfer_tokens // rows.ids.shape[1])
     numbers_R, counts_V = choose_contexts(rows, is_new_V, config.transfer_contexts, max_rows, config.seed)
     if not len(numbers_R):
