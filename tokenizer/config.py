@@ -60,7 +60,10 @@ class TokenizerConfig:
     def __post_init__(self) -> None:
         for name in ("vocab_size", "min_count", "alphabet_size", "title_weight"):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
-        require(self.extend_by == "auto" or self.extend_by > 0, f"extend_by {self.extend_by}: must be above 0, or auto")
+        require(
+            not isinstance(self.extend_by, int) or self.extend_by > 0,
+            f"extend_by {self.extend_by}: must be above 0, or auto",
+        )
         require(0 < self.extend_gain < 1, f"extend_gain {self.extend_gain}: must be above 0 and below 1")
         for name in ("lexicon_size", "processes"):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")

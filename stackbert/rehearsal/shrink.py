@@ -55,7 +55,7 @@ def _tokenizer(config: TokenizerConfig) -> TokenizerConfig:
     return replace(
         config,
         vocab_size=min(config.vocab_size, VOCABULARY),
-        extend_by=ADDED if config.extend_by == "auto" else min(config.extend_by, ADDED),
+        extend_by=min(config.extend_by, ADDED) if isinstance(config.extend_by, int) else ADDED,
         lexicon_size=min(config.lexicon_size, ADDED),
         alphabet_size=min(config.alphabet_size, ALPHABET),
         min_count=1,

@@ -123,7 +123,7 @@ def extend_vocabulary(
     saved_W = (count_word_tokens(names, base.tokens) - 1) * np.fromiter(others.values(), np.int64, len(others))
     ordered = [names[number] for number in np.argsort(-saved_W, kind="stable") if saved_W[number] > 0]
     new = [*required, *first, *ordered]
-    if config.extend_by == "auto":
+    if not isinstance(config.extend_by, int):
         size, steps = choose_size(
             lambda number: _with_new(base, new[:number]), len(required), len(new), words, config.extend_gain
         )

@@ -156,7 +156,7 @@ def test_words_with_a_new_token_are_masked_whole_and_more_often():
     options = {"is_new_V": IS_NEW, "new_rate": 2.0, "word_roles_V": WORD_ROLES}
     masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, **options)
     rates = {True: [0, 0], False: [0, 0]}
-    for ids, segments, batch in masked_many(2, masker):
+    for ids, segments, batch in masked_many(8, masker):
         words, masked = words_of(ids, segments), np.zeros(ids.shape, bool)
         used = batch.weights_BP.numpy() > 0
         rows = np.broadcast_to(np.arange(ROWS)[:, None], used.shape)
