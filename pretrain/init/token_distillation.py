@@ -140,8 +140,8 @@ class _Student(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         rising, falling = (done + 1) / WARM_UP_STEPS, (total - done) / total
         rate = self._peak * tf.minimum(1.0, rising) * falling
         corrected = rate * tf.sqrt(1 - BETA_2 ** (done + 1)) / (1 - BETA_1 ** (done + 1))
-        values = (tf.gather(each, self._new_ids_N) for each in (self._table_VE, gradient_VE))
-        rows_NE, mean_NE, square_NE = _adam(*values, self._mean_NE, self._square_NE, corrected)
+        value_NE, gradient_NE = (tf.gather(each, self._new_ids_N) for each in (self._table_VE, gradient_VE))
+        rows_NE, mean_NE, square_NE = _adam(value_NE, gradient_NE, self._mean_NE, self._square_NE, corrected)
         self._mean_NE.assign(mean_NE)
         self._square_NE.assign(square_NE)
         self._table_VE.scatter_nd_update(self._new_ids_N[:, None], rows_NE)
