@@ -135,6 +135,8 @@ def _type(hint: Any) -> str:
     if hint in TYPES:
         return TYPES[hint]
     origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal and len(arguments) == 1:
+        return f"`{_toml(arguments[0])}`"
     if origin is Literal:
         return "one of " + ", ".join(f"`{_toml(value)}`" for value in arguments)
     if origin is tuple:

@@ -7,7 +7,9 @@ from stackbert.core.checkpoints import is_random
 from stackbert.core.errors import require
 from stackbert.core.home import PathText
 
-Transfer = Literal["mean", "random", "similar"]
+Transfer = Literal["mean", "random", "similar", "distill"]
+FROM_ROWS: tuple[Transfer, ...] = ("similar", "distill")
+"""Methods of transfer that need the rows."""
 Schedule = Literal["linear", "cosine", "wsd", "constant"]
 Decay = Literal["linear", "1-sqrt"]
 Device = Literal["auto", "cpu", "gpu", "tpu"]
@@ -37,12 +39,24 @@ class PretrainConfig:
     transfer: Transfer = "mean"
     """Initialisation of tokens that are not in the base's vocabulary. 'mean': the mean of the embeddings of their
     subtokens in the base (FVT). 'random': noise. 'similar': a weighted mean of the embeddings of shared tokens with
-    similar contexts in the rows (FOCUS)."""
+    similar contexts in the rows (FOCUS). 'distill': the mean, fitted so that the base reads the tokens in contexts from
+    the rows as it read their subtokens (token distillation); takes minutes."""
+    transfer_contexts: int = 20
+    """Rows that each new token is fitted on, if there are as many. Used with transfer 'distill'."""
+    transfer_tokens: int = 500_000
+    """Most tokens of rows to fit new tokens on; five minutes for MiniLM on two CPU cores. Rare tokens get their first
+    rows before frequent ones get more. Used with transfer 'distill'."""
+    head_bias: Literal["frequencies", "calibrated"] = "frequencies"
+    """Bias of the MLM head that a base without one is given. 'frequencies': tokens' log frequencies. 'calibrated': such
+    that its mean prediction before training has the frequencies, which starts at a lower loss."""
     extend_positions: bool = False
     """Allow rows longer than the base's maximum length, by repeating its position embeddings."""
+    new_rows_first: float = 0.0
+    """Fraction of the steps that first train the rows of new tokens in the word table, and the MLM head, everything
+    else frozen. Ignored if the vocabulary is the base's own."""
     embeddings_first: float = 0.0
-    """Fraction of the steps that first train the word embeddings and the MLM head only, everything else frozen. Ignored
-    if the vocabulary is the base's own."""
+    """Fraction of the steps that first, or after new_rows_first, train the word embeddings and the MLM head only,
+    everything else frozen. Ignored if the vocabulary is the base's own."""
     tokens: int = 20_000_000
     """Training length in tokens, padding included. The default takes about an hour for a 6 x 384 encoder on two CPU
     cores."""
@@ -87,6 +101,9 @@ class PretrainConfig:
     """Skip the update of a step whose gradient norm exceeds this multiple of the running mean. 0: never skip."""
     mask_rate: float = 0.15
     """Fraction of a row's tokens, without special tokens, to mask."""
+    new_token_rate: float = 1.0
+    """How often tokens that the base does not have are masked, as a multiple of how often its own are. The number of
+    masked tokens stays that of mask_rate. 2 trains new tokens more; validation masks stay as with 1."""
     mask_share: float = REPLACED_BY_MASK
     """Fraction of masked positions that are replaced by [MASK]."""
     random_share: float = REPLACED_BY_RANDOM
@@ -119,17 +136,14 @@ class PretrainConfig:
     """Number of rows for the validation loss, spread over the validation split, with the same masks each time."""
 
     def __post_init__(self) -> None:
-        for name in ("tokens", "batch_rows", "learning_rate", "head_learning_rate", "clip_norm", "validation_rows"):
+        for name in (
+            *("tokens", "batch_rows", "learning_rate", "head_learning_rate", "clip_norm", "validation_rows"),
+            *("transfer_contexts", "transfer_tokens", "new_token_rate"),
+        ):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
         for name in (
-            "steps",
-            "epochs",
-            "minutes",
-            "micro_batch_rows",
-            "steps_per_execution",
-            "exports",
-            "spike_factor",
-            "distill_weight",
+            *("steps", "epochs", "minutes", "micro_batch_rows", "steps_per_execution", "exports", "spike_factor"),
+            *("distill_weight", "weight_decay", "save_seconds", "evaluations"),
         ):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name)]
@@ -151,12 +165,12 @@ class PretrainConfig:
             self.mask_share >= 0 and self.random_share >= 0 and shares <= 1,
             f"mask_share {self.mask_share}, random_share {self.random_share}: must be 0 or more, their sum 1 at most",
         )
-        require(0 <= self.embeddings_first < 1, f"embeddings_first {self.embeddings_first}: must be from 0 to below 1")
+        for name in ("new_rows_first", "embeddings_first"):
+            require(0 <= getattr(self, name) < 1, f"{name} {getattr(self, name)}: must be from 0 to below 1")
+        first = self.new_rows_first + self.embeddings_first
+        require(first < 1, f"new_rows_first and embeddings_first: their sum is {first:g}, must be below 1")
         require(0 < self.decay_share <= 1, f"decay_share {self.decay_share}: must be above 0, and 1 at most")
         require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")
-        require(self.weight_decay >= 0, f"weight_decay {self.weight_decay}: must be 0 or more")
-        require(self.save_seconds >= 0, f"save_seconds {self.save_seconds}: must be 0 or more")
-        require(self.evaluations >= 0, f"evaluations {self.evaluations}: must be 0 or more")
 
     @property
     def recorded(self) -> "PretrainConfig":

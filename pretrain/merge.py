@@ -3,7 +3,7 @@
 from dataclasses import fields, replace
 from pathlib import Path
 
-from pretrain.config import MergeConfig
+from pretrain.config import FROM_ROWS, MergeConfig
 from pretrain.init.transfer import transfer_vocabulary
 from pretrain.model.card import write_merged_card
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, with_positions
@@ -75,12 +75,13 @@ def _transferred(base: Path, adapted: Path) -> Checkpoint:
         raise StackbertError(
             f"{adapted}: has another vocabulary than {base}, and was not trained from it; pass its own base"
         )
-    if run.config["transfer"] == "similar":
+    transfer = run.config["transfer"]
+    if transfer in FROM_ROWS:
         raise StackbertError(
-            f"{adapted}: was trained with transfer similar, whose initial checkpoint cannot be built without its rows; "
-            "merge a checkpoint trained with transfer mean"
+            f"{adapted}: was trained with transfer {transfer}, whose initial checkpoint cannot be built without its "
+            "rows; merge a checkpoint trained with transfer mean"
         )
-    return transfer_vocabulary(checkpoint, old, new, run.config["transfer"], run.config["seed"])[0]
+    return transfer_vocabulary(checkpoint, old, new, transfer, run.config["seed"])[0]
 
 
 def _tokens(adapted: Path) -> dict[str, int]:

@@ -14,7 +14,7 @@ from tokenizer.config import EncodeConfig
 GENERIC, OWN = "generic-vocabulary", "code-aware-vocabulary"
 BUDGETS = ("tokens", "steps", "epochs", "minutes")
 """A phase that sets one of them has none of [pretrain]'s."""
-OF_THE_FIRST_PHASE = ("transfer", "embeddings_first")
+OF_THE_FIRST_PHASE = ("transfer", "new_rows_first", "embeddings_first")
 """Settings for a new vocabulary; the phases after the first begin from a checkpoint that has it."""
 OF_MASKED_TOKENS = ("distill_weight",)
 """Settings of [pretrain] that phases of another objective do not take."""

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from corpora.config import CorpusConfig, LabelConfig
 from corpora.sources.lines import refuse_other_encodings
 from finetune.config import CompareConfig
-from pretrain.config import MergeConfig, PretrainConfig
+from pretrain.config import FROM_ROWS, MergeConfig, PretrainConfig
 from stackbert.adaptations import (
     GENERIC,
     OWN,
@@ -73,9 +73,9 @@ class Study:
             unknown = set(phase.encode.weights) - set(self.corpora)
             require(not unknown, f"weights: {', '.join(sorted(unknown))}: no such corpus; there are {self._names()}")
         require(0 <= self.merged < 1, f"merged {self.merged}: must be from 0 to below 1")
-        is_similar = any(chain.phases[0].pretrain.transfer == "similar" for chain in chains)
+        needs_rows = any(chain.phases[0].pretrain.transfer in FROM_ROWS for chain in chains)
         require(
-            not self.merged or not (is_similar or is_random(self.pretrain.base)),
+            not self.merged or not (needs_rows or is_random(self.pretrain.base)),
             "merged: needs a base with weights, and transfer 'mean' or 'random'; leave it out, or change those",
         )
 

@@ -52,7 +52,9 @@ def error_lines(error: ValidationError, config: type, where: str = "") -> list[s
 
 def _error_line(location: tuple[str | int, ...], kind: str, message: str, outermost: type, where: str) -> str:
     """What is wrong with the setting at `location`; for an unknown one, the nearest name."""
-    path = ".".join([where] * bool(where) + [str(key) for key in location])
+    # a setting of two types has an error for each, with the type at the end of its location
+    keys = [str(key) for key in location if key != "int" and not str(key).startswith("literal[")]
+    path = ".".join([where] * bool(where) + keys)
     if not path:  # of the study as a whole
         return message.removeprefix("Value error, ")
     if kind != "unexpected_keyword_argument":

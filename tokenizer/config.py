@@ -29,8 +29,12 @@ class TokenizerConfig:
     the terms before them stay whole; 'auto': where at least 0.5 % of the letters are of such a script."""
     extend: PathText = ""
     """Base whose vocabulary is extended, instead of training a new one: 'minilm', a folder or a hub id."""
-    extend_by: int = 8_000
-    """Number of tokens to add to the base's vocabulary; they fill its unused rows first."""
+    extend_by: int | Literal["auto"] = 8_000
+    """Number of tokens to add to the base's vocabulary; they fill its unused rows first. 'auto': as long as they save
+    enough tokens of the text (extend_gain)."""
+    extend_gain: float = 0.01
+    """Share of the text's tokens that 1,000 further tokens have to save with extend_by 'auto', which adds no more where
+    they save less."""
     lexicon_size: int = 2_000
     """Number of most frequent tags that get one token each."""
     lexicon: tuple[str, ...] = ()
@@ -54,8 +58,13 @@ class TokenizerConfig:
     """Processes that count words; 0 means one per core. The output does not depend on it."""
 
     def __post_init__(self) -> None:
-        for name in ("vocab_size", "min_count", "alphabet_size", "title_weight", "extend_by"):
+        for name in ("vocab_size", "min_count", "alphabet_size", "title_weight"):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
+        require(
+            not isinstance(self.extend_by, int) or self.extend_by > 0,
+            f"extend_by {self.extend_by}: must be above 0, or auto",
+        )
+        require(0 < self.extend_gain < 1, f"extend_gain {self.extend_gain}: must be above 0 and below 1")
         for name in ("lexicon_size", "processes"):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
         require(0 <= self.validation_share < 1, f"validation_share {self.validation_share}: must be from 0 to below 1")

@@ -1,14 +1,13 @@
 """The checkpoint at step 0: the base with the rows' vocabulary, enough positions and an MLM head."""
 
-# V vocabulary
+from pathlib import Path
 
-from dataclasses import replace
-
-import numpy as np
-import numpy.typing as npt
+import tensorflow as tf
 
 from pretrain.config import PretrainConfig
+from pretrain.init.head_bias import with_calibrated_bias, with_unigram_bias
 from pretrain.init.similarity import token_vectors
+from pretrain.init.token_distillation import distill_new_tokens
 from pretrain.init.transfer import check_vocabulary, transfer_vocabulary
 from pretrain.model.architecture import random_config, read_architecture
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint, random_weights, with_positions
@@ -21,14 +20,21 @@ INITIALISED_FROM = {
     "mean": "the mean of their subtokens in the base",
     "random": "noise",
     "similar": "a mean of the shared tokens most similar in use",
+    "distill": "the mean of their subtokens in the base, fitted to how the base reads them",
 }
-ROWS_PER_COUNT = 10_000  # counted at once, so that memory does not grow with the rows
 
 
 def build_initial_checkpoint(
-    config: PretrainConfig, reader: TextReader, rows: PackedRows
+    config: PretrainConfig,
+    reader: TextReader,
+    rows: PackedRows,
+    dtype: tf.DType = tf.float32,
+    scratch: Path | None = None,
 ) -> tuple[Checkpoint, list[str]]:
-    """The checkpoint at step 0 for rows in `reader`'s vocabulary, and notes on how it was made."""
+    """The checkpoint at step 0 for rows in `reader`'s vocabulary, and notes on how it was made.
+
+    Transfer by distillation computes in `dtype`; what takes long is kept in the folder `scratch`.
+    """
     if is_random(config.base):
         checkpoint, note = _random_checkpoint(config, reader)
     else:
@@ -47,9 +53,15 @@ def build_initial_checkpoint(
         )
         notes.append(f"positions from {max_length} on {start}")
         checkpoint = with_positions(checkpoint, row_length)
+    if config.transfer == "distill" and not is_random(config.base):
+        checkpoint, fit_notes = distill_new_tokens(checkpoint, config, reader, rows, dtype, scratch)
+        notes += fit_notes
     if not checkpoint.has_mlm_head:
         notes.append("the base has no MLM head: a new one was initialised")
-        checkpoint = _with_unigram_bias(checkpoint, reader, rows)
+        checkpoint = with_unigram_bias(checkpoint, reader, rows)
+        if config.head_bias == "calibrated":
+            checkpoint = with_calibrated_bias(checkpoint, reader, rows, config.seed)
+            notes.append("its bias is such that the mean prediction has the frequencies of tokens")
     return checkpoint, notes
 
 
@@ -79,23 +91,3 @@ def _transferred_checkpoint(config: PretrainConfig, reader: TextReader, rows: Pa
         f"vocabulary of {reader.vocab_size:,}: {counts.shared:,} tokens keep the base's vector, {counts.built:,} start "
         f"from {INITIALISED_FROM[config.transfer]}, {counts.unknown:,} unknown to the base start from noise"
     )
-
-
-def _with_unigram_bias(checkpoint: Checkpoint, reader: TextReader, rows: PackedRows) -> Checkpoint:
-    """The checkpoint with an MLM bias of each token's log frequency in the rows.
-
-    The first steps then need not learn which tokens are frequent.
-    """
-    counts_V = _unigram_counts(rows, reader)
-    smoothed_V = np.pad(counts_V, (0, checkpoint.architecture.vocab_size - len(counts_V))) + 1.0
-    bias_V = np.log(smoothed_V / smoothed_V.sum()).astype(np.float32)
-    return replace(checkpoint, weights=checkpoint.weights | {"mlm/bias": bias_V})
-
-
-def _unigram_counts(rows: PackedRows, reader: TextReader) -> npt.NDArray[np.int64]:
-    """Occurrences of each id in the rows, (V,); 0 for special ids."""
-    counts_V = np.zeros(reader.vocab_size, np.int64)
-    for start in range(0, len(rows.ids), ROWS_PER_COUNT):
-        counts_V += np.bincount(np.ravel(rows.ids[start : start + ROWS_PER_COUNT]), minlength=reader.vocab_size)
-    counts_V[list(reader.special_ids)] = 0
-    return counts_V

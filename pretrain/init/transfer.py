@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from pretrain.init.similarity import sparsemax
 from pretrain.model.checkpoint import Checkpoint, with_vocabulary
+from stackbert.core.checkpoints import is_random, resolve_base
 from stackbert.core.errors import StackbertError
-from tokenizer.encoding.reader import TextReader
+from tokenizer.encoding.reader import TextReader, load_reader
 from tokenizer.encoding.spelling import spell, spellings, with_guessed_space
 from tokenizer.files.tokenizer_checks import ROLES
 
@@ -49,6 +50,7 @@ def transfer_vocabulary(
 
     - 'mean': the mean of the rows of their pieces in the old vocabulary (FVT: Gee et al. 2022, arXiv 2402.09977).
     - 'random': normal noise with the old table's standard deviation.
+    - 'distill': as 'mean', which `token_distillation` then fits.
     - 'similar': a weighted mean of the rows of the shared tokens with the most similar `vectors_VD` (FOCUS: Dobler and
       de Melo 2023, arXiv 2305.14481); as 'mean' for tokens without a vector.
     """
@@ -113,6 +115,13 @@ def check_vocabulary(checkpoint: Checkpoint, reader: TextReader) -> None:
             f"the vocabulary does not fit the checkpoint: it has ids up to {reader.vocab_size - 1:,}, but the "
             f"word table has {rows:,} rows; use the tokenizer that the checkpoint was trained with"
         )
+
+
+def new_tokens(base: str, new: TextReader) -> npt.NDArray[np.bool_]:
+    """Whether each token of `new` is one that the base has no row for, (V,); all are where the base is random."""
+    if is_random(base):
+        return np.ones(new.vocab_size, np.bool_)
+    return np.array([len(pieces) != 1 for pieces in old_pieces(load_reader(resolve_base(base)), new)])
 
 
 def old_pieces(old: TextReader, new: TextReader) -> list[list[int]]:

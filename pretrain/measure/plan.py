@@ -76,7 +76,7 @@ def plan_pretraining(
     forget_peak()
     begun = time.monotonic()
     # times steps that train all weights: nearly all steps do
-    endless = replace(config, tokens=2**62, steps=0, epochs=0.0, embeddings_first=0.0)
+    endless = replace(config, tokens=2**62, steps=0, epochs=0.0, embeddings_first=0.0, new_rows_first=0.0)
     replicas = find_replicas(config.device)
     require(
         replicas.workers == 1,
@@ -112,11 +112,12 @@ def check_plan(config: PretrainConfig, machines: MachinesConfig) -> None:
 
 def _disk(trainer: Trainer, config: PretrainConfig, plan: PretrainPlanConfig) -> int:
     weights = sum(array.size for array in trainer.initial.weights.values()) * (STATES * COPIES + 1 + config.exports)
-    if config.embeddings_first and trainer.has_new_vocabulary:
+    phases = sum(share > 0 for share in (config.embeddings_first, config.new_rows_first))
+    if phases and trainer.has_new_vocabulary:
         first = sum(
             array.size for name, array in trainer.initial.weights.items() if name.startswith(EMBEDDING_PREFIXES)
         )
-        weights += first * STATES * (COPIES - 1)  # the moments of their own optimizer
+        weights += phases * first * STATES * (COPIES - 1)  # the moments of their own optimizers
     return FLOAT_BYTES * weights + round(_epoch_tokens(trainer, plan) * trainer.train_rows.ids.itemsize)
 
 

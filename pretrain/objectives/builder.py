@@ -3,12 +3,14 @@
 from typing import NamedTuple
 
 from pretrain.config import PretrainConfig
+from pretrain.init.transfer import new_tokens
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.distillation import Distillation, DistillCollator, load_teacher
 from pretrain.objectives.masked_lm import MaskedLM, build_masker
 from pretrain.objectives.objective import Collator, Objective
 from pretrain.objectives.pair_contrast import PairContrast, collate_pairs
 from pretrain.objectives.tag_prediction import TagPrediction, collate_tags
+from stackbert.core.checkpoints import is_random
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.packed_rows import PackedRows
 from tokenizer.encoding.reader import TextReader
@@ -21,6 +23,8 @@ class ConfiguredObjective(NamedTuple):
     collator: Collator
     teacher_row_length: int = 0
     """Tokens of a row that the teacher reads; 0 without distillation."""
+    validation_collator: Collator | None = None
+    """What makes validation batches; None: `collator`."""
 
 
 def build_objective(
@@ -47,13 +51,17 @@ def build_objective(
         contrast = PairContrast(encoder, rows.max_pairs, config.tag_pooling, config.temperature)
         return ConfiguredObjective(contrast, collate_pairs)
     row_length = rows.ids.shape[1]
-    masker = build_masker(reader, config)
+    # new tokens are masked more often in training only, so that validation losses compare
+    validated = masker = build_masker(reader, config)
+    if config.new_token_rate != 1 and has_new_vocabulary and not is_random(config.base):
+        masker = build_masker(reader, config, new_tokens(config.base, reader))
     if not config.distill_weight:
-        return ConfiguredObjective(MaskedLM(encoder), masker.mask)
+        return ConfiguredObjective(MaskedLM(encoder), masker.mask, 0, validated.mask)
     checkpoint, teacher_reader = load_teacher(config.base, reader, row_length, has_new_vocabulary)
     teacher = Encoder(checkpoint.architecture, checkpoint.weights, encoder.dtype)
     return ConfiguredObjective(
         Distillation(encoder, teacher, config.distill_weight),
         DistillCollator(masker, teacher_reader),
         teacher_reader.row_length(row_length),
+        DistillCollator(validated, teacher_reader),
     )

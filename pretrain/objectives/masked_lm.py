@@ -21,6 +21,7 @@ from tokenizer.files.token_notation import BYTE_LEVEL_SPACE, SENTENCEPIECE_SPACE
 
 CONTINUES, BEGINS, STANDS_ALONE = 0, 1, 2
 """Role of a token in its word: a further token, the first, or a word of its own."""
+NO_KEY = -1e9  # of tokens that are not masked, below all keys
 
 
 class MaskedBatch(NamedTuple):
@@ -64,6 +65,10 @@ class Masker:
     that shapes are static. With `word_roles_V` (CONTINUES, BEGINS or STANDS_ALONE for each token) whole words are
     masked. A word that exceeds the row's number of masked tokens stays unmasked, so that slightly fewer than `rate` are
     masked.
+
+    With `is_new_V`, new tokens (and words that hold any) are masked `new_rate` times as often as others, without
+    changing the number of masked tokens: their uniform keys are divided by it, and the least keys are taken (sequential
+    Poisson sampling: Ohlsson 1998, Journal of Official Statistics 14, 149-162).
     """
 
     def __init__(
@@ -77,6 +82,8 @@ class Masker:
         word_roles_V: npt.NDArray[np.int64] | None = None,
         mask_share: float = REPLACED_BY_MASK,
         random_share: float = REPLACED_BY_RANDOM,
+        is_new_V: npt.NDArray[np.bool_] | None = None,
+        new_rate: float = 1.0,
     ):
         self._mask_id, self._rate = mask_id, rate
         self._mask_share, self._random_share = mask_share, random_share
@@ -84,6 +91,8 @@ class Masker:
         excluded = {*special_ids, *absent_ids}
         self._ordinary_ids = tf.constant([i for i in range(vocab_size) if i not in excluded], tf.int32)
         self._word_roles_V = None if word_roles_V is None else tf.constant(word_roles_V, tf.int32)
+        self._is_new_V = None if is_new_V is None else tf.constant(is_new_V)
+        self._new_factor = 1 / new_rate
 
     def num_slots(self, row_length: int) -> int:
         """P: the expected number of masked tokens of a full row, plus one because each row rounds it at random."""
@@ -97,10 +106,12 @@ class Masker:
         maskable_BT = ~special_BT & (segments_BT > 0)
         keys_BT, counts_B = uniform((rows, tokens), streams[0]), self._counts(maskable_BT, streams[1])
         if self._word_roles_V is None:
-            positions_BP, is_used_BP = self._choose_tokens(tf.where(maskable_BT, keys_BT, -1.0), counts_B)
+            keys_BT = self._favour_new(keys_BT, ids_BT)
+            positions_BP, is_used_BP = self._choose_tokens(tf.where(maskable_BT, keys_BT, NO_KEY), counts_B)
         else:
             words_BT = self._words(ids_BT, segments_BT, maskable_BT)
-            keys_BT = tf.where(maskable_BT, tf.gather(keys_BT, words_BT, batch_dims=1), -1.0)
+            keys_BT = self._favour_new(tf.gather(keys_BT, words_BT, batch_dims=1), ids_BT, words_BT)
+            keys_BT = tf.where(maskable_BT, keys_BT, NO_KEY)
             positions_BP, is_used_BP = self._choose_words(keys_BT, words_BT, counts_B)
         weights_BP = tf.cast(is_used_BP, tf.float32)
         positions_BP = tf.where(is_used_BP, positions_BP, 0)
@@ -109,6 +120,19 @@ class Masker:
         return MaskedBatch(
             _replace_ids(ids_BT, positions_BP, read_BP, weights_BP), segments_BT, positions_BP, targets_BP, weights_BP
         )
+
+    def _favour_new(self, keys_BT: tf.Tensor, ids_BT: tf.Tensor, words_BT: tf.Tensor | None = None) -> tf.Tensor:
+        """The keys, higher for new tokens, or for all tokens of words that hold one, (B, T)."""
+        if self._is_new_V is None:
+            return keys_BT
+        is_new_BT = tf.gather(self._is_new_V, ids_BT)
+        if words_BT is not None:
+            rows, tokens = words_BT.shape
+            words_BT += tf.range(rows)[:, None] * tokens
+            count_N = tf.math.unsorted_segment_sum(tf.cast(is_new_BT, tf.int32), words_BT, rows * tokens)
+            is_new_BT = tf.gather(count_N, words_BT) > 0
+        # keys are multiples of 2^-24, so 1 - key is exact, and with one product no compiler rounds otherwise
+        return -(1 - keys_BT) * tf.where(is_new_BT, self._new_factor, 1.0)
 
     def _choose_tokens(self, keys_BT: tf.Tensor, counts_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Positions of the highest keys (B, P), and which of these slots each row uses."""
@@ -123,7 +147,7 @@ class Masker:
         positions_BQ = tf.math.top_k(keys_BT, min(slots + 1, keys_BT.shape[1])).indices
         words_BQ = tf.gather(words_BT, positions_BQ, batch_dims=1)
         first_left_B1 = tf.minimum(counts_B, words_BQ.shape[1] - 1)[:, None]
-        is_ordinary_B1 = tf.gather(tf.gather(keys_BT, positions_BQ, batch_dims=1), first_left_B1, batch_dims=1) >= 0
+        is_ordinary_B1 = tf.gather(tf.gather(keys_BT, positions_BQ, batch_dims=1), first_left_B1, batch_dims=1) > NO_KEY
         cut_B1 = tf.where(is_ordinary_B1, tf.gather(words_BQ, first_left_B1, batch_dims=1), -1)
         is_used_BP = (tf.range(slots) < counts_B[:, None]) & (words_BQ[:, :slots] != cut_B1)
         return positions_BQ[:, :slots], is_used_BP
@@ -154,8 +178,8 @@ class Masker:
         return tf.where(choice_BP < self._mask_share, self._mask_id, read_BP)
 
 
-def build_masker(reader: TextReader, config: PretrainConfig) -> Masker:
-    """The configured masker, for the vocabulary of `reader`'s tokenizer."""
+def build_masker(reader: TextReader, config: PretrainConfig, is_new_V: npt.NDArray[np.bool_] | None = None) -> Masker:
+    """The configured masker, for the vocabulary of `reader`'s tokenizer; `is_new_V`: tokens to mask more often."""
     return Masker(
         reader.vocab_size,
         reader.special_ids,
@@ -165,6 +189,8 @@ def build_masker(reader: TextReader, config: PretrainConfig) -> Masker:
         word_roles_V=word_roles(reader) if config.whole_words else None,
         mask_share=config.mask_share,
         random_share=config.random_share,
+        is_new_V=is_new_V,
+        new_rate=config.new_token_rate,
     )
 
 

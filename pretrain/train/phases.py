@@ -1,7 +1,11 @@
-"""The phases of a run: with a new vocabulary, steps that train the embeddings only can precede those for everything."""
+"""The phases of a run: with a new vocabulary, steps for its new rows or all embeddings can precede those for all."""
 
-from dataclasses import dataclass
+# V vocabulary
 
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
@@ -9,15 +13,18 @@ from pretrain.model.encoder import Encoder
 from pretrain.objectives.objective import Objective, trained_weights
 from pretrain.train.optimizer import AdamW
 from pretrain.train.replicas import Replicas
-from pretrain.train.step import CompiledStep, TrainStep, compile_step
+from pretrain.train.step import CompiledStep, RowMasks, TrainStep, compile_step
 
-EMBEDDING_PREFIXES = ("embeddings/word", "mlm/")  # what a new vocabulary leaves untrained: its table and the MLM head
+WORD_TABLE = "embeddings/word"
+EMBEDDING_PREFIXES = (WORD_TABLE, "mlm/")  # what a new vocabulary leaves untrained: its table and the MLM head
 
 
 @dataclass(frozen=True)
 class Phase:
     """Consecutive steps that train the same variables, with an optimizer and a schedule of their own."""
 
+    name: str
+    """Of its optimizer in a training state."""
     end: int
     """The step before which the phase ends."""
     optimizer: AdamW
@@ -25,8 +32,9 @@ class Phase:
 
 
 class Phases:
-    """`embedding_steps` steps that train the word table and the MLM head, then steps that train everything.
+    """`new_row_steps` and `embedding_steps` that train a part of the weights, then steps that train everything.
 
+    The first train the rows `is_new_V` of the word table and the MLM head, the second the whole table and that head.
     Make it in the scope of its `replicas`.
     """
 
@@ -38,19 +46,31 @@ class Phases:
         total_steps: int,
         embedding_steps: int,
         replicas: Replicas,
+        new_row_steps: int = 0,
+        is_new_V: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        def phase(variables: list[tf.Variable], end: int, num_steps: int) -> Phase:
-            step = TrainStep(objective, variables, num_steps, config, replicas)
-            return Phase(end, step.optimizer, compile_step(step, replicas, config.steps_per_execution))
+        def add(
+            name: str, variables: list[tf.Variable], num_steps: int, rows: RowMasks, config: PretrainConfig
+        ) -> None:
+            step = TrainStep(objective, variables, num_steps, config, replicas, rows)
+            end = num_steps + (self._phases[-1].end if self._phases else 0)
+            execute = compile_step(step, replicas, config.steps_per_execution)
+            self._phases.append(Phase(name, end, step.optimizer, execute))
 
         weights = trained_weights(encoder.weights, objective)
         self._variables = list(weights.values())
         self._phases: list[Phase] = []
+        embeddings = [
+            weights[name] for name in weights if name.startswith(EMBEDDING_PREFIXES) or name in objective.weights
+        ]
+        if new_row_steps:
+            table = encoder.weights[WORD_TABLE]
+            # rows that are not trained must not decay either
+            undecayed = replace(config, weight_decay=0.0)
+            add("new_rows_optimizer", embeddings, new_row_steps, {table.ref(): _mask(table, is_new_V)}, undecayed)
         if embedding_steps:
-            new = [name for name in weights if name.startswith(EMBEDDING_PREFIXES) or name in objective.weights]
-            first = [weights[name] for name in new]
-            self._phases.append(phase(first, embedding_steps, embedding_steps))
-        self._phases.append(phase(self._variables, total_steps, total_steps - embedding_steps))
+            add("embedding_optimizer", embeddings, embedding_steps, {}, config)
+        add("optimizer", self._variables, total_steps - embedding_steps - new_row_steps, {}, config)
 
     def at(self, step: int) -> Phase:
         """The phase of step number `step`, from 0."""
@@ -69,10 +89,17 @@ class Phases:
     @property
     def optimizers(self) -> dict[str, AdamW]:
         """The optimizers by the names under which a training state holds them."""
-        names = ("optimizer", "embedding_optimizer")
-        return dict(zip(names, (phase.optimizer for phase in reversed(self._phases)), strict=False))
+        return {phase.name: phase.optimizer for phase in reversed(self._phases)}
 
     @property
     def variables(self) -> list[tf.Variable]:
         """All that training changes."""
         return [*self._variables, *(each for phase in self._phases for each in phase.optimizer.state)]
+
+
+def _mask(table: tf.Variable, is_new_V: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float32]:
+    """1.0 for each new row of the word table, (V, 1); a table may have more rows than there are tokens."""
+    mask_V1 = np.zeros((table.shape[0], 1), np.float32)
+    if is_new_V is not None:
+        mask_V1[: len(is_new_V), 0] = is_new_V
+    return mask_V1

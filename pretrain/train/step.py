@@ -3,10 +3,13 @@
 # B rows of a batch, K reported quantities, N steps of one execution
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
@@ -16,6 +19,8 @@ from pretrain.train.optimizer import AdamW, scheduled_rate
 from pretrain.train.replicas import Replicas
 from stackbert.core.errors import require
 
+RowMasks = Mapping[Any, npt.NDArray[np.float32]]
+"""By the reference of a variable, (rows, 1)."""
 OWN_METRICS = 5  # values of StepMetrics after the objective's means
 STEPS_PER_EXECUTION = 50  # on accelerators, where a call costs about as much as a short step
 
@@ -41,7 +46,10 @@ class StepMetrics(NamedTuple):
 
 
 class TrainStep:
-    """Trains some variables with one objective for `num_steps` steps; make it in the scope of its `replicas`."""
+    """Trains some variables with one objective for `num_steps` steps; make it in the scope of its `replicas`.
+
+    `row_masks` are factors on the gradients of some variables' rows.
+    """
 
     def __init__(
         self,
@@ -50,9 +58,10 @@ class TrainStep:
         num_steps: int,
         config: PretrainConfig,
         replicas: Replicas,
+        row_masks: RowMasks = MappingProxyType({}),
     ) -> None:
         self.objective, self._variables, self._num_steps = objective, list(variables), num_steps
-        self._config, self._replicas = config, replicas
+        self._config, self._replicas, self._row_masks = config, replicas, row_masks
         head_rate = config.head_learning_rate / config.learning_rate
         heads = {variable.ref() for variable in objective.weights.values()}
         rates = [head_rate if variable.ref() in heads else 1.0 for variable in variables]
@@ -68,6 +77,10 @@ class TrainStep:
             self.objective, batch, self._variables, config.micro_batch_rows, replicas, compile_gradients
         )
         *gradients, sums = replicas.sum([*gradients, tf.concat([sums, [num_stopping]], 0)])
+        gradients = [
+            gradient * self._row_masks[variable.ref()] if variable.ref() in self._row_masks else gradient
+            for variable, gradient in zip(self._variables, gradients, strict=True)
+        ]
         *reported, num_masked, num_tokens, num_stopping = tf.unstack(sums)
         warmup_steps = math.ceil(self._num_steps * config.warmup_share)
         rate = scheduled_rate(

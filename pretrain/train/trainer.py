@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from pretrain.config import PretrainConfig
 from pretrain.init.initial_checkpoint import build_initial_checkpoint, tokenizer_of_base
+from pretrain.init.transfer import new_tokens
 from pretrain.model.card import write_card
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.builder import build_objective
@@ -71,22 +72,22 @@ class Trainer:
             load_rows(rows, split, with_targets=reads_targets) for split in ("train", "validation")
         )
         self._reader = load_reader(tokenizer)
-        self.initial, self._notes = build_initial_checkpoint(config, self._reader, self.train_rows)
+        self._state = RunState(self._state_folder(), config.save_seconds, local_io=replicas.is_pod)
+        self._history: list[dict[str, float]] = self._state.memo.setdefault("history", [])
+        dtype = self._choose_dtype()
+        scratch = folder / SCRATCH if folder else None
+        self.initial, self._notes = build_initial_checkpoint(config, self._reader, self.train_rows, dtype, scratch)
         check_writing(tokenizer, self.initial.config)  # before the run, not after it
         self.row_length = self.train_rows.ids.shape[1]
         self.batch_tokens = config.batch_rows * self.row_length
 
-        self._state = RunState(self._state_folder(), config.save_seconds, local_io=replicas.is_pod)
-        self._history: list[dict[str, float]] = self._state.memo.setdefault("history", [])
-        dtype = self._choose_dtype()
-
         with replicas.scope():
             self._encoder = Encoder(self.initial.architecture, self.initial.weights, dtype)
-            objective, collator, self.teacher_row_length = build_objective(
+            objective, collator, self.teacher_row_length, validated = build_objective(
                 config, self._encoder, self._reader, self.train_rows, self.has_new_vocabulary
             )
         self._batches = TrainingBatches(self.train_rows, collator, config.batch_rows, config.seed)
-        self._validation = Validation(objective, validation_rows, collator, config, replicas)
+        self._validation = Validation(objective, validation_rows, validated or collator, config, replicas)
 
         self.total_steps = self._choose_once("steps", lambda: self._budget(objective))
         self._phases = self._build_phases(objective)
@@ -191,9 +192,12 @@ class Trainer:
         return config.steps or max(1, config.tokens // self.batch_tokens)
 
     def _build_phases(self, objective: Objective) -> Phases:
-        embedding_steps = round(self.total_steps * self._config.embeddings_first) if self.has_new_vocabulary else 0
+        config, total, is_new = self._config, self.total_steps, self.has_new_vocabulary
+        shares = (config.embeddings_first, config.new_rows_first)
+        first, rows_first = (round(total * share) if is_new else 0 for share in shares)
+        is_new_V = new_tokens(config.base, self._reader) if rows_first else None
         with self._replicas.scope():
-            return Phases(self._encoder, objective, self._config, self.total_steps, embedding_steps, self._replicas)
+            return Phases(self._encoder, objective, config, total, first, self._replicas, rows_first, is_new_V)
 
     def _describe(self, dtype: tf.DType) -> list[str]:
         config = self._config
@@ -202,8 +206,9 @@ class Trainer:
         notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
         if self._replicas.count > 1:
             notes.append(f"{self._replicas.count} devices share each batch")
-        if config.embeddings_first and not self.has_new_vocabulary:
-            notes.append("embeddings_first has no effect: the vocabulary is the base's own")
+        unused = [name for name in ("new_rows_first", "embeddings_first") if getattr(config, name)]
+        if unused and not self.has_new_vocabulary:
+            notes.append(f"{' and '.join(unused)}: no effect, as the vocabulary is the base's own")
         return notes
 
     def _print(self, text: str) -> None:

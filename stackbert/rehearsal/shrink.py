@@ -16,6 +16,7 @@ SEEDS = 1
 PARTS, PART_MEGABYTES = 2, 1.0
 """Of each source, enough for some thousand posts of a dump."""
 POSTS, ROWS, STEPS = 200, 2, 2
+TRANSFER_TOKENS = 1_024
 VOCABULARY, ADDED, ALPHABET = 1_000, 50, 200
 
 
@@ -57,7 +58,7 @@ def _tokenizer(config: TokenizerConfig) -> TokenizerConfig:
     return replace(
         config,
         vocab_size=min(config.vocab_size, VOCABULARY),
-        extend_by=min(config.extend_by, ADDED),
+        extend_by=min(config.extend_by, ADDED) if isinstance(config.extend_by, int) else ADDED,
         lexicon_size=min(config.lexicon_size, ADDED),
         alphabet_size=min(config.alphabet_size, ALPHABET),
         min_count=1,
@@ -81,6 +82,7 @@ def _pretrain(config: PretrainConfig) -> PretrainConfig:
         evaluations=0,
         exports=min(config.exports, 1),
         validation_rows=ROWS,
+        transfer_tokens=min(config.transfer_tokens, TRANSFER_TOKENS),
         steps_per_execution=0,
         device="auto",
         state_folder="",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pretrain.config import PretrainConfig
+from pretrain.init import token_distillation
 from pretrain.model.checkpoint import load_checkpoint
 from pretrain.run import run_pretraining
 from pretrain.train.state import RunState
@@ -17,7 +18,6 @@ from stackbert.core.artifact import SCRATCH
 from stackbert.core.errors import StackbertError
 from tests.pretrain.processes import finish, start, wait_for
 from tests.pretrain.runs import STEPS, KilledError, config, copied_after_each_step, fingerprint
-from tests.pretrain.sample_rows import encode_with_new_vocabulary
 from tokenizer.encoding.reader import load_reader
 
 
@@ -107,30 +107,51 @@ def test_sigterm_saves_the_state_and_exits_75(small_rows, tmp_path):
     assert list((tmp_path / "run.partial" / SCRATCH).glob("ckpt-*.index"))
 
 
-@pytest.fixture(scope="module")
-def new_vocabulary(small_rows, tmp_path_factory) -> Path:
-    """A folder with 'tokenizer' and 'rows' of 16 tokens, of another vocabulary than the tiny base's."""
-    return encode_with_new_vocabulary(small_rows / "corpus", tmp_path_factory.mktemp("new"), 100, 16)
+PHASES = {
+    "embeddings": {"embeddings_first": 0.25, "transfer": "similar"},
+    "new rows": {"new_rows_first": 0.25, "embeddings_first": 0.1, "transfer": "distill", "new_token_rate": 2.0},
+}
+"""Settings of runs of 12 steps, of which the first 3 train the embeddings or new rows."""
 
 
-@pytest.fixture(scope="module")
-def killed_in_phases(new_vocabulary, tiny_base, tmp_path_factory) -> tuple[PretrainConfig, Path]:
-    """A run whose first 3 steps train the embeddings, and its staging folders as if killed after each step."""
+@pytest.fixture(scope="module", params=PHASES)
+def killed_in_phases(request, small_rows, letters_base, tmp_path_factory) -> tuple[PretrainConfig, Path]:
+    """A run with further phases before the main one, and its staging folders as if killed after each step."""
     folder = tmp_path_factory.mktemp("phases")
-    settings = config(base=str(tiny_base), embeddings_first=0.125, transfer="similar", tokens=12 * 4 * 32)
+    settings = config(base=str(letters_base), tokens=12 * 4 * 32, **PHASES[request.param])
     with pytest.MonkeyPatch.context() as patch, copied_after_each_step(folder / "run", folder / "copies", patch):
-        run_pretraining(new_vocabulary / "rows", new_vocabulary / "tokenizer", folder / "run", settings)
+        run_pretraining(small_rows / "rows", small_rows / "tokenizer", folder / "run", settings)
     return settings, folder
 
 
 @pytest.mark.parametrize("stop", [2, 3, 4])
-def test_run_killed_around_the_end_of_the_embeddings_phase_resumes_to_the_same_bytes(
-    stop, killed_in_phases, new_vocabulary, tmp_path
-):
+def test_run_killed_around_the_end_of_a_phase_resumes_to_the_same_bytes(stop, killed_in_phases, small_rows, tmp_path):
     settings, folder = killed_in_phases
     shutil.copytree(folder / "copies" / str(stop), tmp_path / "run.partial")
-    run_pretraining(new_vocabulary / "rows", new_vocabulary / "tokenizer", tmp_path / "run", settings)
+    run_pretraining(small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", settings)
     assert fingerprint(tmp_path / "run") == fingerprint(folder / "run")
+
+
+def test_fit_of_new_tokens_is_kept_from_before_the_first_step(small_rows, letters_base, tmp_path, monkeypatch):
+    """A run that was killed before a state was saved begins with the same weights, without another fit."""
+    settings = config(base=str(letters_base), tokens=2 * 4 * 32, transfer="distill")
+    arguments = small_rows / "rows", small_rows / "tokenizer"
+
+    def die(self, step):
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunState, "save_if_due", die)
+        with pytest.raises(KilledError):
+            run_pretraining(*arguments, tmp_path / "run", settings)
+    assert not list((tmp_path / "run.partial" / SCRATCH).glob("ckpt*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(token_distillation, "fit_new_rows", None)
+        notes = run_pretraining(*arguments, tmp_path / "run", settings).counts["notes"]
+    straight = run_pretraining(*arguments, tmp_path / "straight", settings)
+    assert straight.counts["notes"] == notes
+    assert any(note.startswith("token distillation on") for note in notes)
+    assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "straight")
 
 
 @pytest.mark.torch

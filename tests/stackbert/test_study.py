@@ -54,7 +54,7 @@ def load(folder: Path, text: str) -> Study:
 def other_value(field: dataclasses.Field) -> tuple[str, Any]:
     """A value other than the default, in TOML and in Python."""
     kind = typing.get_args(field.type)[0] if hasattr(field.type, "__metadata__") else field.type
-    if typing.get_origin(kind) is UnionType:
+    if typing.get_origin(kind) in (UnionType, typing.Union):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
     if typing.get_origin(kind) is Literal:
         value = next(name for name in typing.get_args(kind) if name != field.default)
@@ -290,10 +290,12 @@ def test_empty_file_is_the_default_study(tmp_path):
         ),
         ("[compare]\nqqq = 9\n", "compare.qqq: no such setting; the settings are recipe, seeds, baseline"),
         ("[pretrain]\ntokens = 'many'\n", "pretrain.tokens: Input should be a valid integer"),
-        ("[pretrain]\ntransfer = 'man'\n", "pretrain.transfer: Input should be 'mean', 'random' or 'similar'"),
+        ("[tokenizer]\nextend_by = 'aut'\n", "tokenizer.extend_by: Input should be 'auto'"),
+        ("[pretrain]\ntransfer = 'man'\n", "pretrain.transfer: Input should be 'mean', 'random', 'similar' or"),
         ("[corpora.x]\nsource = 'table'\n", "corpora.x: Value error, source 'table' needs path"),
         ("merged = 0.5\n[pretrain]\nbase = 'random-tiny'\n", "merged: needs a base with weights"),
         ("merged = 0.5\n[pretrain]\ntransfer = 'similar'\n", "merged: needs a base with weights"),
+        ("merged = 0.5\n[pretrain]\ntransfer = 'distill'\n", "merged: needs a base with weights"),
         ("labels = 3\n", "labels: Input should be a dictionary"),
         ("[labels\n", "not valid TOML"),
     ],

@@ -21,6 +21,7 @@ from tokenizer.files.tokenizer_checks import ORDINARY_TEXTS
 from tokenizer.files.tokenizer_files import UNLIMITED, load_tokenizer
 from tokenizer.vocabulary.base_steps import OUR_STEPS, BaseSteps, steps_of
 from tokenizer.vocabulary.export import build_tokenizer
+from tokenizer.vocabulary.extension_size import ExtensionStep, choose_size
 from tokenizer.vocabulary.word_counts import WordCounts
 from tokenizer.vocabulary.wordpiece import MAX_WORD_CHARACTERS, count_word_tokens
 
@@ -101,28 +102,44 @@ def _has_same_template(base: Tokenizer, ours: Tokenizer) -> bool:
     return all((one.ids, one.type_ids) == (two.ids, two.type_ids) for one, two in zip(theirs, found, strict=True))
 
 
-def extend_vocabulary(base: BaseVocabulary, words: WordCounts, terms: list[str], config: TokenizerConfig) -> list[str]:
+def extend_vocabulary(
+    base: BaseVocabulary, words: WordCounts, terms: list[str], config: TokenizerConfig
+) -> tuple[list[str], list[ExtensionStep]]:
     """The base's tokens, position = id, with up to `config.extend_by` new ones: in its unused rows, then at the end.
 
     The lexicon's terms come first, then the words that save the most tokens: occurrences times one less than the number
     of tokens the base needs for the word. Where our pre-tokenizer replaces BERT's, which makes each punctuation
     character a word, those that the base has only as words are added as continuations before all: `don't` is one word.
+
+    With 'auto', terms have no precedence over words, and `choose_size` finds how many tokens to add; its steps are the
+    second value.
     """
     known = set(base.tokens)
     required = _continuing_punctuation(known) if base.steps.pre_tokenizer is None else []
+    fitting = {word: count for word, count in words.items() if word not in known and len(word) <= MAX_WORD_CHARACTERS}
+    first = [] if config.extend_by == "auto" else [term for term in terms if term in fitting]
+    others = {word: count for word, count in fitting.items() if count >= config.min_count and word not in set(first)}
+    names = list(others)
+    saved_W = (count_word_tokens(names, base.tokens) - 1) * np.fromiter(others.values(), np.int64, len(others))
+    ordered = [names[number] for number in np.argsort(-saved_W, kind="stable") if saved_W[number] > 0]
+    new = [*required, *first, *ordered]
+    if not isinstance(config.extend_by, int):
+        size, steps = choose_size(
+            lambda number: _with_new(base, new[:number]), len(required), len(new), words, config.extend_gain
+        )
+        return _with_new(base, new[:size]), steps
     if len(required) > config.extend_by:
         raise StackbertError(
             f"extend_by {config.extend_by}: the base lacks {len(required)} characters of punctuation inside words "
             f"({' '.join(required[:4])} ...); raise extend_by above that"
         )
-    fitting = {word: count for word, count in words.items() if word not in known and len(word) <= MAX_WORD_CHARACTERS}
-    new = [*required, *(term for term in terms if term in fitting)]
-    others = {word: count for word, count in fitting.items() if count >= config.min_count and word not in set(new)}
-    names = list(others)
-    saved_W = (count_word_tokens(names, base.tokens) - 1) * np.fromiter(others.values(), np.int64, len(others))
-    new += [names[number] for number in np.argsort(-saved_W, kind="stable") if saved_W[number] > 0]
+    return _with_new(base, new[: config.extend_by]), []
+
+
+def _with_new(base: BaseVocabulary, new: list[str]) -> list[str]:
+    """The base's tokens and new ones, in its unused rows, then at the end."""
     tokens, unused_ids = list(base.tokens), [n for n, token in enumerate(base.tokens) if UNUSED.fullmatch(token)]
-    for token in new[: config.extend_by]:
+    for token in new:
         if unused_ids:
             tokens[unused_ids.pop(0)] = token
         else:

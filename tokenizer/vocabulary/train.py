@@ -7,7 +7,7 @@ candidate pieces from the counts; `pruning` then chooses those that suit WordPie
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +109,11 @@ def _train(posts: Path, folder: Path, config: TokenizerConfig, base: Path | None
         base_vocabulary = read_base(base)
         lowercase, steps = base_vocabulary.lowercase, base_vocabulary.steps
         text = _count_text(posts, folder / SCRATCH, config, lowercase, steps)
-        tokens = extend_vocabulary(base_vocabulary, text.words, text.terms, config)
+        tokens, extension_steps = extend_vocabulary(base_vocabulary, text.words, text.terms, config)
         tokenizer = build_extended(base_vocabulary, tokens, text.terms)
         save_tokenizer(tokenizer, folder, lowercase, base_vocabulary.max_length)
         check_extension(base, tokens, folder)
-        figures: dict[str, Any] = {}
+        figures: dict[str, Any] = {"extension": list(map(asdict, extension_steps))} if extension_steps else {}
         advice = "the base's alphabet stays as it is: train a new vocabulary instead, without extend"
     else:
         lowercase, steps = config.lowercase, choose_steps(posts, config)

@@ -56,8 +56,9 @@ def test_epochs_are_of_the_whole_text_where_the_rows_are_a_sample(small_rows, ti
     assert whole.epochs == pytest.approx(2, rel=1e-3)
 
 
-def test_disk_holds_the_moments_of_an_embeddings_phase(small_rows, times):
-    plain, first = (planned(small_rows, replace(CONFIG, embeddings_first=share)) for share in (0.0, 0.1))
+@pytest.mark.parametrize("phase", ["embeddings_first", "new_rows_first"])
+def test_disk_holds_the_moments_of_a_first_phase(phase, small_rows, times):
+    plain, first = (planned(small_rows, replace(CONFIG, **{phase: share})) for share in (0.0, 0.1))
     vocab_size = load_reader(small_rows / "tokenizer").vocab_size
     head = 128 * 128 + 128 + 2 * 128 + vocab_size
     assert first.disk - plain.disk == 3 * 2 * 4 * (vocab_size * 128 + head)

@@ -18,6 +18,7 @@ from tokenizer.encoding.reader import TextReader, load_reader
 VOCAB_SIZE, SPECIALS, MASK = 60, (0, 1, 2, 3, 4), 4
 ROWS, LENGTH = 512, 100
 MASKER = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15)
+IS_NEW = np.arange(VOCAB_SIZE) >= 45
 WORD_ROLES = np.repeat([BEGINS, STANDS_ALONE, CONTINUES], 20)
 
 
@@ -85,9 +86,11 @@ def test_row_without_ordinary_tokens_has_no_masked_positions():
     assert batch.ids_BT.numpy()[0].tolist() == [2, 3, 0, 0]
 
 
+@pytest.mark.parametrize("new_rate", [None, 1.7], ids=["alike", "new more often"])
 @pytest.mark.parametrize("word_roles_V", [None, WORD_ROLES], ids=["tokens", "words"])
-def test_eager_graph_tf_data_and_xla_give_equal_batches(word_roles_V):
-    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, word_roles_V=word_roles_V)
+def test_eager_graph_tf_data_and_xla_give_equal_batches(word_roles_V, new_rate):
+    new = {"is_new_V": IS_NEW, "new_rate": new_rate} if new_rate else {}
+    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, word_roles_V=word_roles_V, **new)
     ids, segments = (tf.constant(array[:8]) for array in rows_with_pads_and_specials())
 
     def at(step):
@@ -133,6 +136,42 @@ def test_whole_words_are_masked_whole_and_nearly_as_many():
     print(f"whole words: {chosen / maskable:.3%} of {maskable:,} tokens")
     assert longer > 1_000
     assert chosen / maskable == pytest.approx(0.15, abs=0.01)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0, 3.0])
+def test_new_tokens_are_masked_as_much_more_often_as_asked_and_no_more_in_all(factor):
+    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, is_new_V=IS_NEW, new_rate=factor)
+    chosen, found = np.zeros(VOCAB_SIZE), np.zeros(VOCAB_SIZE)
+    for ids, segments, batch in masked_many(12, masker):
+        found += np.bincount(ids[(segments > 0) & ~np.isin(ids, SPECIALS)], minlength=VOCAB_SIZE)
+        chosen += np.bincount(batch.targets_BP.numpy()[batch.weights_BP.numpy() > 0], minlength=VOCAB_SIZE)
+    new, old = (chosen[mask].sum() / found[mask].sum() for mask in (IS_NEW, ~IS_NEW))
+    assert new / old == pytest.approx(factor, rel=0.03)
+    assert chosen.sum() / found.sum() == pytest.approx(0.15, abs=0.001)
+    assert chosen[list(SPECIALS)].sum() == 0
+    print(f"factor {factor}: {new:.4f} of new tokens masked, {old:.4f} of others")
+
+
+def test_words_with_a_new_token_are_masked_whole_and_more_often():
+    options = {"is_new_V": IS_NEW, "new_rate": 2.0, "word_roles_V": WORD_ROLES}
+    masker = Masker(VOCAB_SIZE, SPECIALS, MASK, rate=0.15, **options)
+    rates = {True: [0, 0], False: [0, 0]}
+    for ids, segments, batch in masked_many(8, masker):
+        words, masked = words_of(ids, segments), np.zeros(ids.shape, bool)
+        used = batch.weights_BP.numpy() > 0
+        rows = np.broadcast_to(np.arange(ROWS)[:, None], used.shape)
+        masked[rows[used], batch.positions_BP.numpy()[used]] = True
+        np.testing.assert_array_equal(masked, np.isin(words, words[masked]) & (words >= 0))
+        # of words of two tokens, so that their length does not decide
+        numbers, counts = np.unique(words[words >= 0], return_counts=True)
+        of_two = np.isin(words, numbers[counts == 2])
+        has_new = np.isin(words, words[IS_NEW[ids] & (words >= 0)])
+        for is_new, sums in rates.items():
+            chosen = of_two & (has_new == is_new)
+            sums[0] += masked[chosen].sum()
+            sums[1] += chosen.sum()
+    new, old = (rates[is_new][0] / rates[is_new][1] for is_new in (True, False))
+    assert new / old == pytest.approx(2, rel=0.1)
 
 
 def test_shares_are_as_asked():

@@ -27,6 +27,7 @@ from tests.tokenizer.made_tokenizers import (
 )
 from tokenizer.config import TokenizerConfig
 from tokenizer.encoding.reader import load_reader
+from tokenizer.vocabulary import extension_size
 from tokenizer.vocabulary.extension import BaseVocabulary, extend_vocabulary, read_base
 from tokenizer.vocabulary.train import train_tokenizer
 
@@ -38,7 +39,7 @@ WORDS = {"mysql": 9, "sql": 20, "numpy": 5, "my": 50}
 
 def extended(**settings) -> list[str]:
     config = TokenizerConfig(extend="base", **settings)
-    return extend_vocabulary(BaseVocabulary(BASE, True), WORDS, ["numpy"], config)
+    return extend_vocabulary(BaseVocabulary(BASE, True), WORDS, ["numpy"], config)[0]
 
 
 def test_unused_rows_are_filled_first_and_the_rest_is_appended():
@@ -51,6 +52,24 @@ def test_unused_rows_are_filled_first_and_the_rest_is_appended():
 def test_no_more_tokens_are_added_than_configured_or_useful():
     assert extended(extend_by=1)[1:3] == ["numpy", "[unused1]"]
     assert set(extended(extend_by=100)) - set(BASE) == {"numpy", "sql", "mysql"}
+
+
+def test_auto_takes_words_and_terms_in_the_order_of_what_they_save(monkeypatch):
+    monkeypatch.setattr(extension_size, "STEP", 1)
+    config = TokenizerConfig(extend="base", extend_by="auto", extend_gain=0.2)
+    tokens, steps = extend_vocabulary(BaseVocabulary(BASE, True), WORDS, ["numpy"], config)
+    # 20 x 3 tokens of sql, 9 x 4 of mysql, 5 unknown, 50: of 151, 'sql' saves 40 and then 'mysql' 27, numpy nothing
+    assert [step.tokens for step in steps][:3] == [151, 111, 84]
+    assert set(tokens) - set(BASE) == {"sql", "mysql"}
+
+
+def test_manifest_has_the_steps_that_decided_an_automatic_extension(tmp_path):
+    base = wordpiece(tmp_path / "base")
+    counts = json.loads((extended_of(base, tmp_path, extend_by="auto") / "manifest.json").read_text())["counts"]
+    first, *_, last = counts["extension"]
+    assert first["saved"] is None
+    assert first["tokens"] > last["tokens"]
+    assert counts["tokens"] == load_reader(base).vocab_size + last["added"]
 
 
 def test_real_base_keeps_its_ids_and_encodes_the_domains_words_as_one_token(tmp_path):
