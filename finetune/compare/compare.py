@@ -17,12 +17,13 @@ from finetune.compare.gains import (
 )
 from finetune.compare.report import table_text, write_report
 from finetune.compare.results import build_comparison
-from finetune.compare.reuse import earlier_file
-from finetune.compare.systems import System, systems_of
-from finetune.compare.task import Task, check_not_taught, load_task, power_warning
-from finetune.compare.trial_runner import TrialRunner, load_for
-from finetune.compare.trials import Trial
 from finetune.config import NOT_RECORDED, CompareConfig, FinetuneConfig
+from finetune.trials.fine_tuner import load_for
+from finetune.trials.reuse import earlier_file
+from finetune.trials.systems import System, systems_of
+from finetune.trials.task import Task, check_not_taught, load_task, power_warning
+from finetune.trials.trial import Trial
+from finetune.trials.trial_runner import TrialRunner
 from pretrain.config import Precision
 from pretrain.train.device import choose_dtype
 from pretrain.train.replicas import GONE, Replicas, explain_gone, find_replicas

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from finetune.classifier.phases import EpochRecord
-from finetune.compare.systems import Kind
 from finetune.metrics.diagnostics import Calibration, WorstError
 from finetune.metrics.metrics import LabelMetrics
 from finetune.metrics.significance import Difference, Interval
+from finetune.trials.systems import Kind
 
 COMPARISON_FILE = "comparison.json"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from finetune.compare.comparison import LabelGain, LabelGainPoint, TokenGain, TokenGainPoint
 from finetune.compare.results import against_baseline, phases_of
-from finetune.compare.systems import System
-from finetune.compare.task import Task
-from finetune.compare.trial_runner import TrialRunner
-from finetune.compare.trials import Trial
 from finetune.config import CompareConfig
 from finetune.metrics.significance import Interval, summarize
+from finetune.trials.systems import System
+from finetune.trials.task import Task
+from finetune.trials.trial import Trial
+from finetune.trials.trial_runner import TrialRunner
 from stackbert.core.artifact import load_manifest
 from stackbert.core.checkpoints import CHECKPOINTS
 

@@ -21,13 +21,13 @@ from finetune.compare.comparison import (
     SeedCurves,
     SystemResult,
 )
-from finetune.compare.systems import System
-from finetune.compare.task import Task
-from finetune.compare.trials import Trial
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.metrics.diagnostics import calibration, worst_errors
 from finetune.metrics.metrics import DEFINITIONS, LabelMetrics, per_label
 from finetune.metrics.significance import Difference, compare_weighted_f1, summarize
+from finetune.trials.systems import System
+from finetune.trials.task import Task
+from finetune.trials.trial import Trial
 from stackbert.core.artifact import MANIFEST, load_manifest
 from stackbert.core.checkpoints import resolve_base
 from tokenizer.encoding.reader import load_reader

@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from corpora.labels.labelled_set import Split
 from finetune.classifier.classifier import Classifier
-from finetune.compare.task import SPLITS, Task
-from finetune.compare.trial_runner import FineTuner, load_for
-from finetune.compare.trials import TrialSpec, TrialSummary
 from finetune.config import FinetuneConfig
 from finetune.measure.preflight import FinetunePreflight
 from finetune.train.features import FeatureStore
+from finetune.trials.fine_tuner import FineTuner, load_for
+from finetune.trials.task import SPLITS, Task
+from finetune.trials.trial import TrialSpec, TrialSummary
 from pretrain.train.replicas import Replicas
 from pretrain.train.state import RunState
 

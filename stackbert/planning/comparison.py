@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from corpora.labels.labelled_set import Split
-from finetune.compare.systems import BASELINES, CLEANED, System, systems_of
-from finetune.compare.task import SPLITS, Task, load_task
-from finetune.compare.trial_runner import load_for
 from finetune.config import CompareConfig, FinetunePreflightConfig
 from finetune.measure.preflight import preflight
 from finetune.measure.rates import FineTuningRates, measure_fine_tuning
+from finetune.trials.fine_tuner import load_for
+from finetune.trials.systems import BASELINES, CLEANED, System, systems_of
+from finetune.trials.task import SPLITS, Task, load_task
 from pretrain.train.replicas import find_replicas
 from stackbert.core.artifact import made_with
 from stackbert.planning.config import StudyPlanConfig

@@ -10,7 +10,7 @@ import tempfile
 import time
 from dataclasses import replace
 
-from finetune.compare.systems import systems_of
+from finetune.trials.systems import systems_of
 from stackbert.core.process import keep_freed_memory
 from stackbert.core.workers import run_apart
 from stackbert.plan import plan_study

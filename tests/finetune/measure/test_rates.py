@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from finetune.compare.task import load_task
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.measure.preflight import FinetunePreflight
 from finetune.measure.rates import FineTuningRates, measure_fine_tuning
+from finetune.trials.task import load_task
 from pretrain.measure.preflight import GIB, Preflight
 from pretrain.train.replicas import Replicas
 

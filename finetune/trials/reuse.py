@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from finetune.compare.trials import SUMMARY_FILE, Trial, TrialSpec, load_summary, load_trial, save_trial
 from finetune.config import FinetuneConfig
+from finetune.trials.trial import SUMMARY_FILE, Trial, TrialSpec, load_summary, load_trial, save_trial
 from stackbert.core.errors import require
 
 

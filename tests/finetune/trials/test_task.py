@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from corpora.labels.labelled_set import Split
-from finetune.compare.task import Task, power_warning
 from finetune.config import CompareConfig
+from finetune.trials.task import Task, power_warning
 
 
 def task(test_texts: int) -> Task:
