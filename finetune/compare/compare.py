@@ -20,6 +20,7 @@ from finetune.compare.results import build_comparison
 from finetune.config import NOT_RECORDED, CompareConfig, FinetuneConfig
 from finetune.trials.fine_tuner import load_for
 from finetune.trials.reuse import earlier_file
+from finetune.trials.search import Search, Searcher
 from finetune.trials.systems import System, systems_of
 from finetune.trials.task import Task, check_not_taught, load_task, power_warning
 from finetune.trials.trial import Trial
@@ -138,12 +139,16 @@ def _compare(
     recipe = _with_precision(config.recipe, folder / PRECISION_FILE, config.reuse, replicas)
     config = replace(config, recipe=recipe)
     runner, systems = TrialRunner(config, inputs["labels"], folder, replicas), systems_of(checkpoints, config)
-    trials = {system.name: _run_system(runner, system, task, folder, config) for system in systems}
+    searcher, searches, trials = Searcher(runner, config, folder), list[Search](), dict[str, list[Trial]]()
+    for system in systems:
+        _announce(system, config)
+        searches += [found] if (found := searcher.run(system, task)) else []
+        trials[system.name] = _run_system(runner, system, task, folder)
     by_size = run_label_sizes(runner, systems, task, config, folder / "labels")
     exports = run_exports(runner, systems, task, config, folder / "exports")
     if not replicas.is_chief:
         return {}
-    comparison = build_comparison(task, systems, trials, config)
+    comparison = build_comparison(task, systems, trials, searches, config)
     identities = {checkpoint: inputs[f"system {name}"] for name, checkpoint in checkpoints.items()}
     comparison = replace(
         comparison,
@@ -163,10 +168,13 @@ def _compare(
     }
 
 
-def _run_system(runner: TrialRunner, system: System, task: Task, folder: Path, config: CompareConfig) -> list[Trial]:
-    """The trials of a system on all training texts; the first seed's classifier is saved, except on cleaned texts."""
+def _announce(system: System, config: CompareConfig) -> None:
     source = f" ({system.checkpoint}): {len(config.seeds)} seeds" if system.checkpoint else ""
     print(f"{system.name}{source}", flush=True)
+
+
+def _run_system(runner: TrialRunner, system: System, task: Task, folder: Path) -> list[Trial]:
+    """The trials of a system on all training texts; the first seed's classifier is saved, except on cleaned texts."""
     saves_model = system.kind == "encoder" and not system.cleaned  # 'predict' does not clean texts
     model_folder = system.folder(folder / "models") if saves_model else None
     return runner.run(system, task, system.folder(folder / "trials"), model_folder)

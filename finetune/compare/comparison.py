@@ -9,8 +9,10 @@ from pydantic import TypeAdapter
 
 from finetune.classifier.phases import EpochRecord
 from finetune.metrics.diagnostics import Calibration, WorstError
+from finetune.metrics.labels_saved import LabelsSaved
 from finetune.metrics.metrics import LabelMetrics
 from finetune.metrics.significance import Difference, Interval
+from finetune.trials.search import Search
 from finetune.trials.systems import Kind
 
 COMPARISON_FILE = "comparison.json"
@@ -99,6 +101,8 @@ class LabelGainPoint:
     against_baseline: Difference | None
     phases: Phases | None = None
     """None in a comparison by a version before 0.4."""
+    labels_saved: LabelsSaved | None = None
+    """None for the baseline itself, and in a comparison by a version before 0.5."""
 
     @property
     def amount(self) -> int:
@@ -174,6 +178,8 @@ class Comparison:
     examples: list[Example]
     definitions: dict[str, str]
     """Definition of each metric."""
+    searches: list[Search] = field(default_factory=list)
+    """What was tried and chosen on dev for each system, with search_poolings or search_learning_rates."""
     gain_against_labels: list[LabelGain] = field(default_factory=list)
     gain_against_tokens: list[TokenGain] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)

@@ -1,6 +1,8 @@
 """Fine-tunes checkpoints: encodes a task's texts, runs both phases of a trial, saves its classifier."""
 
 import sys
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +40,22 @@ class FineTuner:
     ):
         self._config, self._replicas = config, replicas
         self._classifier = Classifier(checkpoint, reader, num_labels, config, replicas)
-        self._head, self._whole = HeadTraining(self._classifier), WholeTraining(self._classifier)
+        self._head = HeadTraining(self._classifier)
+
+    @cached_property
+    def _whole(self) -> WholeTraining:
+        """Made when it is first needed: a search for the pooling needs the head's phase only."""
+        return WholeTraining(self._classifier)
 
     def serves(self, checkpoint: Checkpoint, task: Task) -> bool:
         """Whether what is compiled serves a checkpoint and a task."""
         num_labels, architecture = self._classifier.head.num_labels, self._classifier.checkpoint.architecture
         return checkpoint.architecture == architecture and len(task.labels) == num_labels
+
+    def use(self, config: FinetuneConfig) -> None:
+        """Take a recipe that differs in the learning rate at most, which is no part of what is compiled."""
+        assert config == replace(self._config, learning_rate=config.learning_rate)
+        self._config = self._classifier.config = config
 
     def prepare(self, name: str, checkpoint: Checkpoint, reader: TextReader, task: Task, store: FeatureStore) -> None:
         """Load a checkpoint and encode the texts of a task, whose frozen features serve all seeds."""
@@ -52,9 +64,9 @@ class FineTuner:
         forget_peak()
         self._classifier.compile_features()
         subject = identify(self._source)
-        encoded = [store.encode(self._classifier, subject, task.splits[each]) for each in SPLITS]
-        self._splits = EncodedSplits(*(split for split, _ in encoded))
-        self._feature_seconds = sum(seconds for _, seconds in encoded)
+        encoded = {id(task.splits[each]): store.encode(self._classifier, subject, task.splits[each]) for each in SPLITS}
+        self._splits = EncodedSplits(*(encoded[id(task.splits[each])][0] for each in SPLITS))
+        self._feature_seconds = sum(seconds for _, seconds in encoded.values())
         check_known(*self._count_unknown(self._splits.train), f"{name} on the training texts")
 
     def run(self, spec: TrialSpec, model_folder: Path | None, state: RunState) -> Trial | None:
@@ -75,6 +87,11 @@ class FineTuner:
         if model_folder is not None:
             self._save_model(model_folder, trial)
         return trial
+
+    def head_on_dev(self, seed: int) -> tuple[float, float]:
+        """Dev weighted F1 of the head alone, and the seconds that it and the features took."""
+        head = self._train_head(seed)
+        return best_epoch(head.epochs).dev_weighted_f1, self._feature_seconds + head.seconds
 
     def _train_head(self, seed: int) -> PhaseResult:
         head = self._head.run(self._splits, seed)

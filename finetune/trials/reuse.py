@@ -40,6 +40,12 @@ class EarlierTrials:
         for folder in folders:
             self._index(folder)
 
+    def add(self, key: str, folder: Path, model_folder: Path | None) -> None:
+        """Reuse the trial in `folder`, too, and the classifier in `model_folder` if given."""
+        self._trials.setdefault(key, folder)
+        if model_folder:
+            self._models.setdefault(key, model_folder)
+
     def reuse(self, spec: TrialSpec, model_folder: Path | None) -> bool:
         """Copy the trial with the key of `spec` to its folder, and its classifier to `model_folder` if given.
 

@@ -39,6 +39,10 @@ class Task:
         """The same task with every text cleaned."""
         return replace(self, splits={name: clean_split(split) for name, split in self.splits.items()})
 
+    def without_test(self) -> "Task":
+        """The same task with dev in the place of test, for a choice that must not see test."""
+        return replace(self, splits=self.splits | {"test": self.splits["dev"]})
+
     def with_train_size(self, size: int) -> "Task":
         """The same task with `size` training texts; a smaller set is a subset of a larger one."""
         train = self.splits["train"]
