@@ -139,11 +139,7 @@ def _compare(
     recipe = _with_precision(config.recipe, folder / PRECISION_FILE, config.reuse, replicas)
     config = replace(config, recipe=recipe)
     runner, systems = TrialRunner(config, inputs["labels"], folder, replicas), systems_of(checkpoints, config)
-    searcher, searches, trials = Searcher(runner, config, folder), list[Search](), dict[str, list[Trial]]()
-    for system in systems:
-        _announce(system, config)
-        searches += [found] if (found := searcher.run(system, task)) else []
-        trials[system.name] = _run_system(runner, system, task, folder)
+    trials, searches = _run_systems(runner, systems, task, folder, config)
     by_size = run_label_sizes(runner, systems, task, config, folder / "labels")
     exports = run_exports(runner, systems, task, config, folder / "exports")
     if not replicas.is_chief:
@@ -168,16 +164,22 @@ def _compare(
     }
 
 
-def _announce(system: System, config: CompareConfig) -> None:
-    source = f" ({system.checkpoint}): {len(config.seeds)} seeds" if system.checkpoint else ""
-    print(f"{system.name}{source}", flush=True)
+def _run_systems(
+    runner: TrialRunner, systems: Sequence[System], task: Task, folder: Path, config: CompareConfig
+) -> tuple[dict[str, list[Trial]], list[Search]]:
+    """The trials of each system on all training texts, after the search for its recipe.
 
-
-def _run_system(runner: TrialRunner, system: System, task: Task, folder: Path) -> list[Trial]:
-    """The trials of a system on all training texts; the first seed's classifier is saved, except on cleaned texts."""
-    saves_model = system.kind == "encoder" and not system.cleaned  # 'predict' does not clean texts
-    model_folder = system.folder(folder / "models") if saves_model else None
-    return runner.run(system, task, system.folder(folder / "trials"), model_folder)
+    The first seed's classifier is saved, except on cleaned texts.
+    """
+    searcher, trials, searches = Searcher(runner, config, folder), dict[str, list[Trial]](), list[Search]()
+    for system in systems:
+        source = f" ({system.checkpoint}): {len(config.seeds)} seeds" if system.checkpoint else ""
+        print(f"{system.name}{source}", flush=True)
+        searches += [found] if (found := searcher.run(system, task)) else []
+        saves_model = system.kind == "encoder" and not system.cleaned  # 'predict' does not clean texts
+        model_folder = system.folder(folder / "models") if saves_model else None
+        trials[system.name] = runner.run(system, task, system.folder(folder / "trials"), model_folder)
+    return trials, searches
 
 
 def _with_precision(recipe: FinetuneConfig, path: Path, reuse: Sequence[str], replicas: Replicas) -> FinetuneConfig:

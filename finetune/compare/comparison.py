@@ -28,6 +28,8 @@ class DataSummary:
     test: int
     labels_per_text: float
     """Mean over the test texts."""
+    test_from: str = ""
+    """The day from which the test texts are, where they are divided by time."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from finetune.compare.choices import CHOICE_TITLE, choice_lines, choice_note, choice_sentences, choice_table
-from finetune.compare.comparison import Comparison, LabelGain, TokenGain, from_json, to_json
+from finetune.compare.comparison import Comparison, DataSummary, LabelGain, TokenGain, from_json, to_json
 from finetune.compare.gain_plots import build_gain_plots
 from finetune.compare.label_worth import COLUMN as LABEL_WORTH_COLUMN
 from finetune.compare.label_worth import NOTHING, label_worth, label_worth_note, label_worth_sentences
@@ -129,6 +129,11 @@ def notes(comparison: Comparison) -> list[str]:
     ]
 
 
+def test_period(data: DataSummary) -> str:
+    """From when the test texts are, if they are divided by time."""
+    return f", these created on {data.test_from} or later" if data.test_from else ""
+
+
 def interval_note(comparison: Comparison) -> str:
     """Explanation of the intervals."""
     seeds = len(comparison.seeds)
@@ -203,7 +208,7 @@ def _markdown(comparison: Comparison) -> str:
             *(f"{escape_markdown(note)}\n" for note in notes(comparison)),
             *(f"{escape_markdown(warning)}\n" for warning in comparison.warnings),
             f"{len(data.labels)} labels, {data.labels_per_text:.2f} per text; {data.train:,} training, "
-            f"{data.dev:,} dev and {data.test:,} test texts.\n",
+            f"{data.dev:,} dev and {data.test:,} test texts{test_period(data)}.\n",
             *choice_lines(comparison.searches),
             *phase_lines(comparison),
             *_label_gain_lines(comparison),
@@ -265,6 +270,7 @@ def _page(comparison: Comparison) -> str:
     return environment.get_template("report.html.j2").render(
         **vars(comparison),
         plots=build_plots(comparison) | build_gain_plots(comparison),
+        test_period=test_period(comparison.data),
         label_worth_column=LABEL_WORTH_COLUMN,
         label_worth_note=label_worth_note(comparison.baseline),
         label_worth_sentences=label_worth_sentences(comparison.gain_against_labels, comparison.baseline),

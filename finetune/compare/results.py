@@ -60,6 +60,7 @@ def build_comparison(
             labels=list(task.labels),
             **{name: len(split.texts) for name, split in task.splits.items()},
             labels_per_text=float(task.splits["test"].targets.sum(1).mean()),
+            test_from=task.test_from,
         ),
         recipe=dataclasses.asdict(config.recipe),
         seeds=list(config.seeds),

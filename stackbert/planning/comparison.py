@@ -125,10 +125,13 @@ class ComparisonPlan:
 def _seconds(rates: FineTuningRates | None, trainings: list[Training], compare: CompareConfig) -> float | None:
     if rates is None:
         return None
-    seeds = len(compare.seeds)
-    return sum(
-        rates.seconds(each.sizes, compare.recipe, seeds, compiles=each.compiles, saves=each.saves) for each in trainings
+    recipe, whole = compare.recipe, trainings[0]
+    trials = sum(
+        rates.seconds(each.sizes, recipe, len(compare.seeds), compiles=each.compiles, saves=each.saves)
+        for each in trainings
     )
+    tried = len(compare.search_poolings), len(compare.search_learning_rates)
+    return trials + rates.search_seconds(whole.sizes, recipe, *tried, compiles=whole.compiles)
 
 
 def with_compiling(trainings: Iterable[Training]) -> Iterator[Training]:
@@ -143,7 +146,9 @@ def _work(trainings: list[Training], compare: CompareConfig) -> str:
     seeds = len(trainings[0].system.seeds(compare))
     train = sum(each.sizes[0] for each in trainings)
     epochs = f", {compare.recipe.epochs} epochs at most" if trainings[0].checkpoint else ""
-    return f"{train:,} texts{epochs}, {seeds} seeds"
+    tried = len(compare.search_poolings) + len(compare.search_learning_rates)
+    search = f", {tried} candidates" if tried and trainings[0].checkpoint else ""
+    return f"{train:,} texts{epochs}, {seeds} seeds{search}"
 
 
 def baseline_seconds(system: System, task: Task, whole: Sizes) -> Callable[[Sizes], float]:

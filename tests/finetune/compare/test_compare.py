@@ -246,6 +246,8 @@ def test_gain_against_labels_has_a_point_for_each_size_and_for_all_texts(
         assert gain.points[-1].phases == system.phases
         assert [point.phases.whole.weighted_f1 for point in gain.points] == [each.weighted_f1 for each in gain.points]
         assert gain.points[-1].against_baseline == system.against_baseline
+        saved = [point.labels_saved for point in gain.points]
+        assert all(each is None for each in saved) if gain.name == VECTORS else all(saved)
         found = [point.against_baseline for point in gain.points]
         assert all(each is None for each in found) if gain.name == VECTORS else all(found)
     assert [system.against_baseline is None for system in comparison.systems] == [True, False]
