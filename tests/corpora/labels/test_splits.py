@@ -133,7 +133,7 @@ def test_copies_of_later_test_posts_are_not_learned_from(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("start", "undated", "message"),
     [
-        ("2010-01-01", 301, "99 of 300 labelled posts have a date; name the column of dates .date_column."),
+        ("2010-01-01", 301, "74 of 300 labelled posts have a date; name the column of dates .date_column."),
         ("2031-01-01", 0, "0 of 300 labelled posts are of that day or later; their dates go from 2010-01-01 to 2010-"),
         ("2001-01-01", 0, "300 of 300 labelled posts are of that day or later"),
     ],
