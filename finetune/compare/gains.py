@@ -10,7 +10,7 @@ import numpy as np
 from finetune.compare.comparison import LabelGain, LabelGainPoint, TokenGain, TokenGainPoint
 from finetune.compare.results import against_baseline, phases_of
 from finetune.config import CompareConfig
-from finetune.metrics.labels_saved import CurveResamples, LabelsSaved, labels_saved
+from finetune.metrics.labels_saved import CurveResamples, LabelsSaved, Scores, labels_saved
 from finetune.metrics.significance import Interval, summarize
 from finetune.trials.systems import System
 from finetune.trials.task import Task
@@ -70,7 +70,7 @@ def _labels_saved(
     systems: Sequence[System], all_sizes: Mapping[int, Trials], task: Task, config: CompareConfig
 ) -> dict[str, list[LabelsSaved]]:
     """Labels saved at each number of training texts, for each system but the baseline."""
-    resamples, curves = CurveResamples(task.splits["test"].targets, config.resamples), {}
+    resamples, curves = CurveResamples(task.splits["test"].targets, config.resamples), dict[str, Scores]()
     for number, system in enumerate(systems):
         curves[system.name] = np.array([
             resamples.weighted_f1(
