@@ -227,7 +227,8 @@ def _label_gain_lines(comparison: Comparison) -> list[str]:
     """The gain against labelled texts, with labels saved as a last column."""
     gains, baseline = comparison.gain_against_labels, comparison.baseline
     saved = [[label_worth(point.labels_saved)] for gain in gains for point in gain.points]
-    sentences = [*label_worth_sentences(gains, baseline), label_worth_note(baseline)]
+    sentences = label_worth_sentences(gains, baseline)
+    sentences += [label_worth_note(baseline)] if sentences else []
     lines = _gain_lines("Gain against labelled texts", "texts", gains, baseline, (LABEL_WORTH_COLUMN, saved))
     return [*lines, *(f"{escape_markdown(sentence)}\n" for sentence in sentences)] if lines else []
 
