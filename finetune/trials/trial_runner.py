@@ -91,7 +91,7 @@ class TrialRunner:
         tuner.prepare(system.checkpoint, *loaded, task, self._features)
         return tuner
 
-    def _fine_tune(self, tuner: "FineTuner", spec: TrialSpec, model_folder: Path | None) -> Trial | None:
+    def _fine_tune(self, tuner: FineTuner, spec: TrialSpec, model_folder: Path | None) -> Trial | None:
         """Run a trial, from its saved state if there is one, and save it."""
         state_folder = self.scratch / "states" / spec.key if self.scratch else None
         state = RunState(str(state_folder) if state_folder else None, self._config.save_seconds, self.replicas.is_pod)
