@@ -1,6 +1,7 @@
 """Settings of 'corpora build', 'corpora plan' and 'corpora label'."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from corpora.files.dialect import DialectSettings, Escape, Quote
@@ -190,6 +191,11 @@ class LabelConfig:
     """'hash' divides by a hash of the id. 'time' trains on the past and tests on the future: test posts are the latest,
     dev posts the latest before them, and pretraining text contains only posts created before the dev posts; needs
     dates."""
+    test_from: str = ""
+    """An ISO date, such as 2021-06-01: the test posts are those created on that day or later, whatever test_share is,
+    so that a checkpoint can be tested on posts from after it was published. dev_share is then the share of the posts
+    before it. Posts without a date are not in test. Pretraining text has no post with a date from then on. The date has
+    to be known for half of the labelled posts."""
     max_train: int = 0
     """Maximum number of training posts; 0: all. Those with the lowest id hashes are kept, so smaller sets are subsets
     of larger ones."""
@@ -209,7 +215,17 @@ class LabelConfig:
             raise StackbertError(
                 f"dev_share {self.dev_share} and test_share {self.test_share} must be above 0, and below 1 in sum"
             )
+        if self.test_from and not _is_date(self.test_from):
+            raise StackbertError(f"test_from {self.test_from!r} is not an ISO date; write it as 2021-06-01")
         if min(self.max_train, self.max_dev, self.max_test) < 0:
             raise StackbertError("max_train, max_dev and max_test must be 0 (all) or more")
         if self.processes < 0:
             raise StackbertError(f"processes must be 0 or more, not {self.processes}")
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

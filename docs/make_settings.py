@@ -140,7 +140,8 @@ def _type(hint: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(f"`{_toml(value)}`" for value in arguments)
     if origin is tuple:
-        return f"list of {TYPES[arguments[0]]}"
+        described = _type(arguments[0])
+        return f"list of {described.removeprefix('one of ')}"
     if origin is dict:
         return f"table of {TYPES[arguments[1]]}"
     if origin in (Union, types.UnionType):

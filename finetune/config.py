@@ -104,6 +104,14 @@ class CompareConfig:
 
     recipe: FinetuneConfig = field(default_factory=FinetuneConfig)
     """Fine-tuning settings, the same for every checkpoint."""
+    search_poolings: tuple[TextPooling, ...] = ()
+    """Candidates for the recipe's pooling, of which each checkpoint gets the one with the best dev weighted F1 of the
+    head alone, with the first seed. Without any, all have the recipe's. One pooling for all is not fair: which one is
+    better is a matter of how a checkpoint was pretrained, and can be worth a point."""
+    search_learning_rates: tuple[float, ...] = ()
+    """Candidates for the recipe's learning_rate, of which each checkpoint gets the one with the best dev weighted F1 of
+    the whole model, with the first seed and the chosen pooling. Each is one trial more, but that of the chosen one,
+    which is the first seed's. Chosen on all training texts, and used for label_sizes and exported checkpoints, too."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Random seeds; each checkpoint is fine-tuned once per seed. A seed fixes the head's initial weights, the order of
     texts and dropout."""
@@ -141,6 +149,7 @@ class CompareConfig:
     def __post_init__(self) -> None:
         distinct = len(set(self.seeds)) == len(self.seeds) > 0
         require(distinct, f"seeds {self.seeds}: give at least one, each once")
+        self._check_search()
         sizes = self.label_sizes
         require(all(size > 0 for size in sizes), f"label_sizes {sizes}: must be above 0")
         require(len(set(sizes)) == len(sizes), f"label_sizes {sizes}: each once")
@@ -152,6 +161,18 @@ class CompareConfig:
             not (self.cleaned and any(self.recipe.section_budgets)),
             "cleaned: a cleaned text is a single line, so title_tokens, body_tokens and code_tokens do not apply; "
             "use either",
+        )
+
+    def _check_search(self) -> None:
+        for name in ("search_poolings", "search_learning_rates"):
+            values = getattr(self, name)
+            require(
+                len(set(values)) == len(values) != 1,
+                f"{name} {values}: give two or more, each once, or none and set it in the recipe",
+            )
+        require(
+            all(rate > 0 for rate in self.search_learning_rates),
+            f"search_learning_rates {self.search_learning_rates}: must be above 0",
         )
 
     @property

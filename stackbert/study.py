@@ -163,7 +163,7 @@ def planned_systems(study: Study) -> list[str]:
 
     Raises StackbertError for phases and names that cannot be, before anything is downloaded.
     """
-    from finetune.compare.systems import systems_of
+    from finetune.trials.systems import systems_of
 
     chains = chains_of(study)
     for phase in distinct_phases(chains):
@@ -216,7 +216,7 @@ def _build_labelled_set(study: Study) -> Path:
     """Build the corpora, and from them the labelled set with its pretraining text."""
     from corpora.build.build import build_corpus
     from corpora.labels.label import build_labels
-    from finetune.compare.task import load_task, power_warning
+    from finetune.trials.task import load_task, power_warning
 
     folders = []
     for name, config in study.corpora.items():

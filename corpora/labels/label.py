@@ -31,9 +31,9 @@ def build_labels(corpora: list[Path], out: Path, config: LabelConfig) -> Manifes
 
     `corpora` are outputs of 'corpora build'; if two hold the same post, that of the first is used. Posts that
     contaminate a test post (see EvaluationPosts) are removed from dev, train and pretraining; posts that contaminate a
-    dev post are removed from train and pretraining. With split 'time', the pretraining text is older than the dev
-    posts, see Splits; the manifest's counts record the borders. Each step reads the posts once, by column, so memory
-    holds keys and not texts.
+    dev post are removed from train and pretraining. With split 'time' the pretraining text is older than the dev posts,
+    with `test_from` than the test posts, see Splits; the manifest's counts record the borders. Each step reads the
+    posts once, by column, so memory holds keys and not texts.
 
     Raises StackbertError if a split is empty, LabelError if no post has tags, or no post has one of the labels.
     """
@@ -91,7 +91,7 @@ def _label(corpora: list[Path], folder: Path, config: LabelConfig) -> dict[str, 
         )
         index = evaluation.index()
     assert index
-    before = splits.borders[0] if splits.borders else None
+    before = min(splits.borders.values()) if splits.borders else None
     pretraining = write_pretraining(paths, folder / PRETRAINING, index, before, config)
     entries = [
         {"name": name, "posts": tag_counts[name]} | {split: label_counts[split][name] for split in reversed(SELECTED)}
@@ -100,9 +100,9 @@ def _label(corpora: list[Path], folder: Path, config: LabelConfig) -> dict[str, 
     write_json(folder / LABELS_FILE, entries)
     balances = [splits.labelled, *splits.balances.values(), pretraining]
     print(*balances, sep="\n")
-    borders = dict(zip(("dev_from", "test_from"), map(iso, splits.borders or ()), strict=False))
-    counts: dict[str, Any] = {balance.name: balance.counts() for balance in balances}
-    return counts | ({"borders": borders} if borders else {}) | {CORPORA: list_corpora(corpora)}
+    counts: dict[str, Any] = {balance.name: balance.counts() for balance in balances} | {CORPORA: list_corpora(corpora)}
+    borders = {name: iso(when) for name, when in splits.borders.items()}
+    return counts | ({"borders": borders} if borders else {}) | ({"dates": dates} if (dates := splits.dates) else {})
 
 
 def _write_split(

@@ -32,14 +32,14 @@ def write_pretraining(
 ) -> Balance:
     """Write the posts of `paths` that contaminate no evaluation post, without duplicates; returns the balance.
 
-    With `before` (see moment), only posts created before it, and none without a date. Each input shard gives one
-    output shard, unless no post of it is kept, so the bytes do not depend on the number of processes. Duplicates are
-    texts that are equal except for case, line breaks and punctuation; memory holds 8 bytes per post to find them, half
-    a gigabyte for the 65 million posts of Stack Overflow.
+    With `before` (see moment), only posts created before it; with split 'time', none without a date. Each input shard
+    gives one output shard, unless no post of it is kept, so the bytes do not depend on the number of processes.
+    Duplicates are texts that are equal except for case, line breaks and punctuation; memory holds 8 bytes per post to
+    find them, half a gigabyte for the 65 million posts of Stack Overflow.
     """
     processes, balance = processes_for(paths, config.processes), Balance(folder.name)
     reasons_N, keys_N, starts = [], [], [0]
-    classify = partial(_classify, evaluation=evaluation, before=before)
+    classify = partial(_classify, evaluation=evaluation, before=before, needs_date=config.split == "time")
     with Progress("finding contamination", len(paths), unit="shards") as progress:
         for reasons, keys in map_in_order(classify, paths, processes):
             reasons_N.append(reasons)
@@ -65,14 +65,15 @@ def write_pretraining(
     return balance
 
 
-def _classify(path: Path, evaluation: EvaluationIndex, before: int | None) -> tuple[Codes, Keys]:
+def _classify(path: Path, evaluation: EvaluationIndex, before: int | None, needs_date: bool) -> tuple[Codes, Keys]:
     """For each post of a shard, its index in ALL_REASONS and the key of its whole text."""
     reasons_N, keys_N = [np.empty(0, np.uint8)], [np.empty(0, np.uint64)]
     for batch, posts in read_columns(path):
         reasons = evaluation.find(posts).reasons_N
         if before is not None:
             moments = np.array([moment(created) for created in batch["created"].to_pylist()])
-            reasons[(reasons == 0) & (moments == NO_DATE)] = NO_DATE_CODE
+            if needs_date:
+                reasons[(reasons == 0) & (moments == NO_DATE)] = NO_DATE_CODE
             reasons[(reasons == 0) & (moments >= before)] = FUTURE
         reasons_N.append(reasons)
         keys_N.append(posts.keys.wholes_N)

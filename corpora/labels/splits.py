@@ -21,6 +21,7 @@ from corpora.contamination.key_index import first_occurrences
 from corpora.post import Post, post_of
 from corpora.post_columns import columns_of_posts, read_columns
 from corpora.text_keys import text_keys
+from stackbert.core.errors import StackbertError
 from stackbert.core.progress import Progress
 from stackbert.core.workers import map_in_order, processes_for
 
@@ -30,6 +31,9 @@ SELECTED = ("test", "dev", "train")  # in this order: a split has no contaminati
 REASONS_UNLABELLED = ("", "answer", "no_tags", "other_tags", "no_date")
 NO_DATE = np.iinfo(np.int64).min
 POSTS_PER_BATCH = 500
+FEWEST_DATED = 0.5
+"""Share of labelled posts whose date must be known for `test_from`: with fewer, which posts have one would decide what
+is tested."""
 
 
 def id_hash(post_id: str, seed: int) -> int:
@@ -73,6 +77,9 @@ class Splits:
 
     With split 'time', the latest test_share of the labelled posts are assigned to test and the dev_share before them to
     dev; a post created exactly at a border belongs to the later split. Posts without a date are dropped as 'no_date'.
+    With `test_from`, the posts from then on are assigned to test, and the others to dev and train by the same rule.
+    Raises StackbertError where their dates do not allow it.
+
     Memory holds 41 bytes per labelled post and one byte for any other.
     """
 
@@ -102,6 +109,15 @@ class Splits:
         self._hashes_Y, self._moments_Y = hashes_Y[new_Y], moments_Y[new_Y]
         self.borders = self._borders()
         self._split_of_Y = self._divide()
+
+    @property
+    def dates(self) -> dict[str, int | str]:
+        """With `test_from`: labelled posts with and without a date, and the first and the last date."""
+        if not self._config.test_from:
+            return {}
+        known = self._moments_Y[self._moments_Y != NO_DATE]
+        first, last = iso(int(known.min())), iso(int(known.max()))
+        return {"known": len(known), "unknown": len(self._moments_Y) - len(known), "first": first, "last": last}
 
     def select(self, name: str, evaluation: EvaluationIndex | None) -> Indices:
         """The ascending numbers of a split's posts, without those that contaminate `evaluation`.
@@ -142,21 +158,50 @@ class Splits:
             if first < last:
                 yield path, numbers[first:last] - start
 
-    def _borders(self) -> tuple[int, int] | None:
-        """The moments at which dev and test begin; None unless the split is by time."""
-        if self._config.split != "time" or not len(self._moments_Y):
-            return None
-        moments, shares = np.sort(self._moments_Y), (self._config.dev_share, self._config.test_share)
-        dev, test = (len(moments) - round(len(moments) * share) for share in (sum(shares), shares[1]))
-        return int(moments[dev]), int(moments[min(test, len(moments) - 1)])
+    def _borders(self) -> dict[str, int]:
+        """The moments 'dev_from' and 'test_from' at which dev and test begin, as far as splits are by time."""
+        config, moments = self._config, np.sort(self._moments_Y)
+        if not len(moments):
+            return {}
+        borders = {}
+        if config.test_from:
+            self._check_dates()
+            borders["test_from"] = moment(config.test_from)
+            moments = moments[moments < borders["test_from"]]
+        if config.split == "time":
+            shares = (config.dev_share, 0.0 if config.test_from else config.test_share)
+            dev, test = (len(moments) - round(len(moments) * share) for share in (sum(shares), shares[1]))
+            last = len(moments) - 1
+            borders = {"dev_from": int(moments[min(dev, last)]), "test_from": int(moments[min(test, last)])} | borders
+        return borders
+
+    def _check_dates(self) -> None:
+        """Raise StackbertError unless `test_from` divides the labelled posts, most of which have dates."""
+        known, start = self._moments_Y[self._moments_Y != NO_DATE], self._config.test_from
+        if len(known) < FEWEST_DATED * len(self._moments_Y):
+            raise StackbertError(
+                f"test_from {start}: {len(known):,} of {len(self._moments_Y):,} labelled posts have a date; name the "
+                "column of dates (date_column) when building the corpus from its table, or leave test_from out"
+            )
+        later = int(np.count_nonzero(known >= moment(start)))
+        if later in (0, len(self._moments_Y)):
+            first, last = (iso(int(when))[:10] for when in (known.min(), known.max()))
+            raise StackbertError(
+                f"test_from {start}: {later:,} of {len(self._moments_Y):,} labelled posts are of that day or later; "
+                f"their dates go from {first} to {last}: choose a day between"
+            )
 
     def _divide(self) -> Indices:
         """Index in SELECTED of each labelled post's split."""
+        config, share_Y = self._config, self._hashes_Y / 2.0**64
+        if "dev_from" in self.borders:
+            dev_Y = self._moments_Y >= self.borders["dev_from"]
+        else:
+            dev_Y = share_Y < (config.dev_share if config.test_from else config.test_share + config.dev_share)
+        test_Y = share_Y < config.test_share
         if self.borders:
-            dev, test = self.borders
-            return np.where(self._moments_Y >= test, 0, np.where(self._moments_Y >= dev, 1, 2))
-        share, test_share = self._hashes_Y / 2.0**64, self._config.test_share
-        return np.where(share < test_share, 0, np.where(share < test_share + self._config.dev_share, 1, 2))
+            test_Y = self._moments_Y >= self.borders["test_from"]
+        return np.where(test_Y, 0, np.where(dev_Y, 1, 2))
 
 
 @dataclass(frozen=True)
@@ -172,7 +217,7 @@ class _Scan:
     hashes_Y: Keys
     """Hashes of the ids, see id_hash."""
     moments_Y: npt.NDArray[np.int64]
-    """Dates, see moment; 0 unless the split is by time."""
+    """Dates, see moment; 0 unless a split is by time."""
 
 
 def _scan(path: Path, labels: frozenset[str], config: LabelConfig) -> _Scan:
@@ -180,9 +225,10 @@ def _scan(path: Path, labels: frozenset[str], config: LabelConfig) -> _Scan:
     columns: list[list[npt.NDArray[Any]]] = [[], [], [], []]
     for batch, posts in read_columns(path):
         kinds, tags = batch["kind"].to_pylist(), batch["tags"].to_pylist()
-        moments = [moment(created) for created in batch["created"].to_pylist()] if config.split == "time" else None
+        by_time = config.split == "time" or config.test_from
+        moments = [moment(created) for created in batch["created"].to_pylist()] if by_time else None
         codes = [_unlabelled(kind, names, labels, config.misc) for kind, names in zip(kinds, tags, strict=True)]
-        if moments:
+        if moments and config.split == "time":
             codes = [code or (4 if when == NO_DATE else 0) for code, when in zip(codes, moments, strict=True)]
         reasons += bytes(codes)
         rows = [row for row, code in enumerate(codes) if not code]

@@ -1,1 +1,1 @@
-"""Comparison of systems: trials over seeds, results, report."""
+"""Comparison of systems: the trials of all, results, report."""

@@ -17,12 +17,14 @@ from finetune.compare.gains import (
 )
 from finetune.compare.report import table_text, write_report
 from finetune.compare.results import build_comparison
-from finetune.compare.reuse import earlier_file
-from finetune.compare.systems import System, systems_of
-from finetune.compare.task import Task, check_not_taught, load_task, power_warning
-from finetune.compare.trial_runner import TrialRunner, load_for
-from finetune.compare.trials import Trial
 from finetune.config import NOT_RECORDED, CompareConfig, FinetuneConfig
+from finetune.trials.fine_tuner import load_for
+from finetune.trials.reuse import earlier_file
+from finetune.trials.search import Search, Searcher
+from finetune.trials.systems import System, systems_of
+from finetune.trials.task import Task, check_not_taught, load_task, power_warning
+from finetune.trials.trial import Trial
+from finetune.trials.trial_runner import TrialRunner
 from pretrain.config import Precision
 from pretrain.train.device import choose_dtype
 from pretrain.train.replicas import GONE, Replicas, explain_gone, find_replicas
@@ -137,12 +139,12 @@ def _compare(
     recipe = _with_precision(config.recipe, folder / PRECISION_FILE, config.reuse, replicas)
     config = replace(config, recipe=recipe)
     runner, systems = TrialRunner(config, inputs["labels"], folder, replicas), systems_of(checkpoints, config)
-    trials = {system.name: _run_system(runner, system, task, folder, config) for system in systems}
+    trials, searches = _run_systems(runner, systems, task, folder, config)
     by_size = run_label_sizes(runner, systems, task, config, folder / "labels")
     exports = run_exports(runner, systems, task, config, folder / "exports")
     if not replicas.is_chief:
         return {}
-    comparison = build_comparison(task, systems, trials, config)
+    comparison = build_comparison(task, systems, trials, searches, config)
     identities = {checkpoint: inputs[f"system {name}"] for name, checkpoint in checkpoints.items()}
     comparison = replace(
         comparison,
@@ -162,13 +164,22 @@ def _compare(
     }
 
 
-def _run_system(runner: TrialRunner, system: System, task: Task, folder: Path, config: CompareConfig) -> list[Trial]:
-    """The trials of a system on all training texts; the first seed's classifier is saved, except on cleaned texts."""
-    source = f" ({system.checkpoint}): {len(config.seeds)} seeds" if system.checkpoint else ""
-    print(f"{system.name}{source}", flush=True)
-    saves_model = system.kind == "encoder" and not system.cleaned  # 'predict' does not clean texts
-    model_folder = system.folder(folder / "models") if saves_model else None
-    return runner.run(system, task, system.folder(folder / "trials"), model_folder)
+def _run_systems(
+    runner: TrialRunner, systems: Sequence[System], task: Task, folder: Path, config: CompareConfig
+) -> tuple[dict[str, list[Trial]], list[Search]]:
+    """The trials of each system on all training texts, after the search for its recipe.
+
+    The first seed's classifier is saved, except on cleaned texts.
+    """
+    searcher, trials, searches = Searcher(runner, config, folder), dict[str, list[Trial]](), list[Search]()
+    for system in systems:
+        source = f" ({system.checkpoint}): {len(config.seeds)} seeds" if system.checkpoint else ""
+        print(f"{system.name}{source}", flush=True)
+        searches += [found] if (found := searcher.run(system, task)) else []
+        saves_model = system.kind == "encoder" and not system.cleaned  # 'predict' does not clean texts
+        model_folder = system.folder(folder / "models") if saves_model else None
+        trials[system.name] = runner.run(system, task, system.folder(folder / "trials"), model_folder)
+    return trials, searches
 
 
 def _with_precision(recipe: FinetuneConfig, path: Path, reuse: Sequence[str], replicas: Replicas) -> FinetuneConfig:

@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from finetune.classifier.phases import EpochRecord
-from finetune.compare.systems import Kind
 from finetune.metrics.diagnostics import Calibration, WorstError
+from finetune.metrics.labels_saved import LabelsSaved
 from finetune.metrics.metrics import LabelMetrics
 from finetune.metrics.significance import Difference, Interval
+from finetune.trials.search import Search
+from finetune.trials.systems import Kind
 
 COMPARISON_FILE = "comparison.json"
 
@@ -26,6 +28,8 @@ class DataSummary:
     test: int
     labels_per_text: float
     """Mean over the test texts."""
+    test_from: str = ""
+    """The day from which the test texts are, where they are divided by time."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,8 @@ class LabelGainPoint:
     against_baseline: Difference | None
     phases: Phases | None = None
     """None in a comparison by a version before 0.4."""
+    labels_saved: LabelsSaved | None = None
+    """None for the baseline itself, and in a comparison by a version before 0.5."""
 
     @property
     def amount(self) -> int:
@@ -174,6 +180,8 @@ class Comparison:
     examples: list[Example]
     definitions: dict[str, str]
     """Definition of each metric."""
+    searches: list[Search] = field(default_factory=list)
+    """What was tried and chosen on dev for each system, with search_poolings or search_learning_rates."""
     gain_against_labels: list[LabelGain] = field(default_factory=list)
     gain_against_tokens: list[TokenGain] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)

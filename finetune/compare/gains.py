@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from finetune.compare.comparison import LabelGain, LabelGainPoint, TokenGain, TokenGainPoint
 from finetune.compare.results import against_baseline, phases_of
-from finetune.compare.systems import System
-from finetune.compare.task import Task
-from finetune.compare.trial_runner import TrialRunner
-from finetune.compare.trials import Trial
 from finetune.config import CompareConfig
+from finetune.metrics.labels_saved import CurveResamples, LabelsSaved, Scores, labels_saved
 from finetune.metrics.significance import Interval, summarize
+from finetune.trials.systems import System
+from finetune.trials.task import Task
+from finetune.trials.trial import Trial
+from finetune.trials.trial_runner import TrialRunner
 from stackbert.core.artifact import load_manifest
 from stackbert.core.checkpoints import CHECKPOINTS
 
@@ -50,15 +53,33 @@ def gain_against_labels(
     if not by_size:
         return []
     all_sizes = {**by_size, len(task.splits["train"].texts): trials}
+    saved = _labels_saved(systems, all_sizes, task, config)
     gains = []
     for system in systems:
         points = []
-        for size, of_size in all_sizes.items():
+        for number, (size, of_size) in enumerate(all_sizes.items()):
             own, baseline = of_size[system.name], of_size[config.baseline]
             difference = against_baseline(own, baseline, task, config)
-            points.append(LabelGainPoint(size, _weighted_f1(own), difference, phases_of(own)))
+            worth = saved[system.name][number] if system.name in saved else None
+            points.append(LabelGainPoint(size, _weighted_f1(own), difference, phases_of(own), worth))
         gains.append(LabelGain(system.name, points))
     return gains
+
+
+def _labels_saved(
+    systems: Sequence[System], all_sizes: Mapping[int, Trials], task: Task, config: CompareConfig
+) -> dict[str, list[LabelsSaved]]:
+    """Labels saved at each number of training texts, for each system but the baseline."""
+    resamples, curves = CurveResamples(task.splits["test"].targets, config.resamples), dict[str, Scores]()
+    for number, system in enumerate(systems):
+        curves[system.name] = np.array([
+            resamples.weighted_f1(
+                [(trial.test_NL, trial.thresholds_L) for trial in of_size[system.name]], number, size
+            )
+            for size, of_size in all_sizes.items()
+        ])  # fmt: skip
+    baseline = curves.pop(config.baseline)
+    return {name: labels_saved(list(all_sizes), curve, baseline) for name, curve in curves.items()}
 
 
 def gain_against_tokens(

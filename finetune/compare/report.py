@@ -4,8 +4,11 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from finetune.compare.comparison import Comparison, LabelGain, TokenGain, from_json, to_json
+from finetune.compare.choices import CHOICE_TITLE, choice_lines, choice_note, choice_sentences, choice_table
+from finetune.compare.comparison import Comparison, DataSummary, LabelGain, TokenGain, from_json, to_json
 from finetune.compare.gain_plots import build_gain_plots
+from finetune.compare.label_worth import COLUMN as LABEL_WORTH_COLUMN
+from finetune.compare.label_worth import NOTHING, label_worth, label_worth_note, label_worth_sentences
 from finetune.compare.phase_table import PHASE_NOTE, PHASE_TITLE, phase_lines, phase_table
 from finetune.compare.plots import MAX_LABELS, build_plots, colour_indices, labels_by_support
 from finetune.compare.results import EXAMPLE_CANDIDATES
@@ -20,8 +23,6 @@ TERMINAL_COLUMNS = 110
 MIN_NAME_COLUMNS = 12
 MAX_TOKENS = 240
 """Maximum number of tokens shown per example."""
-NOTHING = "\N{EN DASH}"
-
 HEADER = ("", "head: val_acc", "head: weighted F1", "fine-tuned: val_acc", "fine-tuned: weighted F1", "difference", "")
 TERMINAL_HEADER = ("val_acc, weighted F1:", "head", "fine-tuned", "difference", "")
 
@@ -51,6 +52,8 @@ def table_text(comparison: Comparison) -> str:
     widths[0] = min(widths[0], max(TERMINAL_COLUMNS - others, MIN_NAME_COLUMNS))
     table = ["  ".join(fit(cell, width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     below = [comparison.verdict, *comparison.equivalences, *comparison.warnings, *notes(comparison)]
+    below += label_worth_sentences(comparison.gain_against_labels, comparison.baseline)
+    below += choice_sentences(comparison.searches)
     return "\n".join([*table, "", *(line for note in below for line in textwrap.wrap(note, TERMINAL_COLUMNS))])
 
 
@@ -124,6 +127,11 @@ def notes(comparison: Comparison) -> list[str]:
         "Smallest true difference that this comparison shows (80 % power, two-sided 5 %), in points: "
         f"{'; '.join(smallest) or NOTHING}.",
     ]
+
+
+def test_period(data: DataSummary) -> str:
+    """From when the test texts are, if they are divided by time."""
+    return f", these created on {data.test_from} or later" if data.test_from else ""
 
 
 def interval_note(comparison: Comparison) -> str:
@@ -200,9 +208,10 @@ def _markdown(comparison: Comparison) -> str:
             *(f"{escape_markdown(note)}\n" for note in notes(comparison)),
             *(f"{escape_markdown(warning)}\n" for warning in comparison.warnings),
             f"{len(data.labels)} labels, {data.labels_per_text:.2f} per text; {data.train:,} training, "
-            f"{data.dev:,} dev and {data.test:,} test texts.\n",
+            f"{data.dev:,} dev and {data.test:,} test texts{test_period(data)}.\n",
+            *choice_lines(comparison.searches),
             *phase_lines(comparison),
-            *_gain_lines("Gain against labelled texts", "texts", comparison.gain_against_labels, comparison.baseline),
+            *_label_gain_lines(comparison),
             *_gain_lines("Gain against tokens", "tokens", comparison.gain_against_tokens, comparison.baseline),
             "## All metrics\n",
             markdown_lines(["", *(escape_markdown(system.name) for system in systems)], metrics),
@@ -214,19 +223,40 @@ def _markdown(comparison: Comparison) -> str:
     )
 
 
-def _gain_lines(title: str, unit: str, gains: Sequence[LabelGain | TokenGain], baseline: str) -> list[str]:
+def _label_gain_lines(comparison: Comparison) -> list[str]:
+    """The gain against labelled texts, with labels saved as a last column."""
+    gains, baseline = comparison.gain_against_labels, comparison.baseline
+    saved = [[label_worth(point.labels_saved)] for gain in gains for point in gain.points]
+    sentences = label_worth_sentences(gains, baseline)
+    sentences += [label_worth_note(baseline)] if sentences else []
+    lines = _gain_lines("Gain against labelled texts", "texts", gains, baseline, (LABEL_WORTH_COLUMN, saved))
+    return [*lines, *(f"{escape_markdown(sentence)}\n" for sentence in sentences)] if lines else []
+
+
+def _gain_lines(
+    title: str,
+    unit: str,
+    gains: Sequence[LabelGain | TokenGain],
+    baseline: str,
+    further: tuple[str, Sequence[list[str]]] | None = None,
+) -> list[str]:
+    """A table with a line for each point; `further` is a last column."""
+    points = [(gain.name, point) for gain in gains for point in gain.points]
     lines = [
         [
-            escape_markdown(gain.name),
+            escape_markdown(name),
             f"{point.amount:,}",
             f"{mean(point.weighted_f1)} {spread(point.weighted_f1)}".strip(),
             difference(point.against_baseline),
-            verdict(point.against_baseline, gain.name == baseline),
+            verdict(point.against_baseline, name == baseline),
         ]
-        for gain in gains
-        for point in gain.points
+        for name, point in points
     ]
-    return [f"## {title}\n", markdown_lines(["", unit, "weighted F1", "difference", ""], lines)] if lines else []
+    header = ["", unit, "weighted F1", "difference", ""]
+    if further:
+        header.append(further[0])
+        lines = [line + cells for line, cells in zip(lines, further[1], strict=True)]
+    return [f"## {title}\n", markdown_lines(header, lines)] if lines else []
 
 
 def _union(mappings: Iterable[Iterable[str]]) -> list[str]:
@@ -235,12 +265,19 @@ def _union(mappings: Iterable[Iterable[str]]) -> list[str]:
 
 def _page(comparison: Comparison) -> str:
     environment = page_environment(Path(__file__).parent)
-    for function in (mean, spread, difference, verdict, duration, words_of, plain, thresholds, size):
+    for function in (mean, spread, difference, verdict, duration, words_of, plain, thresholds, size, label_worth):
         environment.filters[function.__name__] = function
     systems = comparison.systems
     return environment.get_template("report.html.j2").render(
         **vars(comparison),
         plots=build_plots(comparison) | build_gain_plots(comparison),
+        test_period=test_period(comparison.data),
+        label_worth_column=LABEL_WORTH_COLUMN,
+        label_worth_note=label_worth_note(comparison.baseline),
+        label_worth_sentences=label_worth_sentences(comparison.gain_against_labels, comparison.baseline),
+        choice_table=choice_table(comparison.searches),
+        choice_title=CHOICE_TITLE,
+        choice_note=choice_note(comparison.searches),
         phase_table=phase_table(comparison),
         phase_title=PHASE_TITLE,
         phase_note=PHASE_NOTE,

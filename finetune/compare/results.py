@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from finetune.classifier.phases import best_epoch
+from finetune.compare.choices import search_warnings
 from finetune.compare.comparison import (
     Comparison,
     DataSummary,
@@ -21,13 +22,14 @@ from finetune.compare.comparison import (
     SeedCurves,
     SystemResult,
 )
-from finetune.compare.systems import System
-from finetune.compare.task import Task
-from finetune.compare.trials import Trial
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.metrics.diagnostics import calibration, worst_errors
 from finetune.metrics.metrics import DEFINITIONS, LabelMetrics, per_label
 from finetune.metrics.significance import Difference, compare_weighted_f1, summarize
+from finetune.trials.search import Search
+from finetune.trials.systems import System
+from finetune.trials.task import Task
+from finetune.trials.trial import Trial
 from stackbert.core.artifact import MANIFEST, load_manifest
 from stackbert.core.checkpoints import resolve_base
 from tokenizer.encoding.reader import load_reader
@@ -40,7 +42,11 @@ MANY_WITHOUT_LABEL = 0.25
 
 
 def build_comparison(
-    task: Task, systems: Sequence[System], trials: Mapping[str, list[Trial]], config: CompareConfig
+    task: Task,
+    systems: Sequence[System],
+    trials: Mapping[str, list[Trial]],
+    searches: Sequence[Search],
+    config: CompareConfig,
 ) -> Comparison:
     """The comparison from the trials of each system, without gains, settings and versions."""
     checkpoints = {system.name: system.checkpoint for system in systems if system.checkpoint and not system.cleaned}
@@ -49,17 +55,19 @@ def build_comparison(
         title=config.title or "Comparison of encoders",
         verdict=verdict(results, config.baseline),
         equivalences=equivalences(results, config.baseline, config.equivalence_points),
-        warnings=[*warnings_of(results, config.recipe), *_duplicate_warnings(task)],
+        warnings=[*warnings_of(results, config.recipe), *search_warnings(searches), *_duplicate_warnings(task)],
         data=DataSummary(
             labels=list(task.labels),
             **{name: len(split.texts) for name, split in task.splits.items()},
             labels_per_text=float(task.splits["test"].targets.sum(1).mean()),
+            test_from=task.test_from,
         ),
         recipe=dataclasses.asdict(config.recipe),
         seeds=list(config.seeds),
         baseline=config.baseline,
         equivalence_points=config.equivalence_points,
         systems=results,
+        searches=list(searches),
         pretraining=[
             PretrainingCurve(name, curve)
             for name, source in checkpoints.items()

@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from corpora.labels.labelled_set import Split
 from finetune.classifier.classifier import Classifier
-from finetune.compare.task import SPLITS, Task
-from finetune.compare.trial_runner import FineTuner, load_for
-from finetune.compare.trials import TrialSpec, TrialSummary
 from finetune.config import FinetuneConfig
 from finetune.measure.preflight import FinetunePreflight
 from finetune.train.features import FeatureStore
+from finetune.trials.fine_tuner import FineTuner, load_for
+from finetune.trials.task import SPLITS, Task
+from finetune.trials.trial import TrialSpec, TrialSummary
 from pretrain.train.replicas import Replicas
 from pretrain.train.state import RunState
 
@@ -64,11 +64,27 @@ class FineTuningRates:
         saves: bool = False,
     ) -> float:
         """All trials of a checkpoint on train, dev and test sets of these sizes, without early stopping."""
+        once = self.loading + compiles * self.compiling + sum(sizes) * self.encoding + saves * self.saving
+        return once + seeds * self._trial(sizes, config)
+
+    def search_seconds(
+        self, sizes: tuple[int, int, int], config: FinetuneConfig, poolings: int, rates: int, *, compiles: bool = True
+    ) -> float:
+        """What a search among so many poolings and learning rates adds to the trials.
+
+        The chosen pooling's features and the chosen rate's trial are the trials' own. Each pooling is compiled.
+        """
+        further, read = max(0, poolings - 1), sizes[0] + sizes[1]
+        features = further * (self.loading + compiles * self.compiling + read * self.encoding)
+        heads = poolings * config.head_epochs * read * self.head
+        return features + heads + max(0, rates - 1) * (self._trial(sizes, config) + self.saving)
+
+    def _trial(self, sizes: tuple[int, int, int], config: FinetuneConfig) -> float:
+        """Both phases with one seed."""
         train, dev, test = sizes
         head = config.head_epochs * (train + dev) * self.head
         whole = config.epochs * (train * self.training + dev * self.encoding) + (dev + test) * self.encoding
-        once = self.loading + compiles * self.compiling + sum(sizes) * self.encoding + saves * self.saving
-        return once + seeds * (head + whole)
+        return head + whole
 
     def on_slice(self, found: FinetunePreflight, roofline_share: float) -> "FineTuningRates | None":
         """The rates of a TPU slice that reaches this share of the compiled programs' roofline; None if they do not fit.

@@ -80,15 +80,19 @@ def compare_weighted_f1(
     variance over seeds divided by their number, 0 for a single seed. Intervals are Student's with Welch and
     Satterthwaite's degrees of freedom, of which the first term has infinitely many.
     """
-    number = len(targets_NL)
-    drawn_RN = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), resamples)
-    weights_RN = np.concatenate([np.ones((1, number)), drawn_RN]).astype(np.float32)  # row 0 is the original sample
-    ours_SR, theirs_SR = (_weighted_f1(targets_NL, side, weights_RN) for side in (ours, theirs))
+    weights_RN = resampled_weights(len(targets_NL), resamples, seed)
+    ours_SR, theirs_SR = (weighted_f1_of_resamples(targets_NL, side, weights_RN) for side in (ours, theirs))
     point, *differences_R = ours_SR.mean(0) - theirs_SR.mean(0)
     over_seeds = [
         (float(np.var(f1_S, ddof=1)), len(f1_S)) for f1_S in (ours_SR[:, 0], theirs_SR[:, 0]) if len(f1_S) > 1
     ]
     return _judge(float(point), *_standard_error(float(np.var(differences_R, ddof=1)), over_seeds), margin)
+
+
+def resampled_weights(num_texts: int, resamples: int, seed: int) -> npt.NDArray[np.float32]:
+    """How often each text is drawn in each bootstrap resample, (R, N); row 0 is the original sample."""
+    drawn_RN = np.random.default_rng(seed).multinomial(num_texts, np.full(num_texts, 1 / num_texts), resamples)
+    return np.concatenate([np.ones((1, num_texts)), drawn_RN]).astype(np.float32)
 
 
 def expected_smallest_shown(num_texts: int, num_seeds: int) -> float:
@@ -133,7 +137,7 @@ def _smallest_shown(error: float, freedom: float) -> float:
     return float((stats.t.ppf((1 + CONFIDENCE) / 2, freedom) + stats.t.ppf(POWER, freedom)) * error)
 
 
-def _weighted_f1(
+def weighted_f1_of_resamples(
     targets_NL: npt.NDArray[np.uint8], side: Sequence[Prediction], weights_RN: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float64]:
     """Weighted F1 of each seed under each weighting of the texts, (S, R)."""

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,9 @@ from stackbert.core.hashing import json_sha256
 
 
 class FeatureStore:
-    """Features by checkpoint, recipe and token ids, as files in `folder`.
+    """Features by checkpoint, pooling, row length, precision and token ids, as files in `folder`.
+
+    Recipes that differ in anything else share them.
 
     What is encoded is written every `save_seconds`, and continued from there. Without a folder nothing is kept, as on
     workers other than the chief; all workers encode together what the chief lacks.
@@ -65,7 +66,9 @@ class FeatureStore:
     def _path(self, classifier: Classifier, subject: str, sequences: list[list[int]]) -> Path:
         assert self._folder
         ids = np.array([number for sequence in sequences for number in (len(sequence), *sequence)], np.int64)
-        parts = [subject, asdict(classifier.config), hashlib.sha256(ids.tobytes()).hexdigest()]
+        config = classifier.config
+        read = [config.pooling, config.max_length, config.precision]  # the texts' sections are in the token ids
+        parts = [subject, read, hashlib.sha256(ids.tobytes()).hexdigest()]
         self._folder.mkdir(parents=True, exist_ok=True)
         return self._folder / f"{json_sha256(parts)}.npy"
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from corpora.labels.labelled_set import Split
-from finetune.compare.systems import BASELINES, CLEANED, System, systems_of
-from finetune.compare.task import SPLITS, Task, load_task
-from finetune.compare.trial_runner import load_for
 from finetune.config import CompareConfig, FinetunePreflightConfig
 from finetune.measure.preflight import preflight
 from finetune.measure.rates import FineTuningRates, measure_fine_tuning
+from finetune.trials.fine_tuner import load_for
+from finetune.trials.systems import BASELINES, CLEANED, System, systems_of
+from finetune.trials.task import SPLITS, Task, load_task
 from pretrain.train.replicas import find_replicas
 from stackbert.adaptations import GENERIC
 from stackbert.core.artifact import made_with
@@ -127,10 +127,13 @@ class ComparisonPlan:
 def _seconds(rates: FineTuningRates | None, trainings: list[Training], compare: CompareConfig) -> float | None:
     if rates is None:
         return None
-    seeds = len(compare.seeds)
-    return sum(
-        rates.seconds(each.sizes, compare.recipe, seeds, compiles=each.compiles, saves=each.saves) for each in trainings
+    recipe, whole = compare.recipe, trainings[0]
+    trials = sum(
+        rates.seconds(each.sizes, recipe, len(compare.seeds), compiles=each.compiles, saves=each.saves)
+        for each in trainings
     )
+    tried = len(compare.search_poolings), len(compare.search_learning_rates)
+    return trials + rates.search_seconds(whole.sizes, recipe, *tried, compiles=whole.compiles)
 
 
 def with_compiling(trainings: Iterable[Training]) -> Iterator[Training]:
@@ -145,7 +148,9 @@ def _work(trainings: list[Training], compare: CompareConfig) -> str:
     seeds = len(trainings[0].system.seeds(compare))
     train = sum(each.sizes[0] for each in trainings)
     epochs = f", {compare.recipe.epochs} epochs at most" if trainings[0].checkpoint else ""
-    return f"{train:,} texts{epochs}, {seeds} seeds"
+    tried = len(compare.search_poolings) + len(compare.search_learning_rates)
+    search = f", {tried} candidates" if tried and trainings[0].checkpoint else ""
+    return f"{train:,} texts{epochs}, {seeds} seeds{search}"
 
 
 def baseline_seconds(system: System, task: Task, whole: Sizes) -> Callable[[Sizes], float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.build.sample import Sample
-from finetune.compare.task import SPLITS
+from finetune.trials.task import SPLITS
 from stackbert.adaptations import OWN, PhaseStages, distinct_phases
 from stackbert.core.artifact import Manifest, made_with
 from stackbert.core.checkpoints import resolve_base

@@ -42,11 +42,12 @@ def _corpus(config: CorpusConfig) -> CorpusConfig:
 
 
 def _labels(config: LabelConfig) -> LabelConfig:
-    """The most frequent tags instead of named ones, which a small sample may lack."""
+    """The most frequent tags instead of named ones, and no first day of test, which a small sample may lack."""
     return replace(
         config,
         labels=(),
         num_labels=min(len(config.labels) or config.num_labels, LABELS),
+        test_from="",
         max_train=TRAIN,
         max_dev=DEV,
         max_test=TEST,

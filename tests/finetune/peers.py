@@ -23,10 +23,10 @@ from tyro.conf import OmitArgPrefixes, Positional
 from corpora.labels.labelled_set import Split, load_labelled
 from finetune.classifier.classifier import Classifier
 from finetune.classifier.phases import EncodedSplit, EncodedSplits
-from finetune.compare.trial_runner import load_for
 from finetune.config import FinetuneConfig
 from finetune.train.head_training import HeadTraining
 from finetune.train.whole_training import WholeTraining
+from finetune.trials.fine_tuner import load_for
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.process import keep_freed_memory
 from tests.finetune.questions import encode_split

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from corpora.build.build import STAGE
+from corpora.config import LabelConfig
 from corpora.labels.label import PRETRAINING, build_labels
 from corpora.labels.splits import moment
 from corpora.post import Post, read_posts, write_posts
@@ -83,6 +84,69 @@ def test_posts_of_the_same_date_are_in_the_same_split(tmp_path: Path) -> None:
 def test_dates_with_and_without_zone_and_time_are_comparable() -> None:
     assert moment("2020-01-01") == moment("2020-01-01T00:00:00Z") == moment("2020-01-01 02:00:00+02:00")
     assert moment("2020-01-01T00:00:00.001") - moment("2020-01-01") == 1_000
+
+
+def test_test_posts_are_those_of_the_day_or_later(tmp_path: Path) -> None:
+    posts = dated(tagged_questions(401))
+    days = sorted(post.created or "" for post in posts)
+    start, undated = days[300][:10], [question(900), question(901), question(902)]
+    corpus = write_corpus(tmp_path / "c", [*posts, *undated])
+    manifest = build_labels([corpus], tmp_path / "out", replace(LABELS, test_from=start, processes=1))
+    created = {post.id: post.created or "" for post in [*posts, *undated]}
+    train, dev, test = ([created[name] for name in ids(tmp_path / "out", split)] for split in ("train", "dev", "test"))
+    assert min(test) >= start > max(train) and start > max(dev)
+    older = len(train) + len(dev)
+    assert 0.05 < len(dev) / older < 0.2  # dev_share of what is older, by hash
+    assert "" in train + dev, "a post without a date is not in test, and is not lost"
+    assert "" not in test
+    read = [created[post.id] for post in read_posts(tmp_path / "out" / PRETRAINING)]
+    assert max(read) < start and "" in read
+    assert manifest.counts["borders"] == {"test_from": f"{start}T00:00:00.000000+00:00"}
+    assert manifest.counts["dates"]["unknown"] == 3 and manifest.counts["dates"]["known"] > 250
+    assert manifest.config["test_from"] == start
+
+
+def test_first_day_of_test_and_dev_by_time_go_together(tmp_path: Path) -> None:
+    posts = dated(tagged_questions(401))
+    start = sorted(post.created or "" for post in posts)[300][:10]
+    manifest = build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", replace(TIME, test_from=start))
+    created = {post.id: post.created or "" for post in posts}
+    train, dev, test = ([created[name] for name in ids(tmp_path / "out", split)] for split in ("train", "dev", "test"))
+    assert max(train) < min(dev) <= max(dev) < start <= min(test)
+    assert list(manifest.counts["borders"]) == ["dev_from", "test_from"]
+    assert max(created[post.id] for post in read_posts(tmp_path / "out" / PRETRAINING)) < min(dev)
+
+
+def test_copies_of_later_test_posts_are_not_learned_from(tmp_path: Path) -> None:
+    posts = dated(tagged_questions(400))
+    start = sorted(post.created or "" for post in posts)[300][:10]
+    later = [post for post in posts if (post.created or "") >= start]
+    copies = [replace(post, id=f"copy-{post.id}", created="2009-01-01") for post in later]
+    source = write_corpus(tmp_path / "c", [*posts, *copies])
+    build_labels([source], tmp_path / "out", replace(LABELS, test_from=start))
+    test = {name.removeprefix("copy-") for name in ids(tmp_path / "out", "test")}
+    others = {name.removeprefix("copy-") for name in ids(tmp_path / "out", "train", "dev")}
+    read = {post.id.removeprefix("copy-") for post in read_posts(tmp_path / "out" / PRETRAINING)}
+    assert test and not test & (others | read)
+
+
+@pytest.mark.parametrize(
+    ("start", "undated", "message"),
+    [
+        ("2010-01-01", 301, "74 of 300 labelled posts have a date; name the column of dates .date_column."),
+        ("2031-01-01", 0, "0 of 300 labelled posts are of that day or later; their dates go from 2010-01-01 to 2010-"),
+        ("2001-01-01", 0, "300 of 300 labelled posts are of that day or later"),
+    ],
+)
+def test_day_that_does_not_divide_the_posts_is_an_error(start: str, undated: int, message: str, tmp_path: Path) -> None:
+    posts = [post if int(post.id) >= undated else replace(post, created=None) for post in dated(tagged_questions(400))]
+    with pytest.raises(StackbertError, match=f"test_from {start}: .*{message}"):
+        build_labels([write_corpus(tmp_path / "c", posts)], tmp_path / "out", replace(LABELS, test_from=start))
+
+
+def test_day_that_is_no_date_is_an_error() -> None:
+    with pytest.raises(StackbertError, match="'June 2021' is not an ISO date; write it as 2021-06-01"):
+        LabelConfig(test_from="June 2021")
 
 
 def test_linked_duplicates_are_never_in_two_splits(tmp_path: Path) -> None:

@@ -18,10 +18,13 @@ from finetune.compare.comparison import (
     TokenGainPoint,
 )
 from finetune.metrics.diagnostics import Calibration, CalibrationPoint, ScoredLabel, WorstError
+from finetune.metrics.labels_saved import LabelsSaved, Ratio
 from finetune.metrics.metrics import LabelMetrics
 from finetune.metrics.significance import Difference, Interval
 
 BETTER = Difference(0.012, 0.0003, 0.021, "better", 0.002, 0.019, equivalent=False, smallest_shown=0.015)
+
+SAVED = LabelsSaved(Ratio(1.83), Ratio(0.914), Ratio(80.0, "more"))
 
 
 def interval(mean: float, half: float = 0.004) -> Interval:
@@ -112,8 +115,8 @@ def made_up() -> Comparison:
         examples=[Example("mysql error", {"generic": ["my", "##sql", "error"], "adapted": ["mysql", "error"]})],
         definitions={"weighted_f1": "Averaged with supports as weights.", "micro_f1": "All decisions together."},
         gain_against_labels=[
-            LabelGain(name, [LabelGainPoint(n, interval(0.6 + n / 1e5), against) for n in (500, 40_000)])
-            for name, against in (("generic", None), ("adapted", BETTER))
+            LabelGain(name, [LabelGainPoint(n, interval(0.6 + n / 1e5), against, None, saved) for n in (500, 40_000)])
+            for name, against, saved in (("generic", None, None), ("adapted", BETTER, SAVED))
         ],
         gain_against_tokens=[
             TokenGain(

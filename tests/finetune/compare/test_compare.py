@@ -12,19 +12,19 @@ import pytest
 from tokenizers import ByteLevelBPETokenizer
 
 from corpora.labels.labelled_set import load_labelled
-from finetune.compare import trial_runner
 from finetune.compare.compare import _with_precision, compare
 from finetune.compare.comparison import load_comparison
 from finetune.compare.gains import exported_checkpoints
-from finetune.compare.systems import CLEANED, LINEAR, VECTORS
-from finetune.compare.task import Task
-from finetune.compare.trials import Trial, load_trial, save_trial
 from finetune.config import FinetuneConfig
 from finetune.deploy.bundle import load_bundle
 from finetune.deploy.model_card import write_model_card
 from finetune.metrics.metrics import DEFINITIONS
 from finetune.metrics.significance import compare_weighted_f1
 from finetune.train.features import FeatureStore
+from finetune.trials import fine_tuner, trial_runner
+from finetune.trials.systems import CLEANED, LINEAR, VECTORS
+from finetune.trials.task import Task
+from finetune.trials.trial import Trial, load_trial, save_trial
 from pretrain.config import PretrainConfig
 from pretrain.model.checkpoint import save_checkpoint
 from pretrain.run import run_pretraining
@@ -219,7 +219,7 @@ def test_loss_that_is_not_a_number_names_checkpoint_and_seed(labelled, tiny_base
     def broken(self, splits, seed, state):
         raise StackbertError("epoch 1, step 2: the loss is nan")
 
-    monkeypatch.setattr(trial_runner.WholeTraining, "run", broken)
+    monkeypatch.setattr(fine_tuner.WholeTraining, "run", broken)
     with pytest.raises(StackbertError, match=re.escape(f"{tiny_base}, seed 0: epoch 1, step 2: the loss is nan")):
         compare(labelled, {"one": str(tiny_base)}, tmp_path / "out", replace(config, **WITHOUT_BASELINES))
 
@@ -246,6 +246,8 @@ def test_gain_against_labels_has_a_point_for_each_size_and_for_all_texts(
         assert gain.points[-1].phases == system.phases
         assert [point.phases.whole.weighted_f1 for point in gain.points] == [each.weighted_f1 for each in gain.points]
         assert gain.points[-1].against_baseline == system.against_baseline
+        saved = [point.labels_saved for point in gain.points]
+        assert all(each is None for each in saved) if gain.name == VECTORS else all(saved)
         found = [point.against_baseline for point in gain.points]
         assert all(each is None for each in found) if gain.name == VECTORS else all(found)
     assert [system.against_baseline is None for system in comparison.systems] == [True, False]

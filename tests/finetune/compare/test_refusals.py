@@ -12,8 +12,8 @@ import pytest
 from finetune import commands
 from finetune.compare.compare import compare
 from finetune.compare.comparison import load_comparison
-from finetune.compare.systems import LINEAR
 from finetune.config import CompareConfig
+from finetune.trials.systems import LINEAR
 from pretrain.model.checkpoint import save_checkpoint
 from stackbert.core.errors import StackbertError
 from tests.finetune.questions import LABELS, WITHOUT_BASELINES

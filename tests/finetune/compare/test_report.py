@@ -138,6 +138,33 @@ def test_gains_are_drawn_with_the_baseline_and_each_point_is_listed(folder_with_
     assert f"| generic | 40,000 | 1.000 ±0.004 | {report.NOTHING} | baseline |" in markdown
 
 
+def test_labels_saved_are_said_everywhere(folder_with_report: Path, page: Structure) -> None:
+    said = "adapted is as good as generic with so many times the labels: 1.8x [0.91, more than 80] at 500."
+    markdown = (folder_with_report / "comparison.md").read_text("utf-8")
+    for text in (report.table_text(made_up()), page.text, markdown):
+        assert said in " ".join(text.replace("\\", "").split())
+    assert "as good as generic with 1.8 times as many" in " ".join(page.text.split())
+    assert "| +0.0120 [+0.0003, +0.0210] | better | 1.8x [0.91, more than 80] |" in markdown
+    assert "1.8x [0.91, more than 80]" in page.text.split("Training texts: every point")[1]
+
+
+def test_comparison_of_an_earlier_version_has_no_labels_saved(tmp_path: Path) -> None:
+    values = to_json(made_up())
+    for gain in values["gain_against_labels"]:
+        for point in gain["points"]:
+            del point["labels_saved"]
+    text = page_of(from_json(values), tmp_path)
+    assert "so many times the labels" not in text and "Training texts: every point" in text
+
+
+def test_test_texts_by_time_are_said(tmp_path: Path) -> None:
+    comparison = made_up()
+    comparison = replace(comparison, data=replace(comparison.data, test_from="2021-06-01"))
+    text = " ".join(Structure(page_of(comparison, tmp_path)).text.split())
+    assert "10,000 test texts, these created on 2021-06-01 or later; 2 seeds." in text
+    assert "test texts, these created on 2021-06-01 or later." in (tmp_path / "comparison.md").read_text("utf-8")
+
+
 def test_labels_are_sorted_by_support() -> None:
     assert plots.labels_by_support(made_up().systems) == [("python", 1203), ("c++", 640)]
 

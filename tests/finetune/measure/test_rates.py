@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from finetune.compare.task import load_task
 from finetune.config import CompareConfig, FinetuneConfig
 from finetune.measure.preflight import FinetunePreflight
 from finetune.measure.rates import FineTuningRates, measure_fine_tuning
+from finetune.trials.task import load_task
 from pretrain.measure.preflight import GIB, Preflight
 from pretrain.train.replicas import Replicas
 
@@ -42,3 +42,13 @@ def test_fine_tuning_is_measured_on_texts_of_the_task(labelled, checkpoints, rec
     assert 3 < found.tokens <= recipe.max_length
     assert found.disk > 4 * 120 * 24, "the embeddings alone"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_search_adds_the_candidates_that_are_not_chosen():
+    sizes, recipe = (100, 20, 40), FinetuneConfig(head_epochs=10, epochs=3)
+    trial = RATES.seconds(sizes, recipe, seeds=2) - RATES.seconds(sizes, recipe, seeds=1)
+    assert RATES.search_seconds(sizes, recipe, 0, 0) == 0
+    assert RATES.search_seconds(sizes, recipe, 0, 3) == pytest.approx(2 * (trial + 5))
+    heads, features = 2 * 10 * 120 * 0.001, 120 * 0.01
+    assert RATES.search_seconds(sizes, recipe, 2, 0) == pytest.approx(1 + 2 + features + heads)
+    assert RATES.search_seconds(sizes, recipe, 2, 0, compiles=False) == pytest.approx(1 + features + heads)

@@ -1,6 +1,6 @@
 """The trainings of a comparison in the order in which they run."""
 
-from finetune.compare.systems import System
+from finetune.trials.systems import System
 from stackbert.planning.comparison import Training, with_compiling
 
 SIZES = (100, 20, 20)

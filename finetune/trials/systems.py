@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from finetune.compare.baselines import BaselineResult, fit_tfidf, fit_word_vectors
 from finetune.config import CompareConfig
+from finetune.trials.baselines import BaselineResult, fit_tfidf, fit_word_vectors
 from stackbert.core.errors import StackbertError, require
 
 LINEAR, VECTORS = "TF-IDF + logistic regression", "averaged word vectors"

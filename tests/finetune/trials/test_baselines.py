@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from corpora.labels.labelled_set import Split
-from finetune.compare.baselines import TERM, fit_tfidf, fit_word_vectors
 from finetune.metrics.metrics import evaluate, tune_threshold
+from finetune.trials.baselines import TERM, fit_tfidf, fit_word_vectors
 
 TERMS = {0: "c++", 1: "c#", 2: "node.js"}
 

@@ -12,6 +12,7 @@ from finetune.classifier.cleaned_text import clean_split
 from finetune.config import CompareConfig
 from finetune.metrics.significance import SEED_DEVIATION, TEXT_DEVIATION, expected_smallest_shown
 from pretrain.model.taught import load_taught
+from stackbert.core.artifact import MANIFEST, load_manifest
 from stackbert.core.errors import StackbertError, require
 
 SPLITS = ("train", "dev", "test")
@@ -28,16 +29,24 @@ class Task:
     """'train', 'dev' and 'test'."""
     licenses: dict[str, int] = field(default_factory=dict)
     """Number of training texts by licence, if the source records it."""
+    test_from: str = ""
+    """The day from which the test texts are, where they are divided by time."""
 
     def description(self) -> dict[str, str]:
         """Sizes of the splits and licences, for a model card."""
         sizes = {f"{name} texts": f"{len(split.texts):,}" for name, split in self.splits.items()}
         licences = "; ".join(f"{name} ({count:,})" for name, count in self.licenses.items())
+        if self.test_from:
+            sizes["test texts created from"] = self.test_from
         return sizes | {"licences of the training texts": licences or "not recorded; ask the source of the texts"}
 
     def cleaned(self) -> "Task":
         """The same task with every text cleaned."""
         return replace(self, splits={name: clean_split(split) for name, split in self.splits.items()})
+
+    def without_test(self) -> "Task":
+        """The same task with dev in the place of test, for a choice that must not see test."""
+        return replace(self, splits=self.splits | {"test": self.splits["dev"]})
 
     def with_train_size(self, size: int) -> "Task":
         """The same task with `size` training texts; a smaller set is a subset of a larger one."""
@@ -53,7 +62,7 @@ def load_task(labels: Path, config: CompareConfig) -> Task:
     Raises StackbertError if it has a single label, if splits share ids, or if `config.label_sizes` are too large.
     """
     splits = {split: load_labelled(labels, split) for split in SPLITS}
-    task = Task(label_names(labels), splits, license_counts(labels, "train"))
+    task = Task(label_names(labels), splits, license_counts(labels, "train"), _test_from(labels))
     require(
         len(task.labels) > 1,
         f"{labels}: holds one label; give two or more, as val_acc and ranking metrics mean nothing for one",
@@ -68,6 +77,12 @@ def load_task(labels: Path, config: CompareConfig) -> Task:
     too_large = [size for size in config.label_sizes if size >= total]
     require(not too_large, f"label_sizes {too_large}: must be below {total:,}, the number of training texts")
     return task
+
+
+def _test_from(labels: Path) -> str:
+    """The day that the manifest names; a set made by hand has none."""
+    counts = load_manifest(labels).counts if (labels / MANIFEST).is_file() else {}
+    return str(counts.get("borders", {}).get("test_from", ""))[: len("2021-06-01")]
 
 
 def check_not_taught(name: str, checkpoint: Path, task: Task) -> None:

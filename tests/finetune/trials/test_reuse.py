@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.compare.reuse import EarlierTrials, earlier_file, trial_key
-from finetune.compare.trials import Cost, PhaseMetrics, Trial, TrialSpec, TrialSummary, load_trial, save_trial
 from finetune.config import FinetuneConfig
+from finetune.trials.reuse import EarlierTrials, earlier_file, trial_key
+from finetune.trials.trial import Cost, PhaseMetrics, Trial, TrialSpec, TrialSummary, load_trial, save_trial
 from stackbert.core.errors import StackbertError
 
 PARTS = ("checkpoint", FinetuneConfig(), "labels", False, 100, 0)

@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from finetune.compare.trials import SUMMARY_FILE, Trial, TrialSpec, load_summary, load_trial, save_trial
 from finetune.config import FinetuneConfig
+from finetune.trials.trial import SUMMARY_FILE, Trial, TrialSpec, load_summary, load_trial, save_trial
 from stackbert.core.errors import require
 
 
@@ -39,6 +39,12 @@ class EarlierTrials:
         self._models: dict[str, Path] = {}
         for folder in folders:
             self._index(folder)
+
+    def add(self, key: str, folder: Path, model_folder: Path | None) -> None:
+        """Reuse the trial in `folder`, too, and the classifier in `model_folder` if given."""
+        self._trials.setdefault(key, folder)
+        if model_folder:
+            self._models.setdefault(key, model_folder)
 
     def reuse(self, spec: TrialSpec, model_folder: Path | None) -> bool:
         """Copy the trial with the key of `spec` to its folder, and its classifier to `model_folder` if given.

@@ -1,13 +1,15 @@
 """What is said of a labelled set before anything is trained."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from corpora.labels.labelled_set import Split
-from finetune.compare.task import Task, power_warning
 from finetune.config import CompareConfig
+from finetune.trials.task import Task, load_task, power_warning
+from stackbert.core.artifact import build_artifact
 
 
 def task(test_texts: int) -> Task:
@@ -39,3 +41,16 @@ def test_wider_margin_needs_less():
 @pytest.mark.parametrize("texts", [200, 50_000])
 def test_one_seed_is_always_warned_of(texts):
     assert power_warning(task(texts), CompareConfig(seeds=(4,))).startswith("comparison with one seed: intervals will")
+
+
+def test_day_from_which_test_is_comes_from_the_manifest(labelled, tmp_path):
+    assert load_task(labelled, CompareConfig()).test_from == ""
+
+    def work(out):
+        shutil.copytree(labelled, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
+        return {"borders": {"test_from": "2021-06-01T00:00:00.000000+00:00"}}
+
+    build_artifact(tmp_path / "later", "corpora label", {}, {}, work)
+    task = load_task(tmp_path / "later", CompareConfig())
+    assert task.test_from == "2021-06-01"
+    assert task.description()["test texts created from"] == "2021-06-01"
