@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.compare.task import check_not_taught, load_task
+from finetune.trials.task import check_not_taught, load_task
 from pretrain.config import PretrainConfig
 from pretrain.model.checkpoint import load_checkpoint
 from pretrain.model.taught import load_taught

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from corpora.post import read_posts
-from finetune.compare.task import check_not_taught, load_task
+from finetune.trials.task import check_not_taught, load_task
 from finetune.config import CompareConfig
 from pretrain.config import MergeConfig, PretrainPlanConfig
 from pretrain.measure.plan import plan_pretraining
