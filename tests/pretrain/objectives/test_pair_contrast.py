@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from corpora.post import read_posts
-from finetune.trials.task import check_not_taught, load_task
 from finetune.config import CompareConfig
+from finetune.trials.task import check_not_taught, load_task
 from pretrain.config import MergeConfig, PretrainPlanConfig
 from pretrain.measure.plan import plan_pretraining
 from pretrain.merge import merge_checkpoints
