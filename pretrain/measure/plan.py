@@ -11,8 +11,8 @@ from pathlib import Path
 from pretrain.config import MachinesConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
 from pretrain.measure.preflight import Preflight, check_compiler, check_slice, preflight
 from pretrain.train.phases import EMBEDDING_PREFIXES
-from pretrain.train.replicas import find_replicas
-from pretrain.train.trainer import Trainer
+from pretrain.train.replicas import Replicas, find_replicas
+from pretrain.train.trainer import RunTimes, Trainer
 from stackbert.core.errors import require
 from stackbert.core.process import forget_peak, peak_bytes
 from tokenizer.encoding.packed_rows import check_tokenizer
@@ -21,6 +21,9 @@ GIB = 2**30
 STATES = 3  # saved at once: two are kept while the next is written
 COPIES = 3  # of each weight in a state: its value and AdamW's two moments
 FLOAT_BYTES = 4
+FLOP_PER_WEIGHT = 6  # of a token, forward and backward
+LARGE_STEP = 1e13  # floating-point operations: half a minute and more on a CPU
+SMALL_STEP_TOKENS = 4_096  # of a step that stands in for a large one; enough to keep a CPU busy
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def plan_pretraining(
     )
     trainer = Trainer(rows, tokenizer, None, endless, replicas)
     loading = time.monotonic() - begun
-    times = trainer.measure(plan.seconds)
+    times = _measure(trainer, endless, (rows, tokenizer), replicas, plan.seconds)
     if stand_in:
         trainer.export(stand_in)
     epoch_steps = _epoch_tokens(trainer, plan) / trainer.batch_tokens
@@ -99,6 +102,27 @@ def plan_pretraining(
     here = Estimate("this machine", trainer.batch_tokens / times.step, seconds / 3600, memory, True, cost)
     slices = [_on_slice(name, trainer, steps, config, plan) for name in plan.topologies]
     return Plan(steps * trainer.batch_tokens, steps, steps / epoch_steps, _disk(trainer, config, plan), (here, *slices))
+
+
+def _measure(
+    trainer: Trainer, config: PretrainConfig, inputs: tuple[Path, Path], replicas: Replicas, seconds: float
+) -> RunTimes:
+    """Times of the run's step; where a CPU would take minutes for some of them, of a smaller one, times its size.
+
+    The optimizer's share, some per cent of a small step, is then counted too often.
+    """
+    body = sum(array.size for name, array in trainer.initial.weights.items() if not name.startswith("embeddings/"))
+    if replicas.accelerated or FLOP_PER_WEIGHT * body * trainer.batch_tokens < LARGE_STEP:
+        return trainer.measure(seconds)
+    rows = -(-max(1, SMALL_STEP_TOKENS // trainer.row_length) // replicas.count) * replicas.count
+    evaluated = min(rows, config.validation_rows)
+    small = replace(config, batch_rows=rows, micro_batch_rows=0, validation_rows=evaluated)
+    times = Trainer(*inputs, None, small, replicas).measure(seconds)
+    return RunTimes(
+        times.preparation,
+        times.step * config.batch_rows / rows,
+        times.evaluation * config.validation_rows / evaluated,
+    )
 
 
 def check_plan(config: PretrainConfig, machines: MachinesConfig) -> None:

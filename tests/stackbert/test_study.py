@@ -60,13 +60,18 @@ def other_value(field: dataclasses.Field) -> tuple[str, Any]:
         value = next(name for name in typing.get_args(kind) if name != field.default)
         return f'"{value}"', value
     if typing.get_origin(kind) is tuple:
-        return ("[7, 8]", (7, 8)) if int in typing.get_args(kind) else ('["b", "a"]', ("b", "a"))
+        item = typing.get_args(kind)[0]
+        if typing.get_origin(item) is Literal:
+            return f'["{typing.get_args(item)[0]}"]', typing.get_args(item)[:1]
+        values = {int: ("[7, 8]", (7, 8)), float: ("[0.5, 0.25]", (0.5, 0.25))}
+        return values.get(item, ('["b", "a"]', ("b", "a")))
     if typing.get_origin(kind) is dict:  # of the corpora
         return "{text = 0.5}", {"text": 0.5}
     if kind is bool:
         return str(not field.default).lower(), not field.default
-    if field.name == "delimiter":
-        return '"pipe"', "pipe"
+    named = {"delimiter": "pipe", "test_from": "2021-06-01"}
+    if field.name in named:
+        return f'"{named[field.name]}"', named[field.name]
     if field.name == "spike_factor":  # the one that must be above 1
         return "2.5", 2.5
     return {str: ('"other"', "other"), int: ("77", 77), float: ("0.125", 0.125)}[kind]
@@ -288,7 +293,7 @@ def test_empty_file_is_the_default_study(tmp_path):
             "[compare.recipe]\nmax_lenght = 9\n",
             "compare.recipe.max_lenght: no such setting; nearest is 'max_length'",
         ),
-        ("[compare]\nqqq = 9\n", "compare.qqq: no such setting; the settings are recipe, seeds, baseline"),
+        ("[compare]\nqqq = 9\n", "compare.qqq: no such setting; the settings are recipe, search_poolings"),
         ("[pretrain]\ntokens = 'many'\n", "pretrain.tokens: Input should be a valid integer"),
         ("[tokenizer]\nextend_by = 'aut'\n", "tokenizer.extend_by: Input should be 'auto'"),
         ("[pretrain]\ntransfer = 'man'\n", "pretrain.transfer: Input should be 'mean', 'random', 'similar' or"),

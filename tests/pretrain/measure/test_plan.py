@@ -46,6 +46,25 @@ def test_hours_are_those_of_preparation_steps_and_evaluations(small_rows, times)
     assert here.hours * 3600 > 1 + 50 + 7, "5 evaluations, and those before and after"
 
 
+def test_a_step_that_a_cpu_takes_minutes_for_is_measured_in_small(small_rows, monkeypatch):
+    """By a batch of 64 tokens, of which the run's is two; validation in proportion."""
+    measured = []
+
+    def measure(trainer, seconds):
+        measured.append(trainer.batch_tokens)
+        return RunTimes(preparation=1.0, step=3.0, evaluation=0.5)
+
+    monkeypatch.setattr(Trainer, "measure", measure)
+    monkeypatch.setattr("pretrain.measure.plan.SMALL_STEP_TOKENS", 64)
+    monkeypatch.setattr("pretrain.measure.plan.LARGE_STEP", 1.0)
+    config = replace(CONFIG, evaluations=0)
+    (here,) = planned(small_rows, config).estimates
+    assert measured == [64]
+    assert here.tokens_per_second == 4 * 32 / 6.0
+    seconds = 1 + 50 * 6 + 2 * 0.5 * 8 / 2
+    assert seconds <= here.hours * 3600 < seconds + 30, "the rest is loading"
+
+
 def test_epochs_are_of_the_whole_text_where_the_rows_are_a_sample(small_rows, times):
     rows = load_rows(small_rows / "rows", "train")
     config = replace(CONFIG, steps=0, epochs=2.0)
