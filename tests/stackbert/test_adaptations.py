@@ -17,6 +17,7 @@ from stackbert.core.errors import StackbertError
 from stackbert.plan import plan_study
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.study import Study, chains_of, load_study, planned_systems, run_study
+from tests.pretrain.runs import fingerprint
 from tokenizer.config import EncodeConfig
 
 TAGS = {"objective": "tags", "steps": 2, "encode": {"max_text_tokens": 16}}
