@@ -116,7 +116,8 @@ def _measure(
         return trainer.measure(seconds)
     rows = -(-max(1, SMALL_STEP_TOKENS // trainer.row_length) // replicas.count) * replicas.count
     evaluated = min(rows, config.validation_rows)
-    small = replace(config, batch_rows=rows, micro_batch_rows=0, validation_rows=evaluated)
+    # which weights the step has does not change its time, and 'distill' would fit them a second time
+    small = replace(config, batch_rows=rows, micro_batch_rows=0, validation_rows=evaluated, transfer="mean")
     times = Trainer(*inputs, None, small, replicas).measure(seconds)
     return RunTimes(
         times.preparation,

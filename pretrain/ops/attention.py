@@ -21,9 +21,9 @@ def attention(
 ) -> tf.Tensor:
     """Self-attention within each segment, (N, H), from the joint projection of queries, keys and values.
 
-    Vaswani et al. 2017 (arXiv 1706.03762), section 3.2. Its own matrix products are small. Inside XLA, with operands
-    laid out for contiguous reads, they take half the time that they take outside. `score_bias` may hold one tensor,
-    (1, A, T, T) float32, that is added to the scores.
+    Vaswani et al. 2017 (arXiv 1706.03762), section 3.2. Its own matrix products are small, with operands laid out for
+    contiguous reads: in float32 they are part of one op of XLA, in bfloat16 not (`whole_or_parts`). `score_bias` may
+    hold one tensor, (1, A, T, T) float32, that is added to the scores.
     """
 
     @with_gradient

@@ -53,8 +53,8 @@ def announced(line: str, arrow: str, stages: list[str]) -> str:
     """
     if line.startswith("== "):
         return line.partition(arrow)[2].removesuffix(" (already finished)")
-    found = [stage for stage in stages if f"comparison: {line.partition(' (')[0]}" == stage]
-    return found[0] if found else ""
+    stage = f"comparison: {line.partition(' (')[0]}"
+    return stage if stage in stages else ""
 
 
 def main() -> None:
