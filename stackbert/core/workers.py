@@ -90,7 +90,8 @@ def _pool(processes: int) -> Iterator[Callable[..., Future[Any]]]:
         yield submit
         pool.shutdown()
     except BrokenProcessPool:
-        raise StackbertError("a worker process was killed, mostly because memory ran out; try processes 1") from None
+        advice = "; try processes 1" if processes > 1 else ""
+        raise StackbertError(f"a worker process was killed, mostly because memory ran out{advice}") from None
     finally:
         leash.close()
         _LEASHES.discard(leash)

@@ -16,6 +16,7 @@ from finetune.trials.task import SPLITS, Task, load_task
 from pretrain.train.replicas import find_replicas
 from stackbert.adaptations import GENERIC
 from stackbert.core.artifact import made_with
+from stackbert.core.workers import run_apart
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.pretraining import PretrainingPlan
 from stackbert.planning.scaling import extrapolate
@@ -26,6 +27,8 @@ from stackbert.study import MERGED, Study, chains_of
 BASELINE_TEXTS = 500  # that a baseline is measured on; a fifth as many, too
 Sizes = tuple[int, int, int]
 """Texts of train, dev and test."""
+Rates = list[FineTuningRates | None]
+"""On this machine and on each slice; None where a checkpoint does not fit."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,10 @@ class ComparisonPlan:
         systems = systems_of(dict.fromkeys(kinds, "checkpoint"), compare)
         whole = text.split_sizes
         task = load_task(text.labels(), replace(compare, label_sizes=()))
-        rates = {checkpoint: self._rates(checkpoint, task) for checkpoint in dict.fromkeys(kinds.values())}
+        rates = {}
+        for checkpoint in dict.fromkeys(kinds.values()):
+            print(f"measuring the fine-tuning of {checkpoint}", file=sys.stderr, flush=True)
+            rates[checkpoint] = run_apart(_measured, checkpoint, task, compare, self._config)
         plans = []
         planned = list(with_compiling(self._trainings(systems, kinds, whole)))
         for system in systems:
@@ -104,24 +110,22 @@ class ComparisonPlan:
         chain = chains.get(system.name.removesuffix(CLEANED))
         return chain.last.pretrain.exports if self._study.compare.include_exports and chain else 0
 
-    def _rates(self, checkpoint: str, task: Task) -> list[FineTuningRates | None]:
-        """On this machine and on each slice; None where it does not fit."""
-        print(f"measuring the fine-tuning of {checkpoint}", file=sys.stderr, flush=True)
-        recipe, config = self._study.compare.recipe, self._config
-        replicas = find_replicas(self._study.compare.device)
-        here = measure_fine_tuning(checkpoint, task, recipe, replicas, config.seconds)
-        model = load_for(checkpoint, recipe)[0] if config.topologies else None
-        rates: list[FineTuningRates | None] = [here]
-        for topology in config.topologies:
-            request = FinetunePreflightConfig(
-                num_labels=len(task.labels),
-                text_tokens=max(1, round(here.tokens)),
-                topology=topology,
-                compiler_python=config.compiler_python,
-                recipe=recipe,
-            )
-            rates.append(here.on_slice(preflight(request, model), config.roofline_share))
-        return rates
+
+def _measured(checkpoint: str, task: Task, compare: CompareConfig, config: StudyPlanConfig) -> Rates:
+    recipe = compare.recipe
+    here = measure_fine_tuning(checkpoint, task, recipe, find_replicas(compare.device), config.seconds)
+    model = load_for(checkpoint, recipe)[0] if config.topologies else None
+    rates: Rates = [here]
+    for topology in config.topologies:
+        request = FinetunePreflightConfig(
+            num_labels=len(task.labels),
+            text_tokens=max(1, round(here.tokens)),
+            topology=topology,
+            compiler_python=config.compiler_python,
+            recipe=recipe,
+        )
+        rates.append(here.on_slice(preflight(request, model), config.roofline_share))
+    return rates
 
 
 def _seconds(rates: FineTuningRates | None, trainings: list[Training], compare: CompareConfig) -> float | None:

@@ -12,6 +12,7 @@ from pretrain.measure.plan import Plan, plan_pretraining
 from pretrain.merge import merge_checkpoints
 from stackbert.adaptations import Chain, PhaseStages, distinct_phases
 from stackbert.core.artifact import Manifest, made_with
+from stackbert.core.workers import run_apart
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.table import StagePlan
 from stackbert.planning.text import TextPlan
@@ -74,7 +75,7 @@ class PretrainingPlan:
         request = PretrainPlanConfig(**shared, text_gigabytes=gigabytes)
         base = self._checkpoints[phase.before] if phase.before else self._study.pretrain.base
         pretrain: PretrainConfig = replace(phase.pretrain, base=base)
-        return plan_pretraining(rows, tokenizer, pretrain, request, self._folder / phase.checkpoint)
+        return run_apart(plan_pretraining, rows, tokenizer, pretrain, request, self._folder / phase.checkpoint)
 
 
 def _stage(name: str, plan: Plan) -> StagePlan:

@@ -69,7 +69,9 @@ precision = 'float32'
 
 @pytest.fixture
 def made_up_times(monkeypatch) -> None:
-    """Nothing is trained: the seconds of its parts are made up."""
+    """Nothing is trained: the seconds of its parts are made up, in this process."""
+    for room in ("comparison", "pretraining"):
+        monkeypatch.setattr(f"stackbert.planning.{room}.run_apart", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(Trainer, "measure", lambda *_: RunTimes(preparation=1.0, step=1.0, evaluation=1.0))
     monkeypatch.setattr("stackbert.planning.comparison.measure_fine_tuning", lambda *_: RATES)
 
@@ -96,6 +98,14 @@ def test_every_stage_of_a_study_is_planned_and_nothing_is_written(study, tiny_ba
     assert by_name(plan)["labels"].work.startswith("100 train")
     assert "Early stopping" not in str(plan) and "early stopping" in str(plan)
     assert "\ntotal " in str(plan)
+
+
+@pytest.mark.slow
+def test_a_study_is_measured_in_processes_of_their_own(study):
+    plan = plan_study(study, QUICK)
+    assert all(stage.seconds[0] > 0 for stage in plan.stages)
+    measured = [stage for stage in plan.stages if stage.name.startswith(("pretrained", "comparison"))]
+    assert len(measured) == 5 and all(stage.memory > 100 << 20 for stage in measured)
 
 
 def test_trials_at_further_sizes_and_of_exports_are_counted(study, made_up_times):

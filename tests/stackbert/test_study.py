@@ -62,7 +62,8 @@ def other_value(field: dataclasses.Field) -> tuple[str, Any]:
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
         if typing.get_origin(item) is Literal:
-            return f'["{typing.get_args(item)[0]}"]', typing.get_args(item)[:1]
+            names = typing.get_args(item)[:2]
+            return str(list(names)), names
         values = {int: ("[7, 8]", (7, 8)), float: ("[0.5, 0.25]", (0.5, 0.25))}
         return values.get(item, ('["b", "a"]', ("b", "a")))
     if typing.get_origin(kind) is dict:  # of the corpora

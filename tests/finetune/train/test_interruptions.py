@@ -140,6 +140,8 @@ def test_features_of_another_checkpoint_recipe_or_text_are_not_taken(classifier,
     store.encode(classifier, "subject", split)
     store.encode(classifier, "another", split)
     store.encode(classifier, "subject", replace(split, texts=split.texts[::-1]))
-    monkeypatch.setattr(classifier, "config", replace(classifier.config, dropout=0.2))
-    store.encode(classifier, "subject", split)
-    assert len(list(tmp_path.glob("*.npy"))) == 4
+    recipe = classifier.config
+    for other, files in ((replace(recipe, dropout=0.2), 3), (replace(recipe, pooling="mean"), 4)):
+        monkeypatch.setattr(classifier, "config", other)
+        store.encode(classifier, "subject", split)
+        assert len(list(tmp_path.glob("*.npy"))) == files
