@@ -39,7 +39,7 @@ class FinetuneConfig:
     head_epochs: int = 50
     """Number of epochs of the head on the frozen encoder, whose features are computed once."""
     head_learning_rate: float = 1e-3
-    """Learning rate of Adam for the head."""
+    """Learning rate of Adam for the head, on standardized features."""
     epochs: int = 20
     """Maximum number of epochs of the whole model; see patience."""
     learning_rate: float = 1e-5
@@ -60,7 +60,7 @@ class FinetuneConfig:
     clip_norm: float = 1.0
     """Maximum global norm of the gradient."""
     dropout: float = 0.1
-    """Dropout rate on the head's input during training."""
+    """Dropout rate on the head's input during training; a dropped value becomes the training texts' mean."""
     precision: Precision = "auto"
     """Precision of matrix products; 'auto' uses bfloat16 where it is faster. Weights are always float32."""
 
@@ -113,8 +113,8 @@ class CompareConfig:
     the whole model, with the first seed and the chosen pooling. Each is one trial more, but that of the chosen one,
     which is the first seed's. Chosen on all training texts, and used for label_sizes and exported checkpoints, too."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Random seeds; each checkpoint is fine-tuned once per seed. A seed fixes the head's initial weights, the order of
-    texts and dropout."""
+    """Random seeds; each checkpoint is fine-tuned once per seed. A seed fixes the order of texts, dropout, and the
+    initial weights of the head's hidden layer."""
     baseline: str = ""
     """Name of the system that all others are compared with. Defaults to the first checkpoint."""
     tfidf: bool = True

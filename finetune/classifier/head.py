@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from pretrain.randomness import stream, uniform
 
+Vector = npt.NDArray[np.float32]
+Weights = Mapping[str, Vector]
+
 ACTIVATIONS = {"tanh": tf.tanh, "relu": tf.nn.relu, "gelu": tf.nn.gelu}
 
 
@@ -29,6 +32,8 @@ class Head(tf.Module):  # type: ignore[misc]
         if hidden_dim:
             shapes |= {"hidden/kernel": (pooled_dim, hidden_dim), "hidden/bias": (hidden_dim,)}
         self.weights = {name: tf.Variable(tf.zeros(shape), name=f"head/{name}") for name, shape in shapes.items()}
+        self.center = tf.Variable(tf.zeros(pooled_dim), trainable=False, name="head/center")
+        """Mean vector of the training texts, which dropout puts in the place of what it drops. No part of the model."""
 
     @property
     def variables_in_order(self) -> list[tf.Variable]:
@@ -56,11 +61,18 @@ class Head(tf.Module):  # type: ignore[misc]
             x = ACTIVATIONS[self.activation](tf.matmul(x, weights["hidden/kernel"]) + weights["hidden/bias"])
         return tf.matmul(x, weights["kernel"]) + weights["bias"]
 
+    def for_raw_features(self, weights: Weights, mean_P: Vector, scale_P: Vector) -> Weights:
+        """The weights with which raw features give the logits that `weights` give for (raw - mean) / scale."""
+        prefix = "hidden/" if self.hidden_dim else ""
+        kernel = weights[f"{prefix}kernel"] / scale_P[:, None]
+        bias = weights[f"{prefix}bias"] - mean_P @ kernel
+        return {**weights, f"{prefix}kernel": kernel, f"{prefix}bias": bias}
+
     def numpy_weights(self) -> dict[str, npt.NDArray[np.float32]]:
         """Copies of the weights."""
         return {name: variable.numpy() for name, variable in self.weights.items()}
 
-    def assign(self, weights: Mapping[str, npt.NDArray[np.floating]]) -> None:
+    def assign(self, weights: Weights) -> None:
         """Set the weights."""
         for name, variable in self.weights.items():
             variable.assign(weights[name])

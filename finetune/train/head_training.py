@@ -18,12 +18,18 @@ from pretrain.randomness import stream
 from pretrain.train.optimizer import AdamW
 from pretrain.train.replicas import HOST
 
+LEAST_DEVIATION = 0.1  # of a feature, as a share of the mean one
+
 
 class HeadTraining:
     """Trains a classifier's head with Adam on precomputed features; the encoder is not run.
 
     It takes seconds on this process's CPU, where it gives the same numbers whatever devices the encoder is on. All
     epochs are one call of a function that is traced once for all checkpoints, training texts and seeds.
+
+    Features are standardized by their mean and deviation on the training texts, and the output layer starts from zero
+    kernels and the labels' log odds. So one rate and number of epochs suit encoders whose vectors differ in length, and
+    few texts as well as many. The classifier gets the equal head for features as they are.
     """
 
     def __init__(self, classifier: Classifier):
@@ -44,14 +50,17 @@ class HeadTraining:
         config, train = self._classifier.config, splits.train
         weights_L = positive_weights(train.targets_NL, config.balance)
         order_ESB = self._order(len(train.sequences), seed)
+        mean_P, scale_P = standardization(train.features_NP)
         with tf.device(HOST):
-            self._head.reset(seed)
-            self._optimizer.reset()
+            self._start(train.targets_NL, weights_L, seed)
             key_2 = stream(seed, "head dropout")[:2]
-            losses_E, *weights = self._train_epochs(train.features_NP, train.targets_NL, weights_L, order_ESB, key_2)
+            features_NP = (train.features_NP - mean_P) / scale_P
+            losses_E, *weights = self._train_epochs(features_NP, train.targets_NL, weights_L, order_ESB, key_2)
         of_epochs = [
-            dict(zip(self._head.weights, each, strict=True)) for each in zip(*(w.numpy() for w in weights), strict=True)
+            self._head.for_raw_features(dict(zip(self._head.weights, each, strict=True)), mean_P, scale_P)
+            for each in zip(*(w.numpy() for w in weights), strict=True)
         ]
+        self._classifier.head.center.assign(mean_P)
         records: list[EpochRecord] = []
         for number, (loss, head) in enumerate(zip(losses_E.numpy().tolist(), of_epochs, strict=True), 1):
             self._classifier.head.assign(head)
@@ -61,6 +70,15 @@ class HeadTraining:
         self._classifier.head.assign(of_epochs[best.epoch - 1])
         dev_NL, test_NL = (self._classifier.head_probabilities(split.features_NP) for split in splits[1:])
         return phase_result(config, splits.dev, dev_NL, test_NL, records, time.monotonic() - start)
+
+    def _start(self, targets_NL: npt.NDArray[np.uint8], weights_L: npt.NDArray[np.float32], seed: int) -> None:
+        """Set the head that training starts from; `weights_L` are the weights of positives."""
+        positives_L = targets_NL.sum(0, dtype=np.int64)
+        odds_L = weights_L * (positives_L + 1) / (len(targets_NL) - positives_L + 1)
+        self._head.reset(seed)
+        self._head.weights["kernel"].assign(tf.zeros_like(self._head.weights["kernel"]))
+        self._head.weights["bias"].assign(np.log(odds_L).astype(np.float32))
+        self._optimizer.reset()
 
     def _order(self, num_texts: int, seed: int) -> npt.NDArray[np.int64]:
         """Indices of the texts of each step, (E, S, B); an epoch drops its last few texts, which differ by epoch."""
@@ -105,3 +123,13 @@ class HeadTraining:
             self._optimizer.apply(tape.gradient(loss, self._variables), tf.constant(config.head_learning_rate))
             total += loss
         return total / tf.cast(tf.shape(order_SB)[0], tf.float32)
+
+
+def standardization(features_NP: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mean of each of P features, and its standard deviation, at least a tenth of the features' mean one.
+
+    A feature that hardly varies is not blown up: fine-tuning the encoder would move it by more than that.
+    """
+    mean_P, deviation_P = features_NP.mean(0, np.float64), features_NP.std(0, np.float64)
+    floor = LEAST_DEVIATION * deviation_P.mean() or 1.0  # all texts are alike
+    return mean_P.astype(np.float32), np.maximum(deviation_P, floor).astype(np.float32)

@@ -68,8 +68,9 @@ class FinetuneStep:
         config = self._classifier.config
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self.variables)
-            pooled_NP = dropout(self._classifier.pooled(batch.texts), config.dropout, batch.stream_3)
-            logits_NL = self._classifier.head.logits(pooled_NP)
+            head = self._classifier.head
+            pooled_NP = dropout(self._classifier.pooled(batch.texts), head.center, config.dropout, batch.stream_3)
+            logits_NL = head.logits(pooled_NP)
             losses_N = label_loss(config.loss, logits_NL, batch.targets_NL, positive_weights_L)
             loss = tf.reduce_sum(losses_N * batch.weights_N)
         gradients = [tf.convert_to_tensor(each) for each in tape.gradient(loss, self.variables)]
@@ -107,12 +108,12 @@ class CompiledStep:
         return loss, num_stopping > 0
 
 
-def dropout(pooled_NP: tf.Tensor, rate: float, stream_3: tf.Tensor) -> tf.Tensor:
-    """Set each value to 0 with probability `rate` and scale the others by 1 / (1 - `rate`).
+def dropout(pooled_NP: tf.Tensor, center_P: tf.Tensor, rate: float, stream_3: tf.Tensor) -> tf.Tensor:
+    """Put `center_P` in the place of each value with probability `rate`; others move away from it by 1 / (1 - `rate`).
 
     The numbers drawn belong to the text, whichever slice of a batch it is in.
     """
     if not rate:
         return pooled_NP
     is_kept_NP = uniform(pooled_NP.shape, stream_3) >= rate
-    return tf.where(is_kept_NP, pooled_NP / (1 - rate), 0.0)
+    return center_P + tf.where(is_kept_NP, (pooled_NP - center_P) / (1 - rate), 0.0)

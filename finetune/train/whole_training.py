@@ -106,7 +106,8 @@ class WholeTraining:
                 f"  seed {seed}: resuming at epoch {len(records) + 1}, step {len(course.losses) + 1}",
                 file=sys.stderr,
             )
-        self._replicas.broadcast([*self._step.variables, *self._step.optimizer.state, *self._best.values])
+        trained = [*self._step.variables, *self._step.optimizer.state, *self._best.values]
+        self._replicas.broadcast([head.center, *trained])
         return course
 
     def _since_best(self, course: _Course) -> int:

@@ -11,6 +11,9 @@ from finetune.config import FinetuneConfig
 from finetune.trials.trial import SUMMARY_FILE, Trial, TrialSpec, load_summary, load_trial, save_trial
 from stackbert.core.errors import require
 
+METHOD = "head on standardized features"
+"""Named anew where the same recipe gives other results than in an earlier version."""
+
 
 def trial_key(subject: str, recipe: FinetuneConfig, labels: str, cleaned: bool, train_texts: int, seed: int) -> str:
     """sha256 of everything a trial depends on.
@@ -18,7 +21,7 @@ def trial_key(subject: str, recipe: FinetuneConfig, labels: str, cleaned: bool, 
     `subject` is the identity of the checkpoint, or the name of a system without one; `labels` is the identity of the
     labelled set.
     """
-    parts = [subject, dataclasses.asdict(recipe), labels, cleaned, train_texts, seed]
+    parts = [METHOD, subject, dataclasses.asdict(recipe), labels, cleaned, train_texts, seed]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -30,16 +30,17 @@ def test_whole_step_is_a_program_for_an_accelerator(step):
 
 
 def test_dropout_of_a_text_does_not_depend_on_the_slice_that_it_is_in():
-    pooled_NP = tf.random.stateless_normal((8, 10), (1, 2))
-    whole = dropout(pooled_NP, 0.5, stream(3, "dropout", 7)).numpy()
-    halves = [dropout(pooled_NP[n : n + 4], 0.5, stream(3, "dropout", 7, n)).numpy() for n in (0, 4)]
+    pooled_NP, center_P = tf.random.stateless_normal((8, 10), (1, 2)), tf.range(10, dtype=tf.float32)
+    whole = dropout(pooled_NP, center_P, 0.5, stream(3, "dropout", 7)).numpy()
+    halves = [dropout(pooled_NP[n : n + 4], center_P, 0.5, stream(3, "dropout", 7, n)).numpy() for n in (0, 4)]
     np.testing.assert_array_equal(np.concatenate(halves), whole)
-    assert not np.array_equal(whole, dropout(pooled_NP, 0.5, stream(3, "dropout", 8)).numpy())
+    assert not np.array_equal(whole, dropout(pooled_NP, center_P, 0.5, stream(3, "dropout", 8)).numpy())
 
 
-def test_dropout_drops_its_share_and_keeps_the_mean():
-    ones = tf.ones((500, 400))
-    dropped = dropout(ones, 0.1, stream(0, "dropout")).numpy()
-    assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.9)}
-    assert np.mean(dropped == 0) == pytest.approx(0.1, abs=0.003)
-    assert dropout(ones, 0.0, stream(0, "dropout")) is ones
+def test_dropout_puts_the_center_in_the_place_of_its_share_and_keeps_the_mean():
+    twos, center_P = tf.fill((500, 400), 2.0), tf.ones(400)
+    dropped = dropout(twos, center_P, 0.1, stream(0, "dropout")).numpy()
+    assert set(np.unique(dropped)) == {np.float32(1), np.float32(1 + 1 / 0.9)}
+    assert np.mean(dropped == 1) == pytest.approx(0.1, abs=0.003)
+    assert dropped.mean() == pytest.approx(2, abs=0.003)
+    assert dropout(twos, center_P, 0.0, stream(0, "dropout")) is twos

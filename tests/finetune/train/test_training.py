@@ -12,7 +12,7 @@ from finetune.classifier.classifier import Classifier
 from finetune.classifier.phases import EncodedSplit, EncodedSplits, EpochRecord, PhaseResult, best_epoch
 from finetune.config import FinetuneConfig
 from finetune.metrics.metrics import evaluate
-from finetune.train.head_training import HeadTraining
+from finetune.train.head_training import HeadTraining, standardization
 from finetune.train.step import FinetuneStep
 from finetune.train.whole_training import COMPILING_STEPS, WholeTraining, _Course
 from pretrain.model.checkpoint import load_checkpoint
@@ -69,6 +69,29 @@ def test_head_learns_and_leaves_the_encoder_alone(classifier, splits):
     losses = [record.dev_loss for record in phase.epochs]
     assert min(losses) < losses[0]
     assert evaluate(splits[2].targets_NL, phase.test_NL, phase.thresholds_L)["weighted_f1"] > 0.9
+
+
+@pytest.mark.parametrize("hidden_layer", [False, True])
+def test_the_length_and_place_of_vectors_do_not_matter_to_the_head(hidden_layer, tiny_base, recipe, splits):
+    config = replace(recipe, hidden_layer=hidden_layer)
+    classifier = Classifier(load_checkpoint(tiny_base), load_reader(tiny_base), len(LABELS), config)
+    as_they_are = train_head(classifier, splits, seed=0)
+    others = EncodedSplits(*(replace(split, features_NP=20 * split.features_NP - 3) for split in splits))
+    moved = train_head(classifier, others, seed=0)
+    np.testing.assert_allclose(moved.test_NL, as_they_are.test_NL, atol=2e-3)
+    np.testing.assert_allclose(classifier.head.center, others.train.features_NP.mean(0), rtol=1e-4)
+
+
+def test_the_head_starts_from_the_shares_of_the_labels(classifier, splits, monkeypatch):
+    monkeypatch.setattr(classifier, "config", replace(classifier.config, head_epochs=1, head_learning_rate=1e-9))
+    phase = train_head(classifier, splits, seed=0)
+    shares_L = (splits.train.targets_NL.sum(0) + 1) / (len(splits.train.targets_NL) + 2)
+    np.testing.assert_allclose(phase.test_NL, np.broadcast_to(shares_L, phase.test_NL.shape), atol=1e-4)
+
+
+def test_texts_that_are_all_alike_are_no_division_by_zero():
+    mean_P, scale_P = standardization(np.full((5, 3), 2.0, np.float32))
+    np.testing.assert_array_equal((mean_P, scale_P), [[2, 2, 2], [1, 1, 1]])
 
 
 def test_whole_model_goes_lower_than_the_head_and_moves_every_weight_that_it_reads(classifier, splits, whole):
