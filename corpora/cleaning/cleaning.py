@@ -19,7 +19,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _OTHER_SPACE = re.compile(r"[^\S \n]")
 _DEEP = " " * (MAX_INDENT + 1)
 _BACKTICKS = re.compile("`++")
-_BULLET = re.compile("^ ++•(?: |$)", re.MULTILINE)
+_EMPTY_ITEM = re.compile("^ ++(?:•|[0-9]++\\.) *+$", re.MULTILINE)
+_BULLET = re.compile("^ ++• ", re.MULTILINE)
 _INDENT = re.compile("^ ++", re.MULTILINE)
 
 
@@ -76,9 +77,9 @@ def _laid_out(text: str, code: Code) -> str:
 
 
 def _without_indents(prose: str) -> str:
-    """Prose without the indentation that lists give to lines, and with a hyphen as their bullet."""
+    """Prose without the indentation that lists give to lines and without empty items, and with a hyphen as bullet."""
     if prose.startswith("  ") or "\n  " in prose:
-        prose = _INDENT.sub("", _BULLET.sub("- ", prose))
+        prose = _INDENT.sub("", _BULLET.sub("- ", _EMPTY_ITEM.sub("", prose)))
     return prose.strip()
 
 
@@ -105,15 +106,19 @@ def clean_text(text: str) -> str:
     if other_space:
         text = "\n".join(map(_clean_line, text.split("\n")))
     elif "  " in text or " \n" in text or text.endswith(" "):
-        text = "\n".join(map(_clean_line if _DEEP in text else _tidy, text.split("\n")))
+        text = _tidy(text)
     while "\n\n\n" in text:  # each pass removes a third; faster than a regular expression
         text = text.replace("\n\n\n", "\n\n")
     return text.strip("\n")
 
 
-def _tidy(line: str) -> str:
-    """Like _clean_line, for a line whose only white space is spaces, fewer than MAX_INDENT at its start."""
-    return _clean_line(line) if line[-1:] == " " or "  " in line.lstrip(" ") else line
+def _tidy(text: str) -> str:
+    """The text with clean lines, where its only other white space is spaces."""
+    lines = text.split("\n")
+    contents = "\n".join(map(str.lstrip, lines))
+    if "  " in contents or " \n" in text or text[-1] == " " or _DEEP in text:
+        return "\n".join([_clean_line(line) if "  " in line or line[-1:] == " " else line for line in lines])
+    return text
 
 
 def _clean_line(line: str) -> str:

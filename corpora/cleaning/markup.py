@@ -8,14 +8,15 @@ paragraph, searches all open elements for the one that a tag closes, and compare
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from resiliparse.extract.html2text import extract_plain_text
 
 BLOCKS = frozenset(
     "p div pre blockquote ul ol li dl dt dd table caption tr td th h1 h2 h3 h4 h5 h6 "
-    "section article header footer figure figcaption details summary aside".split()
+    "section article header footer details aside".split()
 )
+AS_DIV = frozenset("figure figcaption summary".split())  # resiliparse drops figures and joins summaries to what follows
 INLINE = frozenset(
     "a abbr b big cite code del em font i ins kbd mark q s samp small span strike strong sub sup tt u var "
     "thead tbody tfoot colgroup center".split()
@@ -29,16 +30,16 @@ CODE_BEGINS, CODE_ENDS, INLINE_CODE, BODY_ENDS = MARKERS = "\x01\x02\x03\x04"
 _MARKERS = re.compile("[\x01-\x04]")
 _BETWEEN = f"<hr>{BODY_ENDS}<hr>"
 
-MAX_TOGETHER = 16  # bodies parsed in one call; more are no faster
-# Above these, a body is parsed alone. Of 19,684 real posts, 22 have more tags and none more characters.
+# Above these, a body is reduced and parsed alone. Of 19,684 real posts, 22 have more tags and none more characters.
 MAX_TAGS, MAX_CHARACTERS = 200, 50_000
 # The deepest of 19,717 real posts has 18; the time of some tags, and the indentation of lists, grow with the depth.
 MAX_NESTING = 200
 
 # Possessive quantifiers (++) never backtrack, so that each character is read once.
-_WELL_FORMED_TAG = re.compile(r'<(/?[a-z][a-z0-9]*+)(?:\s++[a-z][\w:-]*+(?:="[^"<>]*+")?+)*+\s*+/?>')
-_CLOSING = {name: f"/{name}" for name in BLOCKS | INLINE}
-_ALONE = VOID | {"img"}
+_WELL_FORMED_TAG = re.compile(r'(</?[a-z][a-z0-9]*+)(?:\s++[a-z][\w:-]*+(?:="[^"<>]*+")?+)*+\s*+/?>')
+# Tags without attributes, the frequent ones from the inside out.
+_FREQUENT = [f"<{name}></{name}>" for name in "a code em strong p pre li ul".split()]
+_PAIRS = [f"<{name}>" for name in sorted(VOID | {"img"})] + [f"<{name}></{name}>" for name in sorted(BLOCKS | INLINE)]
 _PRE_BEGINS = re.compile(r"(<pre\s[^<>]*+>)")
 _CODE_TAG = re.compile(r"</?code\b[^<>]*+>", re.IGNORECASE)
 _MARKUP = re.compile(
@@ -57,18 +58,14 @@ def extract_texts(bodies: Sequence[str], marked: bool = False) -> list[str]:
     With `marked`, INLINE_CODE stands before and after inline code. Takes linear time on any input; in HTML nested
     deeper than MAX_NESTING, tags only break lines. A text does not depend on the bodies beside it.
     """
-    texts, together = [""] * len(bodies), list[int]()
     sources = [_MARKERS.sub("", body) if _has_marker(body) else body for body in bodies]
-    for number, source in enumerate(sources):
-        if is_well_formed(source):
-            together.append(number)
-        else:
-            texts[number] = _extract_any(source, marked)
-    for start in range(0, len(together), MAX_TOGETHER):
-        numbers = together[start : start + MAX_TOGETHER]
-        for number, text in zip(numbers, _extract([sources[number] for number in numbers], marked), strict=True):
-            texts[number] = text
-    return texts
+    whole = [number for number, source in enumerate(sources) if is_well_formed(source)]
+    texts = dict[int, str]()
+    for is_ascii in (True, False):  # apart, as Python takes twice the time for a text with any other character
+        numbers = [number for number in whole if sources[number].isascii() == is_ascii]
+        if numbers:
+            texts |= zip(numbers, _extract([sources[number] for number in numbers], marked), strict=True)
+    return [texts[n] if n in texts else _extract_any(source, marked) for n, source in enumerate(sources)]
 
 
 def is_well_formed(body: str) -> bool:
@@ -78,46 +75,53 @@ def is_well_formed(body: str) -> bool:
         return False
     if not body.isascii() and _SURROGATE.search(body):
         return False
-    expected = list[str]()
-    for tag in tags:
-        if tag in _CLOSING:
-            expected.append(_CLOSING[tag])
-        elif tag not in _ALONE and (not expected or expected.pop() != tag):
+    tree = ">".join((*tags, ""))
+    for pair in _FREQUENT:
+        tree = tree.replace(pair, "")
+    while tree:  # delete adjacent pairs until none is left
+        before = tree
+        for pair in _PAIRS:
+            tree = tree.replace(pair, "")
+        if tree == before:
             return False
-    return not expected
+    return True
 
 
 def _has_marker(body: str) -> bool:
     return any(marker in body for marker in MARKERS)
 
 
-def _extract(sources: Sequence[str], marked: bool) -> Iterator[str]:
+def _extract(sources: Sequence[str], marked: bool) -> list[str]:
     """The texts of well-formed bodies."""
     source = _BETWEEN.join(sources)
-    if marked:
-        source = _CODE_TAG.sub(INLINE_CODE, source)
-    texts = _plain_text(source).split(BODY_ENDS)
-    if len(texts) != len(sources):  # a reference such as &#4; is a marker
-        texts = [_MARKERS.sub("", _plain_text(source)) for source in sources]
-    return iter(texts)
+    texts = _plain_text(_CODE_TAG.sub(INLINE_CODE, source) if marked else source).split(BODY_ENDS)
+    if len(texts) == len(sources):
+        return texts
+    # a reference, &#4;, became a marker
+    return [_extract_any(source, marked).replace(BODY_ENDS, "") for source in sources]
 
 
 def _extract_any(body: str, marked: bool) -> str:
-    """The text of any HTML, without BODY_ENDS."""
+    """The text of any HTML, parsed alone."""
     source = body if body.isascii() else _SURROGATE.sub("\ufffd", body)
     source = _MARKUP.sub(_layout_tag, _CODE_TAG.sub(INLINE_CODE, source) if marked else source)
     if _nests_too_deeply(source):
-        return html.unescape(_TAG.sub("\n", source))
+        return html.unescape(_TAG.sub("\n", _with_code_marked(source)))
     return _plain_text(source)
 
 
 def _plain_text(source: str) -> str:
-    if "<pre" in source:
-        source = source.replace("<pre>", f"<pre>{CODE_BEGINS}").replace("</pre>", f"{CODE_ENDS}</pre>")
-        if "<pre " in source:
-            source = _PRE_BEGINS.sub(rf"\1{CODE_BEGINS}", source)
     skipped = NOTICES if "<aside" in source else None
-    return extract_plain_text(source, preserve_formatting=True, alt_texts=False, skip_elements=skipped)
+    return extract_plain_text(
+        _with_code_marked(source), preserve_formatting=True, alt_texts=False, skip_elements=skipped
+    )
+
+
+def _with_code_marked(source: str) -> str:
+    if "<pre" not in source:
+        return source
+    source = source.replace("<pre>", f"<pre>{CODE_BEGINS}").replace("</pre>", f"{CODE_ENDS}</pre>")
+    return _PRE_BEGINS.sub(rf"\1{CODE_BEGINS}", source) if "<pre " in source else source
 
 
 def _layout_tag(markup: re.Match[str]) -> str:
@@ -125,6 +129,8 @@ def _layout_tag(markup: re.Match[str]) -> str:
     name = (markup[3] or "").lower()
     if name in BLOCKS or name in VOID:
         return f"<{markup[2]}{name}>"
+    if name in AS_DIV:
+        return f"<{markup[2]}div>"
     if name in INLINE or name in REMOVED or (not name and len(markup[0]) > 1):
         return ""
     return "&lt;" + markup[0][1:]
