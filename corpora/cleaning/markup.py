@@ -38,8 +38,12 @@ MAX_NESTING = 200
 # Possessive quantifiers (++) never backtrack, so that each character is read once.
 _WELL_FORMED_TAG = re.compile(r'(</?[a-z][a-z0-9]*+)(?:\s++[a-z][\w:-]*+(?:="[^"<>]*+")?+)*+\s*+/?>')
 # Tags without attributes, the frequent ones from the inside out.
-_FREQUENT = [f"<{name}></{name}>" for name in "a code em strong p pre li ul".split()]
-_PAIRS = [f"<{name}>" for name in sorted(VOID | {"img"})] + [f"<{name}></{name}>" for name in sorted(BLOCKS | INLINE)]
+_FREQUENT = [f"<{name}></{name}>" for name in "a code em strong p pre".split()]
+_PAIRS = [
+    *(f"<{name}>" for name in sorted(VOID | {"img"})),
+    *(f"<{name}></{name}>" for name in sorted((BLOCKS | INLINE) - {"ul", "ol", "li"})),
+]
+_LIST = re.compile(r"<([uo]l)>(?:<li></li>)*+</\1>")  # resiliparse indents what follows an item outside of a list
 _PRE_BEGINS = re.compile(r"(<pre\s[^<>]*+>)")
 _CODE_TAG = re.compile(r"</?code\b[^<>]*+>", re.IGNORECASE)
 _MARKUP = re.compile(
@@ -78,9 +82,10 @@ def is_well_formed(body: str) -> bool:
     tree = ">".join((*tags, ""))
     for pair in _FREQUENT:
         tree = tree.replace(pair, "")
-    while tree:  # delete adjacent pairs until none is left
+    while tree:  # delete what is closed at once until nothing is left
         before = tree
-        for pair in _PAIRS:
+        tree = _LIST.sub("", tree)
+        for pair in _PAIRS if tree == before else ():
             tree = tree.replace(pair, "")
         if tree == before:
             return False
