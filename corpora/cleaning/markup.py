@@ -117,9 +117,8 @@ def _extract_any(body: str, marked: bool) -> str:
 
 def _plain_text(source: str) -> str:
     skipped = NOTICES if "<aside" in source else None
-    return extract_plain_text(
-        _with_code_marked(source), preserve_formatting=True, alt_texts=False, skip_elements=skipped
-    )
+    marked = _with_code_marked(source)
+    return str(extract_plain_text(marked, preserve_formatting=True, alt_texts=False, skip_elements=skipped))
 
 
 def _with_code_marked(source: str) -> str:
