@@ -13,15 +13,19 @@ Format = Literal["auto", "html", "text"]
 MAX_INDENT = 80  # columns; people do not write deeper code
 
 _REMOVED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u2060\ufeff]")
-_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\x0c") + b"\x7f"  # the ASCII ones of _REMOVED
 _NEWLINE = re.compile("\r\n|[\r\x0c\x85\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_OTHER_SPACE = re.compile(r"[^\S \n]")
+# What is removed or replaced, and white space other than ' ' and '\n'; one class, as it is searched in all texts.
+_ODD = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff\ud800-\udfff]"
+)
+_ODD_ASCII = bytes(code for code in range(128) if _ODD.match(chr(code)))
 _DEEP = " " * (MAX_INDENT + 1)
 _BACKTICKS = re.compile("`++")
-_EMPTY_ITEM = re.compile("^ ++(?:•|[0-9]++\\.) *+$", re.MULTILINE)
-_BULLET = re.compile("^ ++• ", re.MULTILINE)
-_INDENT = re.compile("^ ++", re.MULTILINE)
+# Of the lines of a list; a literal at the start of a pattern makes it quick.
+_EMPTY_ITEM = re.compile(r"\n ++(?:•|[0-9]++\.) *+(?=\n|\Z)")
+_BULLET = re.compile("\n ++• ")
+_INDENT = re.compile("\n ++")
 
 
 def clean_body(body: str, format: Format, code: Code = "keep") -> str:
@@ -79,7 +83,7 @@ def _laid_out(text: str, code: Code) -> str:
 def _without_indents(prose: str) -> str:
     """Prose without the indentation that lists give to lines and without empty items, and with a hyphen as bullet."""
     if prose.startswith("  ") or "\n  " in prose:
-        prose = _INDENT.sub("", _BULLET.sub("- ", _EMPTY_ITEM.sub("", prose)))
+        prose = _INDENT.sub("\n", _BULLET.sub("\n- ", _EMPTY_ITEM.sub("\n", f"\n{prose}")))
     return prose.strip()
 
 
@@ -94,16 +98,12 @@ def clean_text(text: str) -> str:
 
     The indentation of lines is kept, because code needs it.
     """
-    if not text.isascii():
-        text = _REMOVED.sub("", _SURROGATE.sub("\ufffd", _NEWLINE.sub("\n", text)))
-        other_space = "\t" in text or _OTHER_SPACE.search(text) is not None
+    if text.isascii():
+        odd = len(text.encode().translate(None, _ODD_ASCII)) < len(text)
     else:
-        if "\r" in text or "\x0c" in text:
-            text = _NEWLINE.sub("\n", text)
-        if len(text.encode().translate(None, _CONTROLS)) < len(text):
-            text = _REMOVED.sub("", text)
-        other_space = "\t" in text
-    if other_space:
+        odd = _ODD.search(text) is not None
+    if odd:
+        text = _REMOVED.sub("", _SURROGATE.sub("\ufffd", _NEWLINE.sub("\n", text)))
         text = "\n".join(map(_clean_line, text.split("\n")))
     elif "  " in text or " \n" in text or text.endswith(" "):
         text = _tidy(text)
@@ -115,10 +115,13 @@ def clean_text(text: str) -> str:
 def _tidy(text: str) -> str:
     """The text with clean lines, where its only other white space is spaces."""
     lines = text.split("\n")
-    contents = "\n".join(map(str.lstrip, lines))
-    if "  " in contents or " \n" in text or text[-1] == " " or _DEEP in text:
-        return "\n".join([_clean_line(line) if "  " in line or line[-1:] == " " else line for line in lines])
-    return text
+    if _DEEP in text:
+        return "\n".join(map(_clean_line, lines))
+    contents = list(map(str.lstrip, lines))
+    if "  " in "\n".join(contents) or " \n" in text or text[-1] == " ":
+        pairs = zip(lines, contents, strict=True)
+        lines = [_clean_line(line) if "  " in content or line[-1:] == " " else line for line, content in pairs]
+    return "\n".join(lines)
 
 
 def _clean_line(line: str) -> str:
