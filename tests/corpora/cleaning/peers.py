@@ -3,9 +3,9 @@
     python -m tests.corpora.cleaning.peers Posts.xml
     python -m tests.corpora.cleaning.peers ../shared/so/questions.parquet ../shared/so/bodies.parquet
 
-`letters`: bodies whose text has the very letters outside of tags, in their order; in an unescaped `vector<int>` there is
-no tag. `code`: bodies with code blocks whose text has each of them line for line, with indentation. `hostile`: seconds
-for 3,000 unclosed tables, and for 500 unclosed tags with 20,000 paragraphs. lxml and selectolax take part where they are
+`letters`: bodies whose text has the very letters outside of tags, in their order; an unescaped `vector<int>` has no
+tag. `code`: bodies with code blocks whose text has each of them line for line, with indentation. `hostile`: seconds for
+3,000 unclosed tables, and for 500 unclosed tags with 20,000 paragraphs. lxml and selectolax take part where they are
 installed.
 """
 
@@ -34,6 +34,7 @@ HOSTILE = (
 TOGETHER = 64  # bodies, as 'corpora build' cleans them
 _NAMES = "|".join(sorted(BLOCKS | AS_DIV | INLINE | VOID | REMOVED))
 _TAG = re.compile(rf"</?(?:{_NAMES})(?=[\s/>])[^<>]*+>", re.IGNORECASE)
+_CLEANED = re.compile(r"\S  |\n\s*\n\s*\n|[\t\x7f-\xa0\u200b]")
 _LETTER = re.compile(r"[^\W\d_]")
 _CODE = re.compile(r"<pre\b[^<>]*+><code\b[^<>]*+>([^<]*+)</code></pre>")
 
