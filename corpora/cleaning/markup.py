@@ -37,13 +37,9 @@ MAX_NESTING = 200
 
 # Possessive quantifiers (++) never backtrack, so that each character is read once.
 _WELL_FORMED_TAG = re.compile(r'(</?[a-z][a-z0-9]*+)(?:\s++[a-z][\w:-]*+(?:="[^"<>]*+")?+)*+\s*+/?>')
-# Tags without attributes, the frequent ones from the inside out.
-_FREQUENT = [f"<{name}></{name}>" for name in "a code em strong p pre".split()]
-_PAIRS = [
-    *(f"<{name}>" for name in sorted(VOID | {"img"})),
-    *(f"<{name}></{name}>" for name in sorted((BLOCKS | INLINE) - {"ul", "ol", "li"})),
-]
-_LIST = re.compile(r"<([uo]l)>(?:<li></li>)*+</\1>")  # resiliparse indents what follows an item outside of a list
+_CLOSING = {f"<{name}": f"</{name}" for name in BLOCKS | INLINE}
+_ALONE = frozenset(("<br", "<hr", "<img"))
+_LIST_ENDS = frozenset(("</ul", "</ol"))  # resiliparse indents all that follows an item outside of a list
 _PRE_BEGINS = re.compile(r"(<pre\s[^<>]*+>)")
 _CODE_TAG = re.compile(r"</?code\b[^<>]*+>", re.IGNORECASE)
 _MARKUP = re.compile(
@@ -79,17 +75,15 @@ def is_well_formed(body: str) -> bool:
         return False
     if not body.isascii() and _SURROGATE.search(body):
         return False
-    tree = ">".join((*tags, ""))
-    for pair in _FREQUENT:
-        tree = tree.replace(pair, "")
-    while tree:  # delete what is closed at once until nothing is left
-        before = tree
-        tree = _LIST.sub("", tree)
-        for pair in _PAIRS if tree == before else ():
-            tree = tree.replace(pair, "")
-        if tree == before:
+    expected = list[str]()
+    for tag in tags:
+        if tag in _CLOSING:
+            if tag == "<li" and not (expected and expected[-1] in _LIST_ENDS):
+                return False
+            expected.append(_CLOSING[tag])
+        elif tag not in _ALONE and (not expected or expected.pop() != tag):
             return False
-    return True
+    return not expected
 
 
 def _has_marker(body: str) -> bool:
