@@ -71,9 +71,9 @@ def _laid_out(text: str, code: Code) -> str:
     pieces = [_without_indents(prose)]
     for block in blocks:
         content, _, prose = block.partition(CODE_ENDS)
-        content = content.strip("\n")
-        if code == "mark":
-            content = _fenced(content.replace(INLINE_CODE, ""))
+        content = content.replace(INLINE_CODE, "").strip("\n")
+        if code == "mark" and content.strip():
+            content = _fenced(content)
         pieces += ("" if code == "drop" else content, _without_indents(prose))
     if code == "mark":
         pieces[::2] = [prose.replace(INLINE_CODE, "`") for prose in pieces[::2]]

@@ -213,10 +213,11 @@ def test_no_word_of_real_questions_is_lost_or_made_up() -> None:
 
 
 def test_code_is_kept_marked_or_dropped() -> None:
-    body = "<p>Call <code>f()</code>:</p><pre><code>a = ```1```\n\n  b</code></pre><p>Done.</p>"
+    body = "<p>Call <code>f()</code>:</p><pre><code>a = ```1```\n\n  b\n</code></pre><p>Done.</p>"
     assert html_to_text(body) == "Call f():\n\na = ```1```\n\n  b\n\nDone."
     assert html_to_text(body, "mark") == "Call `f()`:\n\n````\na = ```1```\n\n  b\n````\n\nDone."
     assert html_to_text(body, "drop") == "Call f():\n\nDone."
+    assert html_to_text("<p>a</p><pre><code>\n</code></pre><p>b</p>", "mark") == "a\n\nb"
 
 
 def test_a_body_of_two_hundred_thousand_tags_is_read() -> None:
