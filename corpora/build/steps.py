@@ -5,22 +5,25 @@ at a row group whatever the size of the corpus. Rows and posts that are dropped 
 them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from corpora.batches import batches
 from corpora.build.part import PartWriter, part_folder
 from corpora.build.step import Step
-from corpora.cleaning.cleaning import clean_body, clean_title, found_format, html_to_text
+from corpora.cleaning.cleaning import clean_text, clean_title, found_format, html_to_texts
 from corpora.cleaning.filters import chosen_filters
 from corpora.config import CorpusConfig
 from corpora.raw_post import RawPost
 from corpora.sources.post_links import open_links
-from corpora.sources.source import Dropped, Source, Stream
+from corpora.sources.source import Dropped, Outcome, Source, Stream
 from corpora.sources.tag_synonyms import apply_synonyms, lower_tags
 from corpora.text_keys import exact_key
 from stackbert.core.workers import map_in_order
+
+POSTS_TOGETHER, CHARACTERS_TOGETHER = 64, 100_000  # cleaned at once; more are no faster
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,8 @@ class PartJob:
 def build_part(job: PartJob, number: int, rows: Iterable[Any]) -> PartWriter:
     """Build one part from its rows, whole or not at all; returns its writer, which holds the counts."""
     with PartWriter(job.folder, number, job.config.keep_dropped) as writer:
-        posts = _read(rows, job.source, writer)
-        posts = _clean(posts, job.config)
+        outcomes = _clean(job.source.parse(rows), job.config)
+        posts = _read(outcomes, writer)
         posts = _annotate(posts, job, writer)
         posts = _count(posts, writer)
         posts = _filter(posts, job.config, writer)
@@ -51,31 +54,42 @@ def build_part(job: PartJob, number: int, rows: Iterable[Any]) -> PartWriter:
     return writer
 
 
-def _read(rows: Iterable[Any], source: Source, writer: PartWriter) -> Iterator[RawPost]:
-    for outcome in source.parse(rows):
+def _clean(outcomes: Iterable[Outcome], config: CorpusConfig) -> Iterator[Outcome]:
+    for batch in batches(outcomes, _length, POSTS_TOGETHER, CHARACTERS_TOGETHER):
+        clean_posts([outcome for outcome in batch if isinstance(outcome, RawPost)], config)
+        yield from batch
+
+
+def _length(outcome: Outcome) -> int:
+    return len(outcome.text) if isinstance(outcome, RawPost) else 0
+
+
+def clean_posts(posts: Sequence[RawPost], config: CorpusConfig) -> None:
+    """Clean titles and bodies in place; the format becomes the one found, a missing id one made from the content."""
+    for post in posts:
+        post.format = found_format(post.text, post.format)
+    in_html = [post for post in posts if post.format == "html"]
+    bodies = [post.text for post in in_html]
+    for post, text in zip(in_html, html_to_texts(bodies, config.code), strict=True):
+        post.text = text
+    if config.languages:
+        for post, prose in zip(in_html, html_to_texts(bodies, "drop"), strict=True):
+            post.prose = prose
+    for post in posts:
+        if post.format != "html":
+            post.text = clean_text(post.text)
+        if post.title:
+            post.title = clean_title(post.title)
+        post.id = post.id or "content-" + exact_key(f"{post.title}\n{post.text}").hex()
+
+
+def _read(outcomes: Iterable[Outcome], writer: PartWriter) -> Iterator[RawPost]:
+    for outcome in outcomes:
         if isinstance(outcome, Dropped):
             writer.drop(outcome)
         else:
             writer.removed_characters += outcome.removed
             yield outcome
-
-
-def _clean(posts: Iterable[RawPost], config: CorpusConfig) -> Iterator[RawPost]:
-    for post in posts:
-        clean_post(post, config)
-        yield post
-
-
-def clean_post(post: RawPost, config: CorpusConfig) -> None:
-    """Clean title and body in place; the format becomes the one found, a missing id one made from the content."""
-    body = post.text
-    if post.title:
-        post.title = clean_title(post.title)
-    post.format = found_format(body, post.format)
-    post.text = clean_body(body, post.format, config.code)
-    if config.languages and post.format == "html":
-        post.prose = html_to_text(body, "drop")
-    post.id = post.id or "content-" + exact_key(f"{post.title}\n{post.text}").hex()
 
 
 def _annotate(posts: Iterable[RawPost], job: PartJob, writer: PartWriter) -> Iterator[RawPost]:

@@ -1,12 +1,11 @@
 """Cleans HTML or plain text; code is kept, marked or dropped."""
 
 import re
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Literal
 
 from corpora.cleaning.body_format import looks_like_html
-from corpora.cleaning.markup import CODE, CODE_BEGINS, CODE_ENDS, ITEM, Event, read_markup
+from corpora.cleaning.markup import CODE_BEGINS, CODE_ENDS, INLINE_CODE, extract_texts
 
 Code = Literal["keep", "mark", "drop"]
 Format = Literal["auto", "html", "text"]
@@ -14,13 +13,19 @@ Format = Literal["auto", "html", "text"]
 MAX_INDENT = 80  # columns; people do not write deeper code
 
 _REMOVED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\u200b\u2060\ufeff]")
-_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r\x0c") + b"\x7f"  # the ASCII ones of _REMOVED
 _NEWLINE = re.compile("\r\n|[\r\x0c\x85\u2028\u2029]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_OTHER_SPACE = re.compile(r"[^\S \n]")
+# What is removed or replaced, and white space other than ' ' and '\n'; one class, as it is searched in all texts.
+_ODD = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\xa0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u2060\u3000\ufeff\ud800-\udfff]"
+)
+_ODD_ASCII = bytes(code for code in range(128) if _ODD.match(chr(code)))
+_DEEP = " " * (MAX_INDENT + 1)
 _BACKTICKS = re.compile("`++")
-_MARKS = str.maketrans({CODE_BEGINS: "`", CODE_ENDS: "`"})
-_NO_MARKS = str.maketrans({CODE_BEGINS: "", CODE_ENDS: ""})
+# Of the lines of a list; a literal at the start of a pattern makes it quick.
+_EMPTY_ITEM = re.compile(r"\n ++(?:•|[0-9]++\.) *+(?=\n|\Z)")
+_BULLET = re.compile("\n ++• ")
+_INDENT = re.compile("\n ++")
 
 
 def clean_body(body: str, format: Format, code: Code = "keep") -> str:
@@ -43,41 +48,49 @@ def clean_title(title: str) -> str:
 
 
 def html_to_text(body: str, code: Code = "keep") -> str:
-    """Text of an HTML body: blank lines between paragraphs and list items, code with its lines and indentation.
-
-    `code` 'mark' puts code blocks between lines of backticks and inline code between backticks; 'drop' removes code
-    blocks. Takes linear time on any input, see read_markup.
+    """Text of one HTML body, see html_to_texts.
 
     >>> html_to_text("<p>Use <code>a &lt; b</code>:</p><ul><li>one<li>two</ul><pre>if x:\\n    y()</pre>")
-    'Use a < b:\\n\\n- one\\n\\n- two\\n\\nif x:\\n    y()'
+    'Use a < b:\\n\\n- one\\n- two\\n\\nif x:\\n    y()'
     """
-    events = read_markup(body, marked=code == "mark")
-    if code == "drop":
-        events = (event for event in events if event[0] != CODE)
-    elif code == "mark":
-        events = _fenced(events)
-    pieces = [last := "\n"]
-    for kind, piece in events:
-        if last == ITEM:
-            piece = piece.lstrip()
-        elif kind != CODE and last[-1] == "\n":
-            if piece == last == "\n\n":
-                continue  # two empty lines are one
-            piece = piece.lstrip(" ")
-        if piece:
-            pieces.append(last := piece)
-    return clean_text("".join(pieces))
+    return html_to_texts([body], code)[0]
 
 
-def _fenced(events: Iterable[Event]) -> Iterator[Event]:
-    """Put each code block between fences longer than any run of backticks in it."""
-    for kind, group in groupby(events, key=lambda event: event[0]):
-        if kind != CODE:
-            yield from ((kind, piece.translate(_MARKS)) for _, piece in group)
-            continue
-        content = "".join(piece for _, piece in group).translate(_NO_MARKS).strip("\n")
-        fence = "`" * max(3, 1 + max(map(len, _BACKTICKS.findall(content)), default=0))
-        yield CODE, f"{fence}\n{content}\n{fence}"
+def html_to_texts(bodies: Sequence[str], code: Code = "keep") -> list[str]:
+    """Texts of HTML bodies: blank lines between paragraphs and around code, which keeps its lines and indentation.
+
+    `code` 'mark' puts code blocks between lines of backticks and inline code between backticks; 'drop' removes code
+    blocks. Takes linear time on any input, see extract_texts.
+    """
+    return [clean_text(_laid_out(text, code)) for text in extract_texts(bodies, marked=code == "mark")]
+
+
+def _laid_out(text: str, code: Code) -> str:
+    """An extracted text with list items at the start of their lines, and blank lines around code."""
+    prose, *blocks = text.split(CODE_BEGINS)
+    pieces = [_without_indents(prose)]
+    for block in blocks:
+        content, _, prose = block.partition(CODE_ENDS)
+        content = content.replace(INLINE_CODE, "").strip("\n")
+        if code == "mark" and content.strip():
+            content = _fenced(content)
+        pieces += ("" if code == "drop" else content, _without_indents(prose))
+    if code == "mark":
+        pieces[::2] = [prose.replace(INLINE_CODE, "`") for prose in pieces[::2]]
+    return "\n\n".join(pieces)
+
+
+def _without_indents(prose: str) -> str:
+    """Prose without the indentation that lists give to lines and without empty items, and with a hyphen as bullet."""
+    if prose.startswith("  ") or "\n  " in prose:
+        prose = _INDENT.sub("\n", _BULLET.sub("\n- ", _EMPTY_ITEM.sub("\n", f"\n{prose}")))
+    return prose.strip()
+
+
+def _fenced(content: str) -> str:
+    """A code block between fences longer than any run of backticks in it."""
+    fence = "`" * max(3, 1 + max(map(len, _BACKTICKS.findall(content)), default=0))
+    return f"{fence}\n{content}\n{fence}"
 
 
 def clean_text(text: str) -> str:
@@ -85,30 +98,30 @@ def clean_text(text: str) -> str:
 
     The indentation of lines is kept, because code needs it.
     """
-    if not text.isascii():
-        text = _REMOVED.sub("", _SURROGATE.sub("\ufffd", _NEWLINE.sub("\n", text)))
-        other_space = "\t" in text or _OTHER_SPACE.search(text) is not None
+    if text.isascii():
+        odd = len(text.encode().translate(None, _ODD_ASCII)) < len(text)
     else:
-        if "\r" in text or "\x0c" in text:
-            text = _NEWLINE.sub("\n", text)
-        if len(text.encode().translate(None, _CONTROLS)) < len(text):
-            text = _REMOVED.sub("", text)
-        other_space = "\t" in text
-    if other_space:
+        odd = _ODD.search(text) is not None
+    if odd:
+        text = _REMOVED.sub("", _SURROGATE.sub("\ufffd", _NEWLINE.sub("\n", text)))
         text = "\n".join(map(_clean_line, text.split("\n")))
     elif "  " in text or " \n" in text or text.endswith(" "):
-        lines = text.split("\n")
-        text = "\n".join([_tidy(line) if "  " in line or line[-1:] == " " else line for line in lines])
+        text = _tidy(text)
     while "\n\n\n" in text:  # each pass removes a third; faster than a regular expression
         text = text.replace("\n\n\n", "\n\n")
     return text.strip("\n")
 
 
-def _tidy(line: str) -> str:
-    """Like _clean_line, for a line whose only white space is spaces."""
-    content = line.lstrip(" ")
-    clean = line[-1] != " " and "  " not in content and len(line) - len(content) <= MAX_INDENT
-    return line if clean else _clean_line(line)
+def _tidy(text: str) -> str:
+    """The text with clean lines, where its only other white space is spaces."""
+    lines = text.split("\n")
+    if _DEEP in text:
+        return "\n".join(map(_clean_line, lines))
+    contents = list(map(str.lstrip, lines))
+    if "  " in "\n".join(contents) or " \n" in text or text[-1] == " ":
+        pairs = zip(lines, contents, strict=True)
+        lines = [_clean_line(line) if "  " in content or line[-1:] == " " else line for line, content in pairs]
+    return "\n".join(lines)
 
 
 def _clean_line(line: str) -> str:

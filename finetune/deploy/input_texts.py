@@ -8,7 +8,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from corpora.build.steps import clean_post
+from corpora.build.steps import clean_posts
 from corpora.config import CorpusConfig
 from corpora.post import whole_text
 from corpora.sources.lines import BYTE_ORDER_MARK, MAX_LINE_BYTES, refuse_other_encodings
@@ -129,7 +129,7 @@ def _post_texts(path: Path, config: PredictConfig) -> Iterator[InputText]:
             at = _at(str(path), where)
             if isinstance(post, Dropped):
                 raise StackbertError(f"{at}: {post.detail}; mend the row")
-            clean_post(post, posts)
+            clean_posts([post], posts)
             yield InputText(where, whole_text(post.kind, post.title, post.text), _id(values, at, config))
 
 

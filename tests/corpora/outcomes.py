@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from corpora.build.steps import clean_post
+from corpora.build.steps import clean_posts
 from corpora.cleaning.filters import chosen_filters
 from corpora.config import CorpusConfig
 from corpora.post import SCHEMA, Post
@@ -18,7 +18,7 @@ def made(outcomes: Iterable[Outcome], config: CorpusConfig) -> list[Made]:
         if isinstance(outcome, Dropped):
             results.append(outcome)
             continue
-        clean_post(outcome, config)
+        clean_posts([outcome], config)
         reason = next(filter(None, (reason_of(outcome) for reason_of in chosen_filters(config))), None)
         values = {name: getattr(outcome, name) for name in SCHEMA.names}
         results.append(Dropped(reason) if reason else Post(**values))

@@ -6,6 +6,7 @@ import pytest
 
 from corpora.cleaning.body_format import looks_like_html
 from corpora.cleaning.cleaning import clean_body, clean_text, clean_title, html_to_text
+from corpora.cleaning.markup import AS_DIV, BLOCKS
 
 
 def test_paragraphs_lists_links_and_inline_code_become_lines() -> None:
@@ -29,11 +30,26 @@ def test_unescaped_type_parameters_and_headers_stay() -> None:
 
 def test_text_after_a_block_or_first_in_a_row_is_not_indented() -> None:
     body = "<pre>  x</pre> then <ul><li>\n<pre>y</pre></li></ul> z<table><tr><td>a</td> <td>b</td></tr></table> end"
-    assert html_to_text(body) == "  x\n\nthen\n\n- y\n\nz\n\na b\n\nend"
+    assert html_to_text(body) == "  x\n\nthen\n\ny\n\nz\na b\nend"
 
 
 def test_code_inside_elements_of_a_code_block_keeps_its_indentation() -> None:
     assert html_to_text("<pre>a\n<p>  b\n    c</p></pre>") == "a\n\n  b\n    c"
+
+
+def test_lists_keep_their_numbers_and_the_indentation_of_code_in_them() -> None:
+    body = (
+        "<ol><li>one</li><li><p>two</p>\n<pre><code>if x:\n    y()</code></pre></li><li>three<ul><li>in</ul></ol><p>end"
+    )
+    assert html_to_text(body) == "1. one\n\n2. two\n\nif x:\n    y()\n\n3. three\n- in\n\nend"
+
+
+def test_no_block_is_lost_or_joined_to_the_next() -> None:
+    for name in sorted((BLOCKS | AS_DIV | {"center"}) - {"aside", "tr", "td", "th", "caption"}):
+        text = html_to_text(f"<{name}>one</{name}><{name}>two</{name}>three")
+        assert text.replace("- ", "").split() == ["one", "two", "three"], name
+    table = "<table><caption>c</caption><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>"
+    assert html_to_text(table) == "c\na b\n1 2"
 
 
 def test_notices_leave_nothing() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from corpora.build.steps import clean_post
+from corpora.build.steps import clean_posts
 from corpora.cleaning.filters import chosen_filters, own_characters
 from corpora.config import CorpusConfig
 from corpora.raw_post import RawPost
@@ -14,7 +14,7 @@ CODE = "<pre><code>for line in open(name):\n    print(line)\n</code></pre>"
 
 def reason(body: str, config: CorpusConfig) -> str | None:
     post = RawPost(id="1", kind="question", title="", text=body, format="html")
-    clean_post(post, config)
+    clean_posts([post], config)
     return next(filter(None, (reason_of(post) for reason_of in chosen_filters(config))), None)
 
 
