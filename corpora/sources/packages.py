@@ -1,7 +1,7 @@
 """Reads the docstrings of installed Python packages: the default corpus, which needs no download.
 
-Docstrings are read from the source files by `ast`; no package is imported. A post's tags are its package and the topics
-of its module's name. The name itself is not included in the text, because it would reveal the tags.
+Docstrings are read from the source files by `ast`; no package is imported. A post's tags are its package, the topics of
+its module's name, and that name below the package. It is not included in the text, because it would reveal the tags.
 """
 
 import ast
@@ -119,7 +119,8 @@ def _file_outcomes(file: SourceFile) -> Iterator[Outcome]:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         yield bad_row(file.module, f"not Python that this version reads: {error}", "")
         return
-    tags = tuple(dict.fromkeys((file.tag, *topics(file.module))))
+    below = file.module.partition(".")[2].lower()
+    tags = tuple(dict.fromkeys((file.tag, *topics(file.module), *filter(None, [below]))))
     uses: Counter[str] = Counter()
     for name, docstring in _docstrings(tree, file.module):
         uses[name] += 1

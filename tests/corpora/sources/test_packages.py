@@ -44,7 +44,8 @@ def test_docstrings_are_read_without_importing(package: Path) -> None:
     ]
     assert posts[1].title == "Solve a system."
     assert posts[1].text == f"{LONG}\n\n    indented"
-    assert posts[1].tags == ("shelf", "linear-algebra")
+    assert posts[0].tags == ("shelf",)
+    assert posts[1].tags == ("shelf", "linear-algebra", "linalg._solvers")
     assert posts[1].kind == "document"
     assert [outcome.reason for outcome in found if not isinstance(outcome, Post)] == ["bad_row", "too_short"]
 
