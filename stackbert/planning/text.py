@@ -76,6 +76,11 @@ class TextPlan:
             tokenizer = self._sample_runs[-1].tokenizer
         return self._folder(phase.rows), tokenizer, text_bytes / 1e9
 
+    def target_tags(self, phase: PhaseStages) -> tuple[int, int]:
+        """Tags that a phase of tags predicts, those of the sample if there is one, and the posts that carry them."""
+        counts, scale = self._counts(phase.rows), 1.0 if phase.rows in self._finished else 1 / self.share
+        return counts["targets"], round(counts["train"]["texts"] * scale)
+
     @cached_property
     def split_sizes(self) -> tuple[int, int, int]:
         """Texts of train, dev and test."""

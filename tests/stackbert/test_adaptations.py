@@ -245,8 +245,12 @@ def test_a_study_continues_with_the_phase_that_is_missing(finished, monkeypatch,
 def test_a_plan_has_each_phase_once(finished, monkeypatch):
     study, _ = finished
     monkeypatch.setattr("stackbert.plan.ComparisonPlan", lambda *_: _NoStages())
-    stages = [stage.name for stage in plan_study(study, StudyPlanConfig()).stages]
-    assert stages == [
+    plan = plan_study(study, StudyPlanConfig())
+    tags = [note.split(" on ")[0] for note in plan.notes if "outside the labels" in note]
+    assert tags == [
+        f"pretrained/{name}: 2 tags outside the labels" for name in ("masks, tags, masks/2-tags", "tags/1-tags")
+    ]
+    assert [stage.name for stage in plan.stages] == [
         "corpora/posts",
         "labels",
         "rows/masks/1-masked_lm",
