@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pretrain.config import MachinesConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
+from pretrain.config import PretrainConfig
+from pretrain.measure.config import MachinesConfig, PreflightConfig, PretrainPlanConfig
 from pretrain.measure.preflight import Preflight, check_compiler, check_slice, preflight
 from pretrain.train.phases import EMBEDDING_PREFIXES
 from pretrain.train.replicas import Replicas, find_replicas

@@ -8,8 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from pretrain.config import PreflightConfig, PretrainConfig
+from pretrain.config import PretrainConfig
 from pretrain.measure.bench_models import MASK_ID, SPECIAL_IDS, Model
+from pretrain.measure.config import PreflightConfig
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.distillation import Distillation, DistillBatch
 from pretrain.objectives.masked_lm import MaskedBatch, MaskedLM, Masker

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 import tensorflow as tf
 
-from pretrain.config import PreflightConfig
 from pretrain.measure import tpu_compiler
 from pretrain.measure.bench_models import named_model
+from pretrain.measure.config import PreflightConfig
 from pretrain.measure.preflight import GIB, Preflight, largest_batch, preflight
 from pretrain.measure.step_program import stablehlo, step_program
 from pretrain.measure.tpu_compiler import readable

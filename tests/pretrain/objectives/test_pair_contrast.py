@@ -12,7 +12,8 @@ import tensorflow as tf
 from corpora.post import read_posts
 from finetune.config import CompareConfig
 from finetune.trials.task import check_not_taught, load_task
-from pretrain.config import MergeConfig, PretrainPlanConfig
+from pretrain.config import MergeConfig
+from pretrain.measure.config import PretrainPlanConfig
 from pretrain.measure.plan import plan_pretraining
 from pretrain.merge import merge_checkpoints
 from pretrain.model.checkpoint import load_checkpoint, save_checkpoint, with_positions
