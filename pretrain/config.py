@@ -17,22 +17,25 @@ Precision = Literal["auto", "float32", "bfloat16"]
 TextPooling = Literal["mean", "cls", "cls+mean"]
 
 REPLACED_BY_MASK, REPLACED_BY_RANDOM = 0.8, 0.1  # Devlin et al. 2019, section 3.1; 10 % stay as they are
+OF_TOKENS = ("masked_lm", "causal")
+"""Objectives that predict the text's own tokens: they train the MLM head."""
 EXECUTION_FIELDS = ("device", "micro_batch_rows", "steps_per_execution", "state_folder", "save_seconds")
 """Settings of PretrainConfig that do not change the result, except for the rounding of sums."""
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Continued masked-language-model pretraining.
+    """Continued pretraining, by default masked language modelling.
 
     The length of training is one of tokens, steps, epochs or minutes.
     """
 
-    objective: Literal["masked_lm", "tags", "pairs"] = "masked_lm"
-    """'masked_lm': predict masked tokens. 'tags': predict each text's tags outside the label set from its vector; needs
-    rows encoded with --targets tags, and a learning_rate of about 8e-5. 'pairs': find each text's partner among the
-    texts of the batch; needs rows encoded with --targets pairs, a large batch, and a learning_rate of about 5e-5. Both
-    train the encoder, not the MLM head."""
+    objective: Literal["masked_lm", "causal", "tags", "pairs"] = "masked_lm"
+    """'masked_lm': predict masked tokens. 'causal': predict each token from those before it, for a phase that one of
+    masks follows; a step takes longer, and needs memory for the logits of all tokens of a micro-batch. 'tags': predict
+    each text's tags outside the label set from its vector; needs rows encoded with --targets tags, and a learning_rate
+    of about 8e-5. 'pairs': find each text's partner among the texts of the batch; needs rows encoded with --targets
+    pairs, a large batch, and a learning_rate of about 5e-5. The last two train the encoder, not the MLM head."""
     base: PathText = "minilm"
     """Checkpoint to initialise from: 'minilm', a local folder or a Hugging Face hub id. 'random-tiny', 'random-mini',
     'random-small' and 'random-medium' are BERTs with random weights."""

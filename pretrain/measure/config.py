@@ -60,8 +60,9 @@ class PreflightConfig(ModelConfig):
     """Tokens per row of the teacher, to measure a run with distill_weight: row_length, or 1.5 times that with a new
     vocabulary. The host's tokenization for the teacher is not measured. 0: no distillation."""
     pairs_per_row: int = 0
-    """Most pairs of texts in a row, to measure a run with objective pairs; `max_pairs` in `rows.json`. 0: the step of
-    masked tokens."""
+    """Most pairs of texts in a row, to measure a run with objective pairs; `max_pairs` in `rows.json`. 0: no pairs."""
+    causal: bool = False
+    """Measure a run with objective causal, which predicts at every position."""
     find_batch: bool = False
     """Also search for the largest batch that fits; compiles the step several times."""
     compiler_python: PathText = ""
@@ -74,10 +75,8 @@ class PreflightConfig(ModelConfig):
             "find_batch and micro_batch_rows: set one of them; with micro-batches, memory does not limit the batch",
         )
         require(self.pairs_per_row >= 0, f"pairs_per_row {self.pairs_per_row}: must be 0 or more")
-        require(
-            not (self.pairs_per_row and self.teacher_row_length),
-            "pairs_per_row and teacher_row_length: set one of them; distillation goes with masked tokens only",
-        )
+        kinds = [name for name in ("teacher_row_length", "pairs_per_row", "causal") if getattr(self, name)]
+        require(len(kinds) <= 1, f"{' and '.join(kinds)}: set one of them; distillation goes with masked tokens only")
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,7 @@ def _on_slice(
         micro_batch_rows=config.micro_batch_rows,
         teacher_row_length=trainer.teacher_row_length,
         pairs_per_row=trainer.train_rows.max_pairs if config.objective == "pairs" else 0,
+        causal=config.objective == "causal",
         topology=topology,
         compiler_python=plan.compiler_python,
     )

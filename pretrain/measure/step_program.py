@@ -12,6 +12,7 @@ from pretrain.config import PretrainConfig
 from pretrain.measure.bench_models import MASK_ID, SPECIAL_IDS, Model
 from pretrain.measure.config import PreflightConfig
 from pretrain.model.encoder import Encoder
+from pretrain.objectives.causal_lm import CausalBatch, CausalLM
 from pretrain.objectives.distillation import Distillation, DistillBatch
 from pretrain.objectives.masked_lm import MaskedBatch, MaskedLM, Masker
 from pretrain.objectives.objective import Batch, Objective, trained_weights
@@ -61,6 +62,8 @@ def _objective(config: PreflightConfig, rows: int, model: Model, encoder: Encode
     if config.pairs_per_row:
         contrast = PairContrast(encoder, config.pairs_per_row, "mean", PretrainConfig.temperature)
         return contrast, PairBatch(ids, ids)
+    if config.causal:
+        return CausalLM(encoder), CausalBatch(ids, ids, tf.TensorSpec(ids.shape, tf.float32))
     architecture, weights = model
     num_slots = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_slots(config.row_length)
     positions, weights_spec = (tf.TensorSpec((rows, num_slots), dtype) for dtype in (tf.int32, tf.float32))

@@ -7,6 +7,7 @@ from pretrain.config import PretrainConfig
 
 OBJECTIVES = {
     "masked_lm": ("masked language modelling", "masked token"),
+    "causal": ("causal language modelling", "predicted token"),
     "tags": ("prediction of the texts' tags, outside the label set,", "text"),
     "pairs": ("contrastive learning on pairs of a title and a body", "pair"),
 }

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from pretrain.config import PretrainConfig
 from pretrain.init.transfer import new_tokens
 from pretrain.model.encoder import Encoder
+from pretrain.objectives.causal_lm import CausalLM, causal_collator
 from pretrain.objectives.distillation import Distillation, DistillCollator, load_teacher
 from pretrain.objectives.masked_lm import MaskedLM, build_masker
 from pretrain.objectives.objective import Collator, Objective
@@ -50,7 +51,15 @@ def build_objective(
             )
         contrast = PairContrast(encoder, rows.max_pairs, config.tag_pooling, config.temperature)
         return ConfiguredObjective(contrast, collate_pairs)
-    row_length = rows.ids.shape[1]
+    if config.objective == "causal":
+        return ConfiguredObjective(CausalLM(encoder), causal_collator(reader))
+    return _masked_lm(config, encoder, reader, rows.ids.shape[1], has_new_vocabulary)
+
+
+def _masked_lm(
+    config: PretrainConfig, encoder: Encoder, reader: TextReader, row_length: int, has_new_vocabulary: bool
+) -> ConfiguredObjective:
+    """Masked language modelling, with distillation where it is set."""
     # new tokens are masked more often in training only, so that validation losses compare
     validated = masker = build_masker(reader, config)
     if config.new_token_rate != 1 and has_new_vocabulary and not is_random(config.base):

@@ -43,7 +43,7 @@ class TagPrediction(tf.Module):  # type: ignore[misc]  # TensorFlow has no type 
 
     metrics: tuple[str, ...] = ("loss", "accuracy")
     ignored: tuple[str, ...] = ("mlm/",)
-    predicts_tokens = False
+    masks_tokens = False
 
     def __init__(self, encoder: Encoder, targets: RowTargets, pooling: TextPooling) -> None:
         super().__init__(name="tag_prediction")

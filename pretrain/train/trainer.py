@@ -234,7 +234,7 @@ class Trainer:
         step, total = self._phases.done, self.total_steps
         validate_at = spread(self._config.evaluations, total) | {total}
         batches = self._replicas.distribute(partial(self._batches.dataset, step, total))
-        log = ProgressLog(step, self.batch_tokens, predicts_tokens=self._validation.predicts_tokens)
+        log = ProgressLog(step, self.batch_tokens, masks_tokens=self._validation.masks_tokens)
         compiled: Phase | None = None
         with Progress("pretraining", total, step, unit="steps", quiet=not self._replicas.is_chief) as progress:
             while step < total:

@@ -174,7 +174,7 @@ def test_a_run_learns_the_tags(trained):
     assert history[-1]["loss"] < history[0]["loss"] - 0.1
     assert history[-1]["accuracy"] > history[0]["accuracy"] + 0.2
     assert "bits_per_byte" not in history[0]
-    with pytest.raises(StackbertError, match="its objective predicts no tokens"):
+    with pytest.raises(StackbertError, match="its objective masks no tokens"):
         read_curve(trained)
     card = (trained / "README.md").read_text()
     assert "prediction of the texts' tags" in card and "pipeline_tag: feature-extraction" in card
