@@ -30,12 +30,14 @@ class PretrainConfig:
     The length of training is one of tokens, steps, epochs or minutes.
     """
 
-    objective: Literal["masked_lm", "causal", "tags", "pairs"] = "masked_lm"
+    objective: Literal["masked_lm", "causal", "tags", "pairs", "words"] = "masked_lm"
     """'masked_lm': predict masked tokens. 'causal': predict each token from those before it, for a phase that one of
     masks follows; a step takes longer, and needs memory for the logits of all tokens of a micro-batch. 'tags': predict
     each text's tags outside the label set from its vector; needs rows encoded with --targets tags, and a learning_rate
     of about 8e-5. 'pairs': find each text's partner among the texts of the batch; needs rows encoded with --targets
-    pairs, a large batch, and a learning_rate of about 5e-5. The last two train the encoder, not the MLM head."""
+    pairs, a large batch, and a learning_rate of about 5e-5. 'words': predict the words of a post's body from its
+    title's vector; needs rows encoded with --targets words. 'tags' and 'pairs' train the encoder without its MLM head.
+    """
     base: PathText = "minilm"
     """Checkpoint to initialise from: 'minilm', a local folder or a Hugging Face hub id. 'random-tiny', 'random-mini',
     'random-small' and 'random-medium' are BERTs with random weights."""
@@ -81,8 +83,9 @@ class PretrainConfig:
     head_learning_rate: float = 5e-3
     """Peak learning rate of the head that predicts tags, which starts from zeros. Used with objective 'tags'."""
     tag_pooling: TextPooling = "mean"
-    """Vector of a text that tags are predicted from, or that is compared with its partner's: the mean over tokens, the
-    first token's, or both. Fine-tune with the same pooling. Used with objectives 'tags' and 'pairs'."""
+    """Vector of a text that tags or words are predicted from, or that is compared with its partner's: the mean over
+    tokens, the first token's, or both. Fine-tune with the same pooling. Used with objectives 'tags', 'pairs' and
+    'words', the last one with the mean or the first token's alone, which the MLM head can read."""
     temperature: float = 0.05
     """What cosines of texts are divided by before the softmax: the lower, the more the nearest wrong partners count.
     Used with objective 'pairs'."""
@@ -160,6 +163,10 @@ class PretrainConfig:
         require(
             not (self.distill_weight and self.objective != "masked_lm"),
             f"distill_weight {self.distill_weight:g}: goes with objective masked_lm only",
+        )
+        require(
+            not (self.objective == "words" and "+" in self.tag_pooling),
+            f"tag_pooling {self.tag_pooling}: objective words needs one vector of the encoder's width; set mean or cls",
         )
         require(0 < self.temperature <= 1, f"temperature {self.temperature}: must be above 0, and 1 at most")
         require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")

@@ -11,6 +11,7 @@ from pretrain.objectives.masked_lm import MaskedLM, build_masker
 from pretrain.objectives.objective import Collator, Objective
 from pretrain.objectives.pair_contrast import PairContrast, collate_pairs
 from pretrain.objectives.tag_prediction import TagPrediction, collate_tags
+from pretrain.objectives.word_prediction import WordCollator, WordPrediction, inverse_frequencies
 from stackbert.core.checkpoints import is_random
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.packed_rows import PackedRows
@@ -34,10 +35,10 @@ def build_objective(
     """Masked language modelling of `rows`, with distillation where `config.distill_weight` is set; or another.
 
     `reader` holds the rows' tokenizer. A teacher computes in the encoder's dtype; call this in the scope of the run's
-    replicas. Raises StackbertError for rows without the tags or pairs that the objective needs.
+    replicas. Raises StackbertError for rows without the tags, pairs or words that the objective needs.
     """
     if config.objective == "tags":
-        if not rows.targets:
+        if not rows.targets or not rows.targets.names:
             raise StackbertError(
                 "objective tags: the rows have no tags to predict; encode them again with 'tokenizer encode --targets "
                 "tags'"
@@ -51,6 +52,14 @@ def build_objective(
             )
         contrast = PairContrast(encoder, rows.max_pairs, config.tag_pooling, config.temperature)
         return ConfiguredObjective(contrast, collate_pairs)
+    if config.objective == "words":
+        if not rows.targets or rows.targets.names:
+            raise StackbertError(
+                "objective words: the rows have no words to predict; encode them again with 'tokenizer encode "
+                "--targets words'"
+            )
+        words = WordPrediction(encoder, rows.targets.max_texts, config.tag_pooling)
+        return ConfiguredObjective(words, WordCollator(inverse_frequencies(rows.targets, reader.vocab_size)))
     if config.objective == "causal":
         return ConfiguredObjective(CausalLM(encoder), causal_collator(reader))
     return _masked_lm(config, encoder, reader, rows.ids.shape[1], has_new_vocabulary)

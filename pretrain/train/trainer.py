@@ -67,7 +67,7 @@ class Trainer:
         replicas.check("batch_rows", config.batch_rows)
         num_micro_batches(config.batch_rows // replicas.count, config.micro_batch_rows)  # raises where there are none
 
-        reads_targets = config.objective == "tags"
+        reads_targets = config.objective in ("tags", "words")
         self.train_rows, validation_rows = (
             load_rows(rows, split, with_targets=reads_targets) for split in ("train", "validation")
         )
