@@ -86,14 +86,14 @@ def _test_from(labels: Path) -> str:
 
 
 def check_not_taught(name: str, checkpoint: Path, task: Task) -> None:
-    """Raise StackbertError where a checkpoint was taught labels of the task, or what its dev or test texts' posts hold.
+    """Raise StackbertError where a checkpoint was taught the task's labels, or what a dev or test text was a target of.
 
     Its score would tell what it was taught, not what it can learn from the training texts.
     """
     taught = load_taught(checkpoint)
     advice = (
-        "adapt it with this labelled set: 'tokenizer encode LABELS TOKENIZER' with '--targets tags' or '--targets "
-        "pairs' leaves them out"
+        "adapt it with this labelled set: 'tokenizer encode LABELS TOKENIZER' with '--targets tags', 'pairs' or "
+        "'words' leaves them out"
     )
     labels = taught.labels(task.labels)
     require(not labels, f"{name}: was taught {', '.join(labels)}, which are labels here; {advice}")

@@ -63,6 +63,10 @@ class PreflightConfig(ModelConfig):
     """Most pairs of texts in a row, to measure a run with objective pairs; `max_pairs` in `rows.json`. 0: no pairs."""
     causal: bool = False
     """Measure a run with objective causal, which predicts at every position."""
+    words_per_row: int = 0
+    """Most words that the titles of a row are given to predict, to measure a run with objective words. 0: no words."""
+    titles_per_row: int = 16
+    """Most titles in a row, to measure a run with objective words."""
     find_batch: bool = False
     """Also search for the largest batch that fits; compiles the step several times."""
     compiler_python: PathText = ""
@@ -74,8 +78,11 @@ class PreflightConfig(ModelConfig):
             not (self.find_batch and self.micro_batch_rows),
             "find_batch and micro_batch_rows: set one of them; with micro-batches, memory does not limit the batch",
         )
-        require(self.pairs_per_row >= 0, f"pairs_per_row {self.pairs_per_row}: must be 0 or more")
-        kinds = [name for name in ("teacher_row_length", "pairs_per_row", "causal") if getattr(self, name)]
+        for name in ("pairs_per_row", "words_per_row"):
+            require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
+        require(self.titles_per_row > 0, f"titles_per_row {self.titles_per_row}: must be above 0")
+        objectives = ("teacher_row_length", "pairs_per_row", "causal", "words_per_row")
+        kinds = [name for name in objectives if getattr(self, name)]
         require(len(kinds) <= 1, f"{' and '.join(kinds)}: set one of them; distillation goes with masked tokens only")
 
 

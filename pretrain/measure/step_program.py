@@ -17,6 +17,8 @@ from pretrain.objectives.distillation import Distillation, DistillBatch
 from pretrain.objectives.masked_lm import MaskedBatch, MaskedLM, Masker
 from pretrain.objectives.objective import Batch, Objective, trained_weights
 from pretrain.objectives.pair_contrast import PairBatch, PairContrast
+from pretrain.objectives.tag_prediction import TargetBatch
+from pretrain.objectives.word_prediction import WordPrediction
 from pretrain.train.replicas import Replicas
 from pretrain.train.step import TrainStep
 from pretrain.train.timing import SCHEDULE_STEPS
@@ -64,6 +66,9 @@ def _objective(config: PreflightConfig, rows: int, model: Model, encoder: Encode
         return contrast, PairBatch(ids, ids)
     if config.causal:
         return CausalLM(encoder), CausalBatch(ids, ids, tf.TensorSpec(ids.shape, tf.float32))
+    if config.words_per_row:
+        pairs, shares = (tf.TensorSpec((rows, config.words_per_row), dtype) for dtype in (tf.int32, tf.float32))
+        return WordPrediction(encoder, config.titles_per_row, "mean"), TargetBatch(ids, ids, pairs, pairs, shares)
     architecture, weights = model
     num_slots = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_slots(config.row_length)
     positions, weights_spec = (tf.TensorSpec((rows, num_slots), dtype) for dtype in (tf.int32, tf.float32))
