@@ -81,7 +81,8 @@ class PretrainConfig:
     learning_rate: float = 3e-4
     """Peak learning rate of AdamW. Small encoders tolerate more than the 1e-4 of BERT-base."""
     head_learning_rate: float = 5e-3
-    """Peak learning rate of the head that predicts tags, which starts from zeros. Used with objective 'tags'."""
+    """Peak learning rate of the head that predicts tags, which starts from zeros, and of the bias that words have. Used
+    with objectives 'tags' and 'words'."""
     tag_pooling: TextPooling = "mean"
     """Vector of a text that tags or words are predicted from, or that is compared with its partner's: the mean over
     tokens, the first token's, or both. Fine-tune with the same pooling. Used with objectives 'tags', 'pairs' and

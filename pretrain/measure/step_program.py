@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
@@ -68,7 +69,9 @@ def _objective(config: PreflightConfig, rows: int, model: Model, encoder: Encode
         return CausalLM(encoder), CausalBatch(ids, ids, tf.TensorSpec(ids.shape, tf.float32))
     if config.words_per_row:
         pairs, shares = (tf.TensorSpec((rows, config.words_per_row), dtype) for dtype in (tf.int32, tf.float32))
-        return WordPrediction(encoder, config.titles_per_row, "mean"), TargetBatch(ids, ids, pairs, pairs, shares)
+        bias_V = np.zeros(model[0].vocab_size, np.float32)
+        words = WordPrediction(encoder, config.titles_per_row, "mean", bias_V)
+        return words, TargetBatch(ids, ids, pairs, pairs, shares)
     architecture, weights = model
     num_slots = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_slots(config.row_length)
     positions, weights_spec = (tf.TensorSpec((rows, num_slots), dtype) for dtype in (tf.int32, tf.float32))

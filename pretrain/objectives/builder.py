@@ -11,7 +11,7 @@ from pretrain.objectives.masked_lm import MaskedLM, build_masker
 from pretrain.objectives.objective import Collator, Objective
 from pretrain.objectives.pair_contrast import PairContrast, collate_pairs
 from pretrain.objectives.tag_prediction import TagPrediction, collate_tags
-from pretrain.objectives.word_prediction import WordCollator, WordPrediction, inverse_frequencies
+from pretrain.objectives.word_prediction import WordCollator, WordPrediction, inverse_frequencies, log_shares
 from stackbert.core.checkpoints import is_random
 from stackbert.core.errors import StackbertError
 from tokenizer.encoding.packed_rows import PackedRows
@@ -58,8 +58,10 @@ def build_objective(
                 "objective words: the rows have no words to predict; encode them again with 'tokenizer encode "
                 "--targets words'"
             )
-        words = WordPrediction(encoder, rows.targets.max_texts, config.tag_pooling)
-        return ConfiguredObjective(words, WordCollator(inverse_frequencies(rows.targets, reader.vocab_size)))
+        size = encoder.architecture.vocab_size
+        bias_V = log_shares(rows.targets, size)
+        words = WordPrediction(encoder, rows.targets.max_texts, config.tag_pooling, bias_V)
+        return ConfiguredObjective(words, WordCollator(inverse_frequencies(rows.targets, size)))
     if config.objective == "causal":
         return ConfiguredObjective(CausalLM(encoder), causal_collator(reader))
     return _masked_lm(config, encoder, reader, rows.ids.shape[1], has_new_vocabulary)

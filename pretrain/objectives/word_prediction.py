@@ -10,7 +10,6 @@ Documentation 28, 11-21) make the shares, so that no list of stop words is neede
 # V vocabulary
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -26,24 +25,33 @@ from tokenizer.encoding.packed_rows import RowTargets
 PAIRS_AT_ONCE = 10_000_000  # counted: 80 MB
 
 
-class WordPrediction:
-    """Cross entropy between softmax(MLM head(text vector)) and the shares of the text's words."""
+class WordPrediction(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
+    """Cross entropy between softmax(MLM head(text vector)) and the shares of the text's words.
+
+    The head has a bias of its own for it, because bags have other frequencies than masked tokens.
+    """
 
     metrics: tuple[str, ...] = ("loss", "accuracy")
-    weights: Mapping[str, tf.Variable] = MappingProxyType({})
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ("mlm/bias",)
     masks_tokens = False
 
-    def __init__(self, encoder: Encoder, max_texts: int, pooling: TextPooling) -> None:
-        """`max_texts`: S, the most texts of a row."""
+    def __init__(self, encoder: Encoder, max_texts: int, pooling: TextPooling, bias_V: npt.NDArray[np.float32]) -> None:
+        """`max_texts`: S, the most texts of a row; `bias_V`: where the bias starts, see `log_shares`."""
+        super().__init__(name="word_prediction")
         self._encoder, self._max_texts, self._pooling = encoder, max_texts, pooling
+        self._bias = tf.Variable(bias_V, name="words/bias")
+
+    @property
+    def weights(self) -> Mapping[str, tf.Variable]:
+        """The bias, (V,)."""
+        return {"words/bias": self._bias}
 
     def losses(self, batch: TargetBatch) -> Losses:
         """Sums over the texts: cross entropy in nats, and texts whose most probable word is one of theirs."""
         hidden_BTH = self._encoder.hidden(batch.ids_BT, batch.segments_BT)
         pooled_BSH = pooled_vectors(hidden_BTH, batch.segments_BT, self._max_texts, self._pooling)
         vectors_NH = tf.cast(tf.reshape(pooled_BSH, (-1, pooled_BSH.shape[-1])), self._encoder.dtype)
-        scores_NV = tf.cast(self._encoder.mlm_logits(vectors_NH), tf.float32) + self._encoder.weights["mlm/bias"]
+        scores_NV = tf.cast(self._encoder.mlm_logits(vectors_NH), tf.float32) + tf.convert_to_tensor(self._bias)
         scores_BSV = tf.reshape(scores_NV, (*pooled_BSH.shape[:2], scores_NV.shape[-1]))
         log_sums_BS = tf.reduce_logsumexp(scores_BSV, -1)
         at_BM2 = tf.stack([tf.maximum(batch.texts_BM - 1, 0), batch.targets_BM], -1)
@@ -82,11 +90,24 @@ class WordCollator:
         return TargetBatch(ids_BT, segments_BT, texts_BM, targets_BM, tf.math.divide_no_nan(values_BM, sums_BM))
 
 
-def inverse_frequencies(targets: RowTargets, vocab_size: int) -> npt.NDArray[np.float32]:
+def inverse_frequencies(targets: RowTargets, size: int) -> npt.NDArray[np.float32]:
     """ln((texts + 1) / texts with the token), (V,), always above 0; a token of no text counts as one of one text."""
-    counts_V = np.zeros(vocab_size, np.int64)
+    counts_V = np.maximum(_counts(targets, size), 1)
+    found_V: npt.NDArray[np.float32] = np.log((targets.num_texts + 1) / counts_V).astype(np.float32)
+    return found_V
+
+
+def log_shares(targets: RowTargets, size: int) -> npt.NDArray[np.float32]:
+    """Log of each token's share of all texts' distributions, (V,), as if it stood in one more text."""
+    mass_V = (_counts(targets, size) + 1) * inverse_frequencies(targets, size).astype(np.float64)
+    logarithms_V: npt.NDArray[np.float32] = np.log(mass_V / mass_V.sum()).astype(np.float32)
+    return logarithms_V
+
+
+def _counts(targets: RowTargets, size: int) -> npt.NDArray[np.int64]:
+    """Texts with each token, (V,)."""
+    counts_V = np.zeros(size, np.int64)
     for start in range(0, len(targets.pairs_P2), PAIRS_AT_ONCE):
         words_P = targets.pairs_P2[start : start + PAIRS_AT_ONCE, 1].astype(np.int64)
-        counts_V += np.bincount(words_P, minlength=vocab_size)
-    found_V: npt.NDArray[np.float32] = np.log((targets.num_texts + 1) / np.maximum(counts_V, 1)).astype(np.float32)
-    return found_V
+        counts_V += np.bincount(words_P, minlength=size)
+    return counts_V

@@ -34,9 +34,9 @@ def gradients_of(encoder: Encoder, objective: Objective, batch: Batch, micro_bat
     return {"sums": sums.numpy()} | {name: g.numpy() for name, g in zip(variables, gradients, strict=True)}
 
 
-def assert_trained(encoder: Encoder, found: Mapping[str, np.ndarray], with_mlm_head: bool) -> None:
-    """Every weight has a gradient that is not 0, but the MLM head's only `with_mlm_head`."""
-    without = set() if with_mlm_head else {name for name in encoder.weights if name.startswith("mlm/")}
+def assert_trained(encoder: Encoder, found: Mapping[str, np.ndarray], but: str) -> None:
+    """Every weight has a gradient that is not 0, but for those whose names begin with `but`."""
+    without = {name for name in encoder.weights if but and name.startswith(but)}
     assert {name for name in encoder.weights if name not in found} == without
     assert [name for name, gradient in found.items() if not np.any(gradient)] == []
 

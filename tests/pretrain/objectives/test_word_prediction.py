@@ -17,7 +17,7 @@ from pretrain.model.checkpoint import load_checkpoint
 from pretrain.model.encoder import Encoder
 from pretrain.model.taught import load_taught
 from pretrain.objectives.tag_prediction import TargetBatch
-from pretrain.objectives.word_prediction import WordCollator, WordPrediction, inverse_frequencies
+from pretrain.objectives.word_prediction import WordCollator, WordPrediction, inverse_frequencies, log_shares
 from pretrain.randomness import stream
 from stackbert.core.errors import StackbertError
 from tests.pretrain.objectives.objective_runs import (
@@ -68,7 +68,8 @@ def shares() -> np.ndarray:
 def objective(pooling: str = "mean") -> tuple[Encoder, WordPrediction]:
     checkpoint = tiny_checkpoint("bert")
     encoder = Encoder(checkpoint.architecture, checkpoint.weights)
-    return encoder, WordPrediction(encoder, 2, pooling)
+    bias = np.random.RandomState(5).normal(0, 0.5, VOCAB_SIZE).astype("f4")
+    return encoder, WordPrediction(encoder, 2, pooling, bias)
 
 
 def test_shares_of_words_go_with_their_inverse_document_frequencies():
@@ -80,13 +81,20 @@ def test_shares_of_words_go_with_their_inverse_document_frequencies():
     assert np.all(inverse_frequencies(row_targets(), VOCAB_SIZE) > 0)
 
 
+def test_the_bias_starts_at_the_shares_of_all_words():
+    biases = np.exp(log_shares(row_targets(), VOCAB_SIZE))
+    assert biases.sum() == pytest.approx(1)
+    assert biases[30] / biases[40] == pytest.approx(3 * np.log(4 / 2) / (2 * np.log(4 / 1)), rel=1e-5)
+    assert biases[40] / biases[7] == pytest.approx(2, rel=1e-5), "7 is in no bag"
+
+
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_loss_is_the_cross_entropy_of_the_bodies_words(pooling):
     encoder, words = objective(pooling)
     hidden = encoder.hidden(tf.constant(IDS), tf.constant(SEGMENTS)).numpy()
     states = [hidden[row, text] for row, text in TEXTS]
     vectors = np.stack([each[0] if pooling == "cls" else each.mean(0) for each in states])
-    logits = encoder.mlm_logits(tf.constant(vectors)).numpy() + encoder.weights["mlm/bias"].numpy()
+    logits = encoder.mlm_logits(tf.constant(vectors)).numpy() + words.weights["words/bias"].numpy()
     log_shares = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     correct = sum(shares()[text, best] > 0 for text, best in enumerate(logits.argmax(-1)))
     losses = words.losses(batch())
@@ -96,16 +104,15 @@ def test_loss_is_the_cross_entropy_of_the_bodies_words(pooling):
 
 
 def test_a_word_of_a_text_that_is_most_probable_is_correct():
-    encoder, words = objective()
-    bias = encoder.weights["mlm/bias"]
-    bias.assign(tf.one_hot(30, VOCAB_SIZE) * 1e3)
+    words = objective()[1]
+    words.weights["words/bias"].assign(tf.one_hot(30, VOCAB_SIZE) * 1e3)
     assert float(words.losses(batch()).reported_K[1]) == 2, "two of the three bodies have it"
 
 
 def test_all_weights_have_gradients_and_micro_batches_add_up():
     encoder, words = objective()
     whole, cut = (gradients_of(encoder, words, batch(), rows) for rows in (0, 1))
-    assert_trained(encoder, whole, with_mlm_head=True)
+    assert_trained(encoder, whole, but="mlm/bias")
     assert relative_difference(cut, whole) < 1e-5
 
 
@@ -125,14 +132,17 @@ def test_loss_and_gradients_equal_pytorch(pooling, tmp_path):
     for row, text in TEXTS:
         states = model.bert(input_ids=torch.tensor(IDS[row][text])[None]).last_hidden_state[0]
         vectors.append(states[0] if pooling == "cls" else states.mean(0))
+    encoder, words = objective(pooling)
+    with torch.no_grad():
+        model.cls.predictions.bias.copy_(torch.tensor(words.weights["words/bias"].numpy()))
     logits = model.cls(torch.stack(vectors))
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor(shares()), reduction="sum")
     loss.backward()
-    encoder, words = objective(pooling)
     found = gradients_of(encoder, words, batch())
     np.testing.assert_allclose(found["sums"][0], loss.item(), atol=1e-4)
     theirs = {name: parameter.grad.numpy() for name, parameter in model.named_parameters()}
     for name, keys in hugging_face_names(encoder.architecture).items():
+        name = "words/bias" if name == "mlm/bias" else name
         expected = [theirs[key].T if name.endswith("/kernel") else theirs[key] for key in keys]
         np.testing.assert_allclose(found[name], np.concatenate(expected, -1), atol=1e-4, err_msg=name)
 
