@@ -32,12 +32,11 @@ class PretrainConfig:
 
     objective: Literal["masked_lm", "causal", "tags", "pairs", "words"] = "masked_lm"
     """'masked_lm': predict masked tokens. 'causal': predict each token from those before it, for a phase that one of
-    masks follows; a step takes longer, and needs memory for the logits of all tokens of a micro-batch. 'tags': predict
-    each text's tags outside the label set from its vector; needs rows encoded with --targets tags, and a learning_rate
-    of about 8e-5. 'pairs': find each text's partner among the texts of the batch; needs rows encoded with --targets
-    pairs, a large batch, and a learning_rate of about 5e-5. 'words': predict the words of a post's body from its
-    title's vector; needs rows encoded with --targets words. 'tags' and 'pairs' train the encoder without its MLM head.
-    """
+    masks follows; a step takes about twice as long, with the logits of all tokens of a micro-batch in memory. 'tags':
+    predict each text's tags outside the label set from its vector; needs rows encoded with --targets tags, and a
+    learning_rate of about 8e-5. 'pairs': find each text's partner among the texts of the batch; needs rows encoded with
+    --targets pairs, a large batch, and a learning_rate of about 5e-5. 'words': predict the words of a post's body from
+    its title's vector; needs rows encoded with --targets words. 'tags' and 'pairs' leave the MLM head untrained."""
     base: PathText = "minilm"
     """Checkpoint to initialise from: 'minilm', a local folder or a Hugging Face hub id. 'random-tiny', 'random-mini',
     'random-small' and 'random-medium' are BERTs with random weights."""
