@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
+from pretrain.config import MergeConfig, PretrainConfig
+from pretrain.measure.config import BenchConfig, PreflightConfig, PretrainPlanConfig
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.home import PathText
 

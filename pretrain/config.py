@@ -17,22 +17,26 @@ Precision = Literal["auto", "float32", "bfloat16"]
 TextPooling = Literal["mean", "cls", "cls+mean"]
 
 REPLACED_BY_MASK, REPLACED_BY_RANDOM = 0.8, 0.1  # Devlin et al. 2019, section 3.1; 10 % stay as they are
+OF_TOKENS = ("masked_lm", "causal")
+"""Objectives that predict the text's own tokens: they train the MLM head."""
 EXECUTION_FIELDS = ("device", "micro_batch_rows", "steps_per_execution", "state_folder", "save_seconds")
 """Settings of PretrainConfig that do not change the result, except for the rounding of sums."""
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Continued masked-language-model pretraining.
+    """Continued pretraining, by default masked language modelling.
 
     The length of training is one of tokens, steps, epochs or minutes.
     """
 
-    objective: Literal["masked_lm", "tags", "pairs"] = "masked_lm"
-    """'masked_lm': predict masked tokens. 'tags': predict each text's tags outside the label set from its vector; needs
-    rows encoded with --targets tags, and a learning_rate of about 8e-5. 'pairs': find each text's partner among the
-    texts of the batch; needs rows encoded with --targets pairs, a large batch, and a learning_rate of about 5e-5. Both
-    train the encoder, not the MLM head."""
+    objective: Literal["masked_lm", "causal", "tags", "pairs", "words"] = "masked_lm"
+    """'masked_lm': predict masked tokens. 'causal': predict each token from those before it, for a phase that one of
+    masks follows; a step takes about twice as long, with the logits of all tokens of a micro-batch in memory. 'tags':
+    predict each text's tags outside the label set from its vector; needs rows encoded with --targets tags, and a
+    learning_rate of about 8e-5. 'pairs': find each text's partner among the texts of the batch; needs rows encoded with
+    --targets pairs, a large batch, and a learning_rate of about 5e-5. 'words': predict the words of a post's body from
+    its title's vector; needs rows encoded with --targets words. 'tags' and 'pairs' leave the MLM head untrained."""
     base: PathText = "minilm"
     """Checkpoint to initialise from: 'minilm', a local folder or a Hugging Face hub id. 'random-tiny', 'random-mini',
     'random-small' and 'random-medium' are BERTs with random weights."""
@@ -76,10 +80,12 @@ class PretrainConfig:
     learning_rate: float = 3e-4
     """Peak learning rate of AdamW. Small encoders tolerate more than the 1e-4 of BERT-base."""
     head_learning_rate: float = 5e-3
-    """Peak learning rate of the head that predicts tags, which starts from zeros. Used with objective 'tags'."""
+    """Peak learning rate of the head that predicts tags, which starts from zeros, and of the bias that words have. Used
+    with objectives 'tags' and 'words'."""
     tag_pooling: TextPooling = "mean"
-    """Vector of a text that tags are predicted from, or that is compared with its partner's: the mean over tokens, the
-    first token's, or both. Fine-tune with the same pooling. Used with objectives 'tags' and 'pairs'."""
+    """Vector of a text that tags or words are predicted from, or that is compared with its partner's: the mean over
+    tokens, the first token's, or both. Fine-tune with the same pooling. Used with objectives 'tags', 'pairs' and
+    'words', the last one with the mean or the first token's alone, which the MLM head can read."""
     temperature: float = 0.05
     """What cosines of texts are divided by before the softmax: the lower, the more the nearest wrong partners count.
     Used with objective 'pairs'."""
@@ -158,6 +164,10 @@ class PretrainConfig:
             not (self.distill_weight and self.objective != "masked_lm"),
             f"distill_weight {self.distill_weight:g}: goes with objective masked_lm only",
         )
+        require(
+            not (self.objective == "words" and "+" in self.tag_pooling),
+            f"tag_pooling {self.tag_pooling}: objective words needs one vector of the encoder's width; set mean or cls",
+        )
         require(0 < self.temperature <= 1, f"temperature {self.temperature}: must be above 0, and 1 at most")
         require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
         shares = self.mask_share + self.random_share
@@ -187,113 +197,3 @@ class MergeConfig:
 
     def __post_init__(self) -> None:
         require(0 < self.share < 1, f"share {self.share}: must be above 0 and below 1")
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """A model and its training batches, to measure without a run."""
-
-    model: PathText = "6x384"
-    """LAYERSxWIDTH, a local folder, a Hugging Face hub id, 'minilm' or 'random-small'."""
-    vocab_size: int = 30_522
-    """Vocabulary size of a LAYERSxWIDTH or random model."""
-    row_length: int = 128
-    """Tokens per row, if no rows are given."""
-    batch_rows: int = 32
-    """Batch size in rows, over all devices."""
-    mask_rate: float = 0.15
-    """Fraction of a row's tokens to mask."""
-
-    def __post_init__(self) -> None:
-        for name in ("row_length", "batch_rows"):
-            require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
-        require(self.vocab_size > 10, f"vocab_size {self.vocab_size}: must be above 10")
-        require(0 < self.mask_rate < 1, f"mask_rate {self.mask_rate}: must be above 0 and below 1")
-
-
-@dataclass(frozen=True)
-class BenchConfig(ModelConfig):
-    """The model, batches and device of a benchmark."""
-
-    precision: Precision = "auto"
-    """Data type of matrix products and activations. 'auto': bfloat16 where it is faster."""
-    steps: int = 10
-    """Timed calls of the compiled training function, after two for warm-up: one step each on a CPU, 50 on accelerators.
-    The median is reported."""
-    device: Device = "auto"
-    """Devices to run on; 'auto' as in 'pretrain run'."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.steps > 0, f"steps {self.steps}: must be above 0")
-
-
-@dataclass(frozen=True)
-class PreflightConfig(ModelConfig):
-    """The model, batches and TPU slice to compile a training step for."""
-
-    topology: str = "v5e:2x4"
-    """TPU generation and slice shape: v5e:2x2, v5e:4x4, v6e:2x4, v4:2x2x1, v5p:2x2x1."""
-    batch_rows: int = 1_024
-    """Batch size in rows, over all chips."""
-    micro_batch_rows: int = 0
-    """Maximum rows per chip in one forward and backward pass (gradient accumulation). 0: all of the chip's rows."""
-    teacher_row_length: int = 0
-    """Tokens per row of the teacher, to measure a run with distill_weight: row_length, or 1.5 times that with a new
-    vocabulary. The host's tokenization for the teacher is not measured. 0: no distillation."""
-    pairs_per_row: int = 0
-    """Most pairs of texts in a row, to measure a run with objective pairs; `max_pairs` in `rows.json`. 0: the step of
-    masked tokens."""
-    find_batch: bool = False
-    """Also search for the largest batch that fits; compiles the step several times."""
-    compiler_python: PathText = ""
-    """Python interpreter that has jax and libtpu, such as /path/to/venv/bin/python. Empty: this one."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(
-            not (self.find_batch and self.micro_batch_rows),
-            "find_batch and micro_batch_rows: set one of them; with micro-batches, memory does not limit the batch",
-        )
-        require(self.pairs_per_row >= 0, f"pairs_per_row {self.pairs_per_row}: must be 0 or more")
-        require(
-            not (self.pairs_per_row and self.teacher_row_length),
-            "pairs_per_row and teacher_row_length: set one of them; distillation goes with masked tokens only",
-        )
-
-
-@dataclass(frozen=True)
-class MachinesConfig:
-    """What to estimate for: this machine and TPU slices."""
-
-    topologies: tuple[str, ...] = ()
-    """TPU slices to estimate by compiling for them, such as v5e:2x4 v6e:2x2."""
-    price_here: float = 0.0
-    """Price of an hour on this machine. 0: no cost estimate."""
-    price_chip: float = 0.0
-    """Price of an hour on one TPU chip. 0: no cost estimate."""
-    roofline_share: float = 0.4
-    """Expected fraction of the roofline that a TPU reaches; well-utilised ones reach a third to a half."""
-    seconds: float = 60.0
-    """Duration of a measurement on this machine."""
-    compiler_python: PathText = ""
-    """Python interpreter that has jax and libtpu. Empty: this one."""
-
-    def __post_init__(self) -> None:
-        for name in ("price_here", "price_chip"):
-            require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
-        require(0 < self.roofline_share <= 1, f"roofline_share {self.roofline_share}: must be above 0, and 1 at most")
-        require(self.seconds > 0, f"seconds {self.seconds}: must be above 0")
-
-
-@dataclass(frozen=True)
-class PretrainPlanConfig(MachinesConfig):
-    """What to estimate for a pretraining run."""
-
-    text_gigabytes: float = 0.0
-    """Size of the whole text in gigabytes (10^9 bytes), if the rows are a sample of it. The cleaned posts of the full
-    Stack Overflow dump are about 47. 0: the size of the rows' text."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.text_gigabytes >= 0, f"text_gigabytes {self.text_gigabytes}: must be 0 or more")

@@ -92,16 +92,20 @@ class EncodeConfig:
     max_text_tokens: int = 0
     """Encode only the first tokens of each post, [CLS] and [SEP] included; 0 means all, in several sequences where a
     post is longer than a row."""
-    targets: Literal["none", "tags", "pairs"] = "none"
+    targets: Literal["none", "tags", "pairs", "words"] = "none"
     """What a text is given to predict, besides its masked tokens. 'tags': its tags outside the label set, for
     'pretrain run --objective tags'; posts without such a tag are not encoded. 'pairs': a post's title is given to find
-    its body and the body its title, for '--objective pairs'; posts without both are not encoded. Both need a labelled
-    set."""
+    its body and the body its title, for '--objective pairs'; posts without both are not encoded. 'words': titles alone
+    are encoded, each with the tokens of its body to predict, for '--objective words'; again of posts with both. All
+    three need a labelled set."""
     min_tag_posts: int = 10
     """Least number of posts with a tag for it to be a target."""
     pair_tokens: int = 64
     """Most tokens of a title and of a body, [CLS] and [SEP] included; the first ones are encoded. Used with targets
-    'pairs', where a row must hold a pair; rows of 256 have less padding than those of 128."""
+    'pairs', where a row must hold a pair; rows of 256 have less padding than those of 128. With 'words' of a title."""
+    bag_tokens: int = 128
+    """Tokens of a body, its first ones, that the words to predict are taken from; about half of them are distinct. Used
+    with targets 'words'."""
     leave_out_variants: bool = False
     """Leave out tags that contain the name of a label as a word, such as python-2.7 for the label python."""
     processes: int = 0
@@ -121,14 +125,17 @@ class EncodeConfig:
             require(0 <= weight <= 1, f"weights: {name} {weight}: must be from 0 to 1")
         require(not self.weights or any(self.weights.values()), "weights: all are 0; give one corpus more")
         require(self.pair_tokens >= 3, f"pair_tokens {self.pair_tokens}: must be 3 or more")
-        if self.targets == "pairs":
+        require(self.bag_tokens > 0, f"bag_tokens {self.bag_tokens}: must be above 0")
+        if self.targets in ("pairs", "words"):
+            texts, count = ("two texts", 2) if self.targets == "pairs" else ("a title", 1)
             require(
-                2 * self.pair_tokens <= self.row_length,
-                f"pair_tokens {self.pair_tokens}: a row of {self.row_length} must hold two texts; set row_length to "
-                f"{2 * self.pair_tokens} or more",
+                count * self.pair_tokens <= self.row_length,
+                f"pair_tokens {self.pair_tokens}: a row of {self.row_length} must hold {texts}; set row_length to "
+                f"{count * self.pair_tokens} or more",
             )
             require(
-                not self.max_text_tokens, f"max_text_tokens {self.max_text_tokens}: targets 'pairs' has pair_tokens"
+                not self.max_text_tokens,
+                f"max_text_tokens {self.max_text_tokens}: targets '{self.targets}' has pair_tokens",
             )
 
 

@@ -222,7 +222,7 @@ def _phase_scores(metrics: list[dict[str, float]]) -> PhaseScores:
 
 
 def _token_curve(checkpoint: Path) -> list[dict[str, float]]:
-    """The validations of a run that predicts tokens; none for another objective, or a checkpoint without a run."""
+    """The validations of a run that masks tokens; none for another objective, or a checkpoint without a run."""
     if not (checkpoint / MANIFEST).is_file() or load_manifest(checkpoint).stage != "pretrain run":
         return []
     curve: list[dict[str, float]] = json.loads((checkpoint / "history.json").read_text("utf-8"))

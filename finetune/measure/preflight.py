@@ -10,8 +10,8 @@ from finetune.classifier.text_batches import TextBatch, rounded_rows, slots_in_r
 from finetune.config import FinetunePreflightConfig
 from finetune.train.batches import LabelledBatch
 from finetune.train.step import FinetuneStep
-from pretrain.config import PreflightConfig
 from pretrain.measure.bench_models import named_model
+from pretrain.measure.config import PreflightConfig
 from pretrain.measure.preflight import (
     Preflight,
     check_compiler,

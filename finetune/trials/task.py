@@ -86,14 +86,14 @@ def _test_from(labels: Path) -> str:
 
 
 def check_not_taught(name: str, checkpoint: Path, task: Task) -> None:
-    """Raise StackbertError where a checkpoint was taught labels of the task, or tags or pairs of its dev or test texts.
+    """Raise StackbertError where a checkpoint was taught the task's labels, or what a dev or test text was a target of.
 
     Its score would tell what it was taught, not what it can learn from the training texts.
     """
     taught = load_taught(checkpoint)
     advice = (
-        "adapt it with this labelled set: 'tokenizer encode LABELS TOKENIZER' with '--targets tags' or '--targets "
-        "pairs' leaves them out"
+        "adapt it with this labelled set: 'tokenizer encode LABELS TOKENIZER' with '--targets tags', 'pairs' or "
+        "'words' leaves them out"
     )
     labels = taught.labels(task.labels)
     require(not labels, f"{name}: was taught {', '.join(labels)}, which are labels here; {advice}")
@@ -102,7 +102,7 @@ def check_not_taught(name: str, checkpoint: Path, task: Task) -> None:
         keys_N = text_keys([""] * len(texts), texts).wholes_N
         count = int(np.isin(keys_N[keys_N != 0], taught.keys_N).sum())
         found = f"{count:,} of the {len(texts):,} {split} texts"
-        require(not count, f"{name}: was taught tags or pairs of {found}; {advice}")
+        require(not count, f"{name}: was taught tags, pairs or words of {found}; {advice}")
 
 
 def power_warning(task: Task, config: CompareConfig) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from pretrain.config import BenchConfig, PretrainConfig
+from pretrain.config import PretrainConfig
 from pretrain.measure.bench_models import MASK_ID, SPECIAL_IDS, named_model, random_rows
+from pretrain.measure.config import BenchConfig
 from pretrain.model.architecture import Architecture
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.masked_lm import MaskedLM, Masker

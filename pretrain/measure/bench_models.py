@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from pretrain.config import ModelConfig
+from pretrain.measure.config import ModelConfig
 from pretrain.model.architecture import Architecture, random_config, read_architecture
 from pretrain.model.checkpoint import load_checkpoint, random_weights
 from pretrain.model.weights import Weights

@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pretrain.config import MachinesConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
+from pretrain.config import PretrainConfig
+from pretrain.measure.config import MachinesConfig, PreflightConfig, PretrainPlanConfig
 from pretrain.measure.preflight import Preflight, check_compiler, check_slice, preflight
 from pretrain.train.phases import EMBEDDING_PREFIXES
 from pretrain.train.replicas import Replicas, find_replicas
@@ -156,6 +157,8 @@ def _epoch_tokens(trainer: Trainer, plan: PretrainPlanConfig) -> float:
 def _on_slice(
     topology: str, trainer: Trainer, steps: int, config: PretrainConfig, plan: PretrainPlanConfig
 ) -> Estimate:
+    rows = trainer.train_rows
+    words = rows.targets if config.objective == "words" else None
     request = PreflightConfig(
         model=config.base,
         row_length=trainer.row_length,
@@ -163,7 +166,10 @@ def _on_slice(
         mask_rate=config.mask_rate,
         micro_batch_rows=config.micro_batch_rows,
         teacher_row_length=trainer.teacher_row_length,
-        pairs_per_row=trainer.train_rows.max_pairs if config.objective == "pairs" else 0,
+        pairs_per_row=rows.max_pairs if config.objective == "pairs" else 0,
+        causal=config.objective == "causal",
+        words_per_row=words.max_pairs if words else 0,
+        titles_per_row=words.max_texts if words else PreflightConfig.titles_per_row,
         topology=topology,
         compiler_python=plan.compiler_python,
     )

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pretrain.config import PreflightConfig
 from pretrain.measure import tpu_compiler
 from pretrain.measure.bench_models import Model, named_model
+from pretrain.measure.config import PreflightConfig
 from pretrain.measure.step_program import step_program
 from pretrain.train.step import num_micro_batches
 from stackbert.core.errors import StackbertError, require

@@ -6,15 +6,20 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from pretrain.config import PreflightConfig, PretrainConfig
+from pretrain.config import PretrainConfig
 from pretrain.measure.bench_models import MASK_ID, SPECIAL_IDS, Model
+from pretrain.measure.config import PreflightConfig
 from pretrain.model.encoder import Encoder
+from pretrain.objectives.causal_lm import CausalBatch, CausalLM
 from pretrain.objectives.distillation import Distillation, DistillBatch
 from pretrain.objectives.masked_lm import MaskedBatch, MaskedLM, Masker
 from pretrain.objectives.objective import Batch, Objective, trained_weights
 from pretrain.objectives.pair_contrast import PairBatch, PairContrast
+from pretrain.objectives.tag_prediction import TargetBatch
+from pretrain.objectives.word_prediction import WordPrediction
 from pretrain.train.replicas import Replicas
 from pretrain.train.step import TrainStep
 from pretrain.train.timing import SCHEDULE_STEPS
@@ -60,6 +65,13 @@ def _objective(config: PreflightConfig, rows: int, model: Model, encoder: Encode
     if config.pairs_per_row:
         contrast = PairContrast(encoder, config.pairs_per_row, "mean", PretrainConfig.temperature)
         return contrast, PairBatch(ids, ids)
+    if config.causal:
+        return CausalLM(encoder), CausalBatch(ids, ids, tf.TensorSpec(ids.shape, tf.float32))
+    if config.words_per_row:
+        pairs, shares = (tf.TensorSpec((rows, config.words_per_row), dtype) for dtype in (tf.int32, tf.float32))
+        bias_V = np.zeros(model[0].vocab_size, np.float32)
+        words = WordPrediction(encoder, config.titles_per_row, "mean", bias_V)
+        return words, TargetBatch(ids, ids, pairs, pairs, shares)
     architecture, weights = model
     num_slots = Masker(architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate).num_slots(config.row_length)
     positions, weights_spec = (tf.TensorSpec((rows, num_slots), dtype) for dtype in (tf.int32, tf.float32))

@@ -7,7 +7,9 @@ from pretrain.config import PretrainConfig
 
 OBJECTIVES = {
     "masked_lm": ("masked language modelling", "masked token"),
+    "causal": ("causal language modelling", "predicted token"),
     "tags": ("prediction of the texts' tags, outside the label set,", "text"),
+    "words": ("prediction of a body's words from its title's vector", "title"),
     "pairs": ("contrastive learning on pairs of a title and a body", "pair"),
 }
 """Objective, and what its loss is a mean over."""

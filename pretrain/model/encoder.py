@@ -33,13 +33,14 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         kind = PreNormLayers if architecture.rotary_layers else PostNormLayers
         self._layers: Any = kind(architecture, self.weights, dtype)
 
-    def hidden(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
+    def hidden(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor, causal: bool = False) -> tf.Tensor:
         """Last hidden states, (B, T, H) in the encoder's dtype.
 
         `segments_BT` (int32) is the number of each token's text in its row, from 1; 0 is padding, whose states are
-        meaningless. The attention mask of a padded batch is a valid value. Shapes must be static.
+        meaningless. The attention mask of a padded batch is a valid value. Shapes must be static. `causal`: a token
+        attends to the tokens of its segment up to itself.
         """
-        x_NH = self._layers.finished(self._after_layers(self.architecture.num_layers, ids_BT, segments_BT))
+        x_NH = self._layers.finished(self._after_layers(self.architecture.num_layers, ids_BT, segments_BT, causal))
         return tf.reshape(x_NH, (*ids_BT.shape, self.architecture.hidden_dim))
 
     def hidden_at(self, ids_BT: tf.Tensor, segments_BT: tf.Tensor, positions_BP: tf.Tensor) -> tf.Tensor:
@@ -75,9 +76,9 @@ class Encoder(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         """A copy of the weights."""
         return {name: variable.numpy() for name, variable in self.weights.items()}
 
-    def _after_layers(self, count: int, ids_BT: tf.Tensor, segments_BT: tf.Tensor) -> Any:
+    def _after_layers(self, count: int, ids_BT: tf.Tensor, segments_BT: tf.Tensor, causal: bool = False) -> Any:
         """The layers' state after the first `count` of them."""
         state: Any = self._layers.embedded(ids_BT, segments_BT)
         for layer in range(count):
-            state = self._layers.apply(layer, state, segments_BT)
+            state = self._layers.apply(layer, state, segments_BT, causal)
         return state

@@ -92,11 +92,11 @@ class PostNormLayers(Layers):
             return Biased(x_NH)
         return Biased(x_NH, (distance_bias(self.read("embeddings/distance"), segments_BT.shape[1]),))
 
-    def apply(self, layer: int, state: Biased, segments_BT: tf.Tensor) -> Biased:
-        """The state after a layer."""
+    def apply(self, layer: int, state: Biased, segments_BT: tf.Tensor, causal: bool = False) -> Biased:
+        """The state after a layer; `causal`: no token attends to a later one."""
         (x_NH, score_bias), name = state, f"layer_{layer}/attention"
         projected_NK, bias_K = self.product(x_NH, f"{name}/qkv/kernel"), self.read(f"{name}/qkv/bias")
-        mixed_NH = attention(projected_NK, bias_K, segments_BT, self._architecture.num_heads, score_bias)
+        mixed_NH = attention(projected_NK, bias_K, segments_BT, self._architecture.num_heads, score_bias, causal)
         return Biased(self._feed_forward(layer, self._attention_output(name, mixed_NH, x_NH)), score_bias)
 
     def apply_at(self, layer: int, state: Biased, segments_BT: tf.Tensor, positions_BP: tf.Tensor) -> Biased:
@@ -145,13 +145,13 @@ class PreNormLayers(Layers):
         bases = sorted({layer.base for layer in self._architecture.rotary_layers})
         return Residual(x_NH, None, {base: rotation(positions_BT, self._head_dim, base) for base in bases})
 
-    def apply(self, layer: int, state: Residual, segments_BT: tf.Tensor) -> Residual:
-        """The state after a layer."""
+    def apply(self, layer: int, state: Residual, segments_BT: tf.Tensor, causal: bool = False) -> Residual:
+        """The state after a layer; `causal`: no token attends to a later one."""
         kind, name = self._architecture.rotary_layers[layer], f"layer_{layer}/attention"
         x_NH, normal_NH = self._sum_norm(state, f"{name}/norm")
         projected_NK = self.product(normal_NH, f"{name}/qkv/kernel")
         mixed_NH = rotary_attention(
-            projected_NK, state.turns[kind.base], segments_BT, self._architecture.num_heads, kind.window
+            projected_NK, state.turns[kind.base], segments_BT, self._architecture.num_heads, kind.window, causal
         )
         return self._feed_forward(layer, state._replace(x_NH=x_NH), mixed_NH)
 

@@ -1,4 +1,4 @@
-"""What a checkpoint was taught besides masked tokens: tags, and the keys of the texts whose tags or pairs taught it.
+"""What a checkpoint was taught besides tokens: tags, and the keys of the texts whose tags, pairs or words taught it.
 
 A comparison refuses a checkpoint that was taught its labels or its test posts. The record therefore goes with the
 checkpoint: a later phase of pretraining and a merge hand it on.
@@ -22,11 +22,11 @@ TAGS_FILE, KEYS_FILE = "taught_tags.json", "taught_texts.npy"
 
 @dataclass(frozen=True, eq=False)
 class Taught:
-    """Tags and texts; none for a checkpoint of masked language modelling alone, texts only for one of pairs."""
+    """Tags and texts; none for a checkpoint of language modelling alone, texts only for one of pairs or words."""
 
     tags: tuple[str, ...] = ()
     keys_N: Keys = field(default_factory=lambda: np.zeros(0, np.uint64))
-    """Keys of the texts, ascending: see corpora.text_keys. Of pairs there are those of the titles and bodies, too."""
+    """Keys of the texts, ascending: see corpora.text_keys. Of posts with title and body those of both, too."""
 
     def with_rows(self, rows: Path) -> "Taught":
         """Together with the targets of packed rows, or their pairs."""

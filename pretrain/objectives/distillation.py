@@ -56,7 +56,7 @@ class Distillation:
     metrics: tuple[str, ...] = ("loss", "accuracy", "distill_loss")
     weights: Mapping[str, tf.Variable] = MappingProxyType({})
     ignored: tuple[str, ...] = ()
-    predicts_tokens = True
+    masks_tokens = True
 
     def __init__(self, encoder: Encoder, teacher: Encoder, weight: float) -> None:
         self._encoder, self._teacher, self._weight = encoder, teacher, weight

@@ -44,7 +44,7 @@ class MaskedLM:
     metrics: tuple[str, ...] = ("loss", "accuracy")
     weights: Mapping[str, tf.Variable] = MappingProxyType({})
     ignored: tuple[str, ...] = ()
-    predicts_tokens = True
+    masks_tokens = True
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder

@@ -49,8 +49,8 @@ class Objective(Protocol):
     not exported."""
     ignored: tuple[str, ...]
     """Prefixes of the encoder's weights that its losses do not depend on."""
-    predicts_tokens: bool
-    """Whether its loss is the cross entropy of tokens, which bits per byte are computed from."""
+    masks_tokens: bool
+    """Whether its loss is the cross entropy of masked tokens, which bits per byte are computed from."""
 
     def losses(self, batch: Any) -> Losses:
         """The losses of some rows of a batch."""

@@ -33,7 +33,7 @@ class PairContrast:
     metrics: tuple[str, ...] = ("loss", "accuracy")
     weights: Mapping[str, tf.Variable] = MappingProxyType({})
     ignored: tuple[str, ...] = ("mlm/",)
-    predicts_tokens = False
+    masks_tokens = False
 
     def __init__(self, encoder: Encoder, max_pairs: int, pooling: TextPooling, temperature: float) -> None:
         """`max_pairs`: S, the most pairs of a row."""

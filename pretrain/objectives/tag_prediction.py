@@ -22,17 +22,17 @@ from pretrain.ops.fused_ops import weighted_cross_entropy
 from tokenizer.encoding.packed_rows import RowTargets
 
 
-class TagBatch(NamedTuple):
-    """Packed rows and the tags of their texts; all shapes are static."""
+class TargetBatch(NamedTuple):
+    """Packed rows and what their texts are given to predict; all shapes are static."""
 
     ids_BT: tf.Tensor
     segments_BT: tf.Tensor
     texts_BM: tf.Tensor
     """Number of a text in its row, from 1; 0 in an unused slot."""
     targets_BM: tf.Tensor
-    """A tag of this text."""
+    """A target of this text."""
     weights_BM: tf.Tensor
-    """The tag's share in its text's distribution: 1 / number of its tags; 0 in an unused slot."""
+    """The target's share in its text's distribution; 0 in an unused slot."""
 
 
 class TagPrediction(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
@@ -43,7 +43,7 @@ class TagPrediction(tf.Module):  # type: ignore[misc]  # TensorFlow has no type 
 
     metrics: tuple[str, ...] = ("loss", "accuracy")
     ignored: tuple[str, ...] = ("mlm/",)
-    predicts_tokens = False
+    masks_tokens = False
 
     def __init__(self, encoder: Encoder, targets: RowTargets, pooling: TextPooling) -> None:
         super().__init__(name="tag_prediction")
@@ -57,7 +57,7 @@ class TagPrediction(tf.Module):  # type: ignore[misc]  # TensorFlow has no type 
         """The head's kernel (P, V) and bias (V,)."""
         return {"tags/kernel": self._kernel, "tags/bias": self._bias}
 
-    def losses(self, batch: TagBatch) -> Losses:
+    def losses(self, batch: TargetBatch) -> Losses:
         """Sums over the texts: cross entropy in nats, and texts whose most probable tag is one of theirs."""
         hidden_BTH = self._encoder.hidden(batch.ids_BT, batch.segments_BT)
         vectors_NP = self._vectors_of_pairs(hidden_BTH, batch)
@@ -69,7 +69,7 @@ class TagPrediction(tf.Module):  # type: ignore[misc]  # TensorFlow has no type 
         num_correct = tf.reduce_sum(tf.cast((best_N == targets_N) & (weights_N > 0), tf.float32))
         return Losses(loss, tf.stack([loss, num_correct]), tf.reduce_sum(weights_N))
 
-    def _vectors_of_pairs(self, hidden_BTH: tf.Tensor, batch: TagBatch) -> tf.Tensor:
+    def _vectors_of_pairs(self, hidden_BTH: tf.Tensor, batch: TargetBatch) -> tf.Tensor:
         """The vector of each pair's text, (N, P) in the encoder's dtype."""
         pooled_BSP = pooled_vectors(hidden_BTH, batch.segments_BT, self._max_texts, self._pooling)
         pairs_BMP = tf.gather(pooled_BSP, tf.maximum(batch.texts_BM - 1, 0), batch_dims=1)
@@ -78,12 +78,12 @@ class TagPrediction(tf.Module):  # type: ignore[misc]  # TensorFlow has no type 
 
 def collate_tags(
     ids_BT: tf.Tensor, segments_BT: tf.Tensor, texts_BM: tf.Tensor, targets_BM: tf.Tensor, stream_S: tf.Tensor
-) -> TagBatch:
+) -> TargetBatch:
     """The batch of some rows; nothing in it is random. See `objective.Collator`."""
     del stream_S
     is_same_BMM = tf.cast(texts_BM[:, :, None] == texts_BM[:, None, :], tf.float32)
     weights_BM = tf.where(texts_BM > 0, 1 / tf.reduce_sum(is_same_BMM, -1), 0.0)
-    return TagBatch(ids_BT, segments_BT, texts_BM, targets_BM, weights_BM)
+    return TargetBatch(ids_BT, segments_BT, texts_BM, targets_BM, weights_BM)
 
 
 def log_frequencies(targets: RowTargets) -> npt.NDArray[np.float32]:

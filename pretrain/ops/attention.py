@@ -17,19 +17,24 @@ FURTHEST = 128  # distance from which on all have one bucket
 
 
 def attention(
-    qkv_NK: tf.Tensor, bias_K: tf.Tensor, segments_BT: tf.Tensor, num_heads: int, score_bias: Tensors = ()
+    qkv_NK: tf.Tensor,
+    bias_K: tf.Tensor,
+    segments_BT: tf.Tensor,
+    num_heads: int,
+    score_bias: Tensors = (),
+    causal: bool = False,
 ) -> tf.Tensor:
     """Self-attention within each segment, (N, H), from the joint projection of queries, keys and values.
 
     Vaswani et al. 2017 (arXiv 1706.03762), section 3.2. Its own matrix products are small, with operands laid out for
     contiguous reads: in float32 they are part of one op of XLA, in bfloat16 not (`whole_or_parts`). `score_bias` may
-    hold one tensor, (1, A, T, T) float32, that is added to the scores.
+    hold one tensor, (1, A, T, T) float32, that is added to the scores. `causal`: a token attends to none after itself.
     """
 
     @with_gradient
     def compute(qkv_NK: tf.Tensor, bias_K: tf.Tensor, *score_bias: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         forward, backward = (whole_or_parts(op, qkv_NK.dtype) for op in (_attention_forward, _attention_backward))
-        mixed_NH, *saved = forward(qkv_NK, bias_K, segments_BT, num_heads, *score_bias)
+        mixed_NH, *saved = forward(qkv_NK, bias_K, segments_BT, num_heads, causal, *score_bias)
 
         def gradient(dmixed_NH: tf.Tensor) -> Tensors:
             return backward(dmixed_NH, bool(score_bias), *saved)
@@ -107,10 +112,14 @@ def distance_buckets(tokens: int, num_buckets: int) -> npt.NDArray[np.int32]:
 
 @fused_op
 def _attention_forward(
-    qkv_NK: tf.Tensor, bias_K: tf.Tensor, segments_BT: tf.Tensor, num_heads: int, *score_bias: tf.Tensor
+    qkv_NK: tf.Tensor, bias_K: tf.Tensor, segments_BT: tf.Tensor, num_heads: int, causal: bool, *score_bias: tf.Tensor
 ) -> Tensors:
     operands = _operands(qkv_NK, bias_K, segments_BT, num_heads)
-    return attend(operands, same_segment(segments_BT, segments_BT), *score_bias)
+    seen_B1TT = same_segment(segments_BT, segments_BT)
+    if causal:
+        index_T = tf.range(segments_BT.shape[1])
+        seen_B1TT &= index_T <= index_T[:, None]
+    return attend(operands, seen_B1TT, *score_bias)
 
 
 @fused_op

@@ -32,17 +32,20 @@ def local_operands(qkv: Tensors, window: int, dtype: tf.DType) -> Tensors:
     return q_BCASD, _windows(tf.transpose(k_BCASD, LAST_TWO), -1), _windows(v_BCASD, -2), k_BCASD, v_BCASD
 
 
-def attend_locally(operands: Tensors, segments_BT: tf.Tensor, window: int) -> Tensors:
-    """Attention to tokens at most `window` away, (B x T, A x D), and the tensors that the backward pass needs."""
+def attend_locally(operands: Tensors, segments_BT: tf.Tensor, window: int, causal: bool = False) -> Tensors:
+    """Attention to tokens at most `window` away, (B x T, A x D), and the tensors that the backward pass needs.
+
+    `causal`: to none after the token itself.
+    """
     q_BCASD, k_BCADW, v_BCAWD, *saved = operands
-    weights_BCASW = _local_weights(tf.matmul(q_BCASD, k_BCADW), segments_BT, window)
+    weights_BCASW = _local_weights(tf.matmul(q_BCASD, k_BCADW), segments_BT, window, causal)
     mixed_NH = _local_mixed_in_tokens(tf.matmul(weights_BCASW, v_BCAWD), segments_BT.shape[1])
     return mixed_NH, q_BCASD, *saved, weights_BCASW
 
 
 @fused_op
-def _local_weights(scores_BCASW: tf.Tensor, segments_BT: tf.Tensor, window: int) -> tf.Tensor:
-    masked_BCASW = tf.where(_seen_in_window(segments_BT, window), as_float(scores_BCASW), MASKED_SCORE)
+def _local_weights(scores_BCASW: tf.Tensor, segments_BT: tf.Tensor, window: int, causal: bool) -> tf.Tensor:
+    masked_BCASW = tf.where(_seen_in_window(segments_BT, window, causal), as_float(scores_BCASW), MASKED_SCORE)
     return tf.cast(tf.nn.softmax(masked_BCASW), scores_BCASW.dtype)
 
 
@@ -100,17 +103,18 @@ def operands_in_turn(qkv: Tensors, dtype: tf.DType) -> Tensors:
     return q_CBASD, tf.transpose(k_BATD, (0, 1, 3, 2)), k_BATD, v_BATD
 
 
-def attend_in_turn(operands: Tensors, segments_BT: tf.Tensor) -> Tensors:
+def attend_in_turn(operands: Tensors, segments_BT: tf.Tensor, causal: bool = False) -> Tensors:
     """Attention to all tokens, a block of queries at a time: (B x T, A x D), and what the backward pass needs.
 
-    That is linear in the tokens.
+    That is linear in the tokens. `causal`: to none after the token itself.
     """
     q_CBASD, k_BADT, k_BATD, v_BATD = operands
     segments_CBS, dtype = _segment_blocks(segments_BT), q_CBASD.dtype
 
     def attend_block(number: tf.Tensor) -> Tensors:
         scores_BAST = tf.matmul(q_CBASD[number], k_BADT)
-        weights_BAST, sum_BAS1, normalizer_BAS1 = _block_weights(scores_BAST, segments_CBS[number], segments_BT)
+        seen_by = _seen_by(number, segments_CBS, segments_BT, causal)
+        weights_BAST, sum_BAS1, normalizer_BAS1 = _block_weights(scores_BAST, *seen_by)
         return _normalized(tf.matmul(weights_BAST, v_BATD), sum_BAS1), normalizer_BAS1
 
     mixed_CBASD, normalizer_CBAS1 = _for_each_block(attend_block, q_CBASD.shape[0], (dtype, tf.float32))
@@ -119,9 +123,9 @@ def attend_in_turn(operands: Tensors, segments_BT: tf.Tensor) -> Tensors:
 
 
 @fused_op
-def _block_weights(scores_BAST: tf.Tensor, segments_BS: tf.Tensor, segments_BT: tf.Tensor) -> Tensors:
+def _block_weights(scores_BAST: tf.Tensor, *seen_by: tf.Tensor) -> Tensors:
     """Weights that are not divided by their sum yet, their sum, and the logarithm of what they are divided by."""
-    masked_BAST = _masked(scores_BAST, segments_BS, segments_BT)
+    masked_BAST = _masked(scores_BAST, *seen_by)
     most_BAS1 = tf.reduce_max(masked_BAST, -1, keepdims=True)
     weights_BAST = tf.exp(masked_BAST - most_BAS1)
     sum_BAS1 = tf.reduce_sum(weights_BAST, -1, keepdims=True)
@@ -142,6 +146,7 @@ def _mixed_in_tokens(mixed_CBASD: tf.Tensor, tokens: int) -> tf.Tensor:
 def attend_in_turn_backward(
     dmixed_NH: tf.Tensor,
     segments_BT: tf.Tensor,
+    causal: bool,
     q_CBASD: tf.Tensor,
     k_BATD: tf.Tensor,
     v_BATD: tf.Tensor,
@@ -160,7 +165,7 @@ def attend_in_turn_backward(
         weights_BAST, dscores_BAST = _block_gradients(
             tf.matmul(q_BASD, k_BADT),
             tf.matmul(dmixed_BASD, v_BADT),
-            (segments_CBS[number], segments_BT),
+            _seen_by(number, segments_CBS, segments_BT, causal),
             normalizer_CBAS1[number],
             (dmixed_BASD, mixed_CBASD[number]),
         )
@@ -185,13 +190,13 @@ def _backward_operands_in_turn(
 def _block_gradients(
     scores_BAST: tf.Tensor,
     dweights_BAST: tf.Tensor,
-    segments: Tensors,
+    seen_by: Tensors,
     normalizer_BAS1: tf.Tensor,
     mixed: Tensors,
 ) -> Tensors:
     """A block's weights, and the gradient of its scores; `mixed` is the gradient of its output, and its output."""
     dmixed_BASD, mixed_BASD = map(as_float, mixed)
-    weights_BAST = tf.exp(_masked(scores_BAST, *segments) - normalizer_BAS1)
+    weights_BAST = tf.exp(_masked(scores_BAST, *seen_by) - normalizer_BAS1)
     sum_BAS1 = tf.reduce_sum(dmixed_BASD * mixed_BASD, -1, keepdims=True)
     dscores_BAST = weights_BAST * (as_float(dweights_BAST) - sum_BAS1)
     return tf.cast(weights_BAST, scores_BAST.dtype), tf.cast(dscores_BAST, scores_BAST.dtype)
@@ -206,17 +211,29 @@ def in_tokens_from_turns(products: Tensors) -> Tensors:
     )
 
 
-def _masked(scores_BAST: tf.Tensor, segments_BS: tf.Tensor, segments_BT: tf.Tensor) -> tf.Tensor:
-    return tf.where(same_segment(segments_BS, segments_BT), as_float(scores_BAST), MASKED_SCORE)
+def _seen_by(number: tf.Tensor, segments_CBS: tf.Tensor, segments_BT: tf.Tensor, causal: bool) -> Tensors:
+    """What `_masked` needs of a block of queries: their segments, all segments; with `causal` the first one's index."""
+    return segments_CBS[number], segments_BT, *((number * QUERIES_AT_ONCE,) if causal else ())
 
 
-def _seen_in_window(segments_BT: tf.Tensor, window: int) -> tf.Tensor:
+def _masked(
+    scores_BAST: tf.Tensor, segments_BS: tf.Tensor, segments_BT: tf.Tensor, first: tf.Tensor | None = None
+) -> tf.Tensor:
+    seen_B1ST = same_segment(segments_BS, segments_BT)
+    if first is not None:
+        seen_B1ST &= tf.range(segments_BT.shape[1]) <= first + tf.range(segments_BS.shape[1])[:, None]
+    return tf.where(seen_B1ST, as_float(scores_BAST), MASKED_SCORE)
+
+
+def _seen_in_window(segments_BT: tf.Tensor, window: int, causal: bool) -> tf.Tensor:
     """Which tokens of its window each query sees, (B, C, 1, S, W)."""
     segments_BCS = _in_blocks(segments_BT, window)
     segments_BCW = _windows(segments_BCS, -1)
     offsets_SW = tf.range(3 * window) - window - tf.range(window)[:, None]
     is_same_BCSW = segments_BCS[..., None] == segments_BCW[:, :, None]
-    return (is_same_BCSW & (segments_BCW > 0)[:, :, None] & (tf.abs(offsets_SW) <= window))[:, :, None]
+    near_SW = tf.abs(offsets_SW) <= window
+    near_SW = near_SW & (offsets_SW <= 0) if causal else near_SW
+    return (is_same_BCSW & (segments_BCW > 0)[:, :, None] & near_SW)[:, :, None]
 
 
 def _for_each_block(

@@ -42,21 +42,22 @@ def rotation(positions_BT: tf.Tensor, head_dim: int, base: float) -> Rotation:
 
 
 def rotary_attention(
-    qkv_NK: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, num_heads: int, window: int
+    qkv_NK: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, num_heads: int, window: int, causal: bool = False
 ) -> tf.Tensor:
     """Self-attention within each segment, (N, H), from the joint projection of queries, keys and values.
 
-    A token attends to the tokens of its segment that are at most `window` away, 0 for all of them.
+    A token attends to the tokens of its segment that are at most `window` away, 0 for all of them; with `causal` to
+    none after itself.
     """
     way = _way(segments_BT.shape[1], window)
 
     @with_gradient
     def compute(qkv_NK: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         forward, backward = whole_or_parts(_forward, qkv_NK.dtype), whole_or_parts(_backward, qkv_NK.dtype)
-        mixed_NH, *saved = forward(qkv_NK, turn, segments_BT, num_heads, window, way)
+        mixed_NH, *saved = forward(qkv_NK, turn, segments_BT, num_heads, window, way, causal)
 
         def gradient(dmixed_NH: tf.Tensor) -> tf.Tensor:
-            return backward(dmixed_NH, turn, segments_BT, way, *saved)
+            return backward(dmixed_NH, turn, segments_BT, way, causal, *saved)
 
         return mixed_NH, gradient
 
@@ -98,14 +99,20 @@ def _way(tokens: int, window: int) -> Way:
 
 @fused_op
 def _forward(
-    qkv_NK: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, num_heads: int, window: int, way: Way
+    qkv_NK: tf.Tensor,
+    turn: Rotation,
+    segments_BT: tf.Tensor,
+    num_heads: int,
+    window: int,
+    way: Way,
+    causal: bool = False,
 ) -> Tensors:
     operands = _operands(qkv_NK, turn, segments_BT, num_heads, window, way)
     if way == "locally":
-        return attend_locally(operands, segments_BT, window)
+        return attend_locally(operands, segments_BT, window, causal)
     if way == "in turn":
-        return attend_in_turn(operands, segments_BT)
-    return attend(operands, _seen(segments_BT, window))
+        return attend_in_turn(operands, segments_BT, causal)
+    return attend(operands, _seen(segments_BT, window, causal))
 
 
 @fused_op
@@ -120,17 +127,21 @@ def _operands(
 
 
 @fused_op
-def _seen(segments_BT: tf.Tensor, window: int) -> tf.Tensor:
+def _seen(segments_BT: tf.Tensor, window: int, causal: bool) -> tf.Tensor:
     index_T = tf.range(segments_BT.shape[1])
-    return _near(same_segment(segments_BT, segments_BT), index_T[:, None] - index_T, window)
+    distances_TT = index_T[:, None] - index_T
+    near_B1TT = _near(same_segment(segments_BT, segments_BT), distances_TT, window)
+    return near_B1TT & (distances_TT >= 0) if causal else near_B1TT
 
 
 @fused_op
-def _backward(dmixed_NH: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, way: Way, *saved: tf.Tensor) -> tf.Tensor:
+def _backward(
+    dmixed_NH: tf.Tensor, turn: Rotation, segments_BT: tf.Tensor, way: Way, causal: bool, *saved: tf.Tensor
+) -> tf.Tensor:
     if way == "locally":
         products = attend_locally_backward(dmixed_NH, segments_BT, *saved)
     elif way == "in turn":
-        products = attend_in_turn_backward(dmixed_NH, segments_BT, *saved)
+        products = attend_in_turn_backward(dmixed_NH, segments_BT, causal, *saved)
     else:
         products = attend_backward(dmixed_NH, *saved)[:3]
     return _projection_gradient(products, turn, way, dmixed_NH)

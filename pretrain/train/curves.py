@@ -17,11 +17,11 @@ MARKERS_PER_LINE = 8
 
 
 def read_curve(run: Path) -> list[dict[str, float]]:
-    """Validation results of a finished run, step 0 first; raises StackbertError where `run` does not predict tokens."""
+    """Validation results of a finished run, step 0 first; raises StackbertError where `run` does not mask tokens."""
     require_artifact(run, "pretrain run")
     curve: list[dict[str, float]] = json.loads((run / "history.json").read_text("utf-8"))
     if "bits_per_byte" not in curve[0]:
-        raise StackbertError(f"{run}: its objective predicts no tokens and has no bits per byte; see its history.json")
+        raise StackbertError(f"{run}: its objective masks no tokens and has no bits per byte; see its history.json")
     return curve
 
 

@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from pretrain.config import PretrainConfig
+from pretrain.config import OF_TOKENS, PretrainConfig
 from pretrain.model.checkpoint import Checkpoint, save_checkpoint
 from pretrain.model.encoder import Encoder
 from pretrain.model.sentence_encoder import carried_over
@@ -22,11 +22,11 @@ class Exporter:
     ) -> None:
         self._initial, self._encoder, self._rows, self._tokenizer = initial, encoder, rows, tokenizer
         # other objectives do not train the MLM head: one that is new is not worth exporting
-        self._has_mlm_head = initial.has_mlm_head or config.objective == "masked_lm"
+        self._has_mlm_head = initial.has_mlm_head or config.objective in OF_TOKENS
         base = None if is_random(config.base) else resolve_base(config.base)
         before = load_taught(base) if base else Taught()
         self._sentence_encoder, self.notes = carried_over(base) if base else (None, [])
-        self._taught = before if config.objective == "masked_lm" else before.with_rows(rows)
+        self._taught = before if config.objective in OF_TOKENS else before.with_rows(rows)
 
     def export(self, folder: Path) -> None:
         """Write the checkpoint into a folder."""

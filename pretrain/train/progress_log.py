@@ -20,9 +20,9 @@ class ProgressLog:
         first_step: int,
         batch_tokens: int,
         clock: Callable[[], float] = time.monotonic,
-        predicts_tokens: bool = True,
+        masks_tokens: bool = True,
     ) -> None:
-        self._batch_tokens, self._clock, self._predicts_tokens = batch_tokens, clock, predicts_tokens
+        self._batch_tokens, self._clock, self._masks_tokens = batch_tokens, clock, masks_tokens
         self._step = self._reported_step = first_step
         self._reported_at = clock()
         self._metrics: list[StepMetrics] = []
@@ -48,7 +48,7 @@ class ProgressLog:
         padding = 1 - num_tokens / self._batch_tokens
         curves = {**last.means, "gradient_norm": last.gradient_norm, "learning_rate": last.learning_rate}
         curves |= {"skipped_updates": self._skipped_updates, "tokens_per_second": rate}
-        curves |= {"padding": padding} | ({"masked": masked} if self._predicts_tokens else {})
+        curves |= {"padding": padding} | ({"masked": masked} if self._masks_tokens else {})
         for name, value in curves.items():
             tf.summary.scalar(name, value, self._step)
         means = {
@@ -57,7 +57,7 @@ class ProgressLog:
         parts = [f"loss {means['loss']:.3f}"]
         parts += [f"distillation loss {means['distill_loss']:.3f}"] if "distill_loss" in means else []
         parts += [f"{rate:,.0f} tokens/s", f"padding {padding:.1%}"]
-        parts += [f"masked {masked:.1%}"] if self._predicts_tokens else []
+        parts += [f"masked {masked:.1%}"] if self._masks_tokens else []
         parts += [f"{self._skipped_updates:,} skipped updates"] if self._skipped_updates else []
         self._reported_step, self._reported_at = self._step, now
         self._metrics.clear()

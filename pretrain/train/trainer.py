@@ -67,7 +67,7 @@ class Trainer:
         replicas.check("batch_rows", config.batch_rows)
         num_micro_batches(config.batch_rows // replicas.count, config.micro_batch_rows)  # raises where there are none
 
-        reads_targets = config.objective == "tags"
+        reads_targets = config.objective in ("tags", "words")
         self.train_rows, validation_rows = (
             load_rows(rows, split, with_targets=reads_targets) for split in ("train", "validation")
         )
@@ -234,7 +234,7 @@ class Trainer:
         step, total = self._phases.done, self.total_steps
         validate_at = spread(self._config.evaluations, total) | {total}
         batches = self._replicas.distribute(partial(self._batches.dataset, step, total))
-        log = ProgressLog(step, self.batch_tokens, predicts_tokens=self._validation.predicts_tokens)
+        log = ProgressLog(step, self.batch_tokens, masks_tokens=self._validation.masks_tokens)
         compiled: Phase | None = None
         with Progress("pretraining", total, step, unit="steps", quiet=not self._replicas.is_chief) as progress:
             while step < total:

@@ -23,15 +23,15 @@ class Validation:
         self._sum_losses = compile_evaluation(objective, replicas, config.micro_batch_rows)
 
     @property
-    def predicts_tokens(self) -> bool:
+    def masks_tokens(self) -> bool:
         """Whether the objective does."""
-        return self._objective.predicts_tokens
+        return self._objective.masks_tokens
 
     def run(self) -> dict[str, float]:
-        """Means of the objective's quantities, by name; with bits per byte where it predicts tokens."""
+        """Means of the objective's quantities, by name; with bits per byte where it masks tokens."""
         sums = np.sum([self._sum_losses(batch) for batch in self._batches], axis=0)
         means = dict(zip(self._objective.metrics, (float(each) for each in sums[:-1] / sums[-1]), strict=True))
         found = {"loss": means.pop("loss"), "accuracy": means.pop("accuracy")}
-        if self._objective.predicts_tokens:
+        if self._objective.masks_tokens:
             found["bits_per_byte"] = found["loss"] / math.log(2) * self._tokens_per_byte
         return found | means

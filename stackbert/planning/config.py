@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pretrain.config import MachinesConfig
+from pretrain.measure.config import MachinesConfig
 from stackbert.core.errors import require
 
 

@@ -7,7 +7,8 @@ import time
 from dataclasses import fields, replace
 from pathlib import Path
 
-from pretrain.config import MachinesConfig, MergeConfig, PretrainConfig, PretrainPlanConfig
+from pretrain.config import MergeConfig, PretrainConfig
+from pretrain.measure.config import MachinesConfig, PretrainPlanConfig
 from pretrain.measure.plan import Plan, plan_pretraining
 from pretrain.merge import merge_checkpoints
 from stackbert.adaptations import Chain, PhaseStages, distinct_phases

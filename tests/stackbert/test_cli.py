@@ -13,7 +13,8 @@ import pytest
 from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from finetune.config import CompareConfig, FinetuneConfig, FinetunePreflightConfig
 from finetune.deploy.config import PredictConfig, ServeConfig
-from pretrain.config import BenchConfig, MergeConfig, PreflightConfig, PretrainConfig, PretrainPlanConfig
+from pretrain.config import MergeConfig, PretrainConfig
+from pretrain.measure.config import BenchConfig, PreflightConfig, PretrainPlanConfig
 from stackbert import __version__, cli
 from stackbert.core.errors import StackbertError
 from stackbert.study import Study

@@ -3,7 +3,8 @@
 import pytest
 
 from finetune.config import CompareConfig, FinetuneConfig
-from pretrain.config import BenchConfig, MergeConfig, PretrainConfig
+from pretrain.config import MergeConfig, PretrainConfig
+from pretrain.measure.config import BenchConfig
 from stackbert.core.errors import StackbertError
 from stackbert.study import Study
 from tokenizer.config import EncodeConfig, TokenizerConfig

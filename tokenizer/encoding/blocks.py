@@ -19,7 +19,7 @@ from corpora.post import Post, is_in_share
 from corpora.text_keys import text_keys
 from tokenizer.encoding.packed_rows import SPLITS
 from tokenizer.encoding.packing import RowPacker
-from tokenizer.encoding.pair_texts import encode_pairs, has_pair, pair_keys
+from tokenizer.encoding.pair_texts import encode_pairs, encode_titles, has_pair, pair_keys
 from tokenizer.encoding.reader import TextReader
 from tokenizer.encoding.tag_targets import load_targets
 from tokenizer.encoding.truncation import truncate_texts
@@ -68,7 +68,9 @@ class BlockEncoder:
     targets: Path | None = None
     """File that `save_targets` wrote, if texts get their tags as targets."""
     pair_tokens: int = 0
-    """Most tokens of a title and of a body, if posts become pairs of them."""
+    """Most tokens of a title and of a body, if posts become pairs of them, or of a title alone."""
+    bag_tokens: int = 0
+    """Tokens of a body that give the words to predict, if titles get them as targets."""
 
     def __call__(self, block: Block) -> "dict[str, EncodedSplit]":
         """The block's rows, by split."""
@@ -83,9 +85,8 @@ class BlockEncoder:
             if is_in_share(post.id, self.chosen_share * block.weight, "chosen"):
                 posts["validation" if is_validation_post(post.id, self.validation_share) else "train"].append(post)
         if self.pair_tokens:
-            return {
-                split: encode_pair_posts(posts[split], reader, self.row_length, self.pair_tokens) for split in SPLITS
-            }
+            sizes = self.row_length, self.pair_tokens, self.bag_tokens
+            return {split: encode_pair_posts(posts[split], reader, *sizes) for split in SPLITS}
         return {
             split: encode_posts(posts[split], reader, self.row_length, self.max_text_tokens, target_ids)
             for split in SPLITS
@@ -150,14 +151,25 @@ def encode_posts(
     return _pack(sequences, _keys(posts if target_ids else []), counts, reader, row_length)
 
 
-def encode_pair_posts(posts: list[Post], reader: TextReader, row_length: int, pair_tokens: int) -> EncodedSplit:
-    """Encode the title and the body of each post, at most `pair_tokens` of each, and pack the pairs into rows."""
+def encode_pair_posts(
+    posts: list[Post], reader: TextReader, row_length: int, pair_tokens: int, bag_tokens: int = 0
+) -> EncodedSplit:
+    """Encode the title and the body of each post, at most `pair_tokens` of each, and pack the pairs into rows.
+
+    With `bag_tokens` the title alone, whose targets are the distinct ones of so many of the body's tokens.
+    """
     counts = dict.fromkeys(COUNTERS, 0)
     sequences: list[Sequence] = []
     for batch in _post_batches(posts):
-        pairs, ids_I = encode_pairs(batch, reader, pair_tokens, id_type(reader))
-        sequences += [Sequence(ids, NO_TARGETS) for ids in pairs]
-        counts["text_bytes"] += sum(len(post.whole_text.encode("utf-8", "replace")) for post in batch)
+        if bag_tokens:
+            titles, ids_I = encode_titles(batch, reader, pair_tokens, bag_tokens, id_type(reader))
+            sequences += [Sequence(*each) for each in titles]
+            texts = [post.title for post in batch]
+        else:
+            pairs, ids_I = encode_pairs(batch, reader, pair_tokens, id_type(reader))
+            sequences += [Sequence(ids, NO_TARGETS) for ids in pairs]
+            texts = [post.whole_text for post in batch]
+        counts["text_bytes"] += sum(len(text.encode("utf-8", "replace")) for text in texts)
         counts["text_tokens"] += len(ids_I)
         counts["unknown_tokens"] += int(np.count_nonzero(ids_I == reader.unknown_id))
     counts["texts"] = len(sequences)

@@ -35,8 +35,8 @@ def encode_rows(posts: Path, tokenizer: Path, out: Path, config: EncodeConfig) -
     """
     folder = pretraining_posts(posts)
     weights = weighted_shards(posts, config.weights)
-    if config.targets == "pairs":
-        require_labelled_set(posts, "pairs")
+    if config.targets in ("pairs", "words"):
+        require_labelled_set(posts, config.targets)
     tags = choose_target_tags(posts, config) if config.targets == "tags" else {}
     inputs: dict[str, Path | str] = {"posts": posts, "tokenizer": identify_tokenizer(tokenizer)}
     return build_artifact(
@@ -66,7 +66,9 @@ def _encode(
             save_targets(tags, targets)
         share = min(1.0, config.max_posts / count) if config.max_posts else 1.0
         sizes = (config.row_length, config.validation_share, share, config.max_text_tokens)
-        encoder = BlockEncoder(saved, *sizes, targets, config.pair_tokens if config.targets == "pairs" else 0)
+        pair_tokens = config.pair_tokens if config.targets in ("pairs", "words") else 0
+        bag_tokens = config.bag_tokens if config.targets == "words" else 0
+        encoder = BlockEncoder(saved, *sizes, targets, pair_tokens, bag_tokens)
         is_small = share * count < POSTS_WORTH_PROCESSES
         _write_blocks(journal, encoder, weights, 1 if is_small else config.processes)
         splits = journal.finish(config.row_length, reader.padding_id, id_type(reader))
@@ -94,6 +96,8 @@ def _figures(splits: dict[str, dict[str, int]], tags: Mapping[str, int], config:
         print(f"targets: {len(tags):,} tags on {train['texts']:,} posts, the most frequent: {listed}")
     if config.targets == "pairs":
         print(f"targets: {train['texts']:,} pairs of a title and a body, {train['texts'] / train['rows']:.2f} in a row")
+    if config.targets == "words":
+        print(f"targets: words of {train['texts']:,} bodies, {train['texts'] / train['rows']:.2f} titles in a row")
     return {**splits, "targets": len(tags), "padding_share": round(padding, 5), "unknown_share": round(unknown, 7)}
 
 

@@ -22,8 +22,13 @@ STAGE = "tokenizer encode"
 LAYOUT = "rows.json"
 SPLITS = ("train", "validation")
 ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS = ".bin", ".pairs.bin", ".pair_counts.bin", ".text_keys.bin"
-ENDINGS = {"none": (ROWS,), "tags": (ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS), "pairs": (ROWS, TEXT_KEYS)}
-"""Endings of a split's files, by `EncodeConfig.targets`; PAIRS are of a text and its tag."""
+ENDINGS = {
+    "none": (ROWS,),
+    "tags": (ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS),
+    "pairs": (ROWS, TEXT_KEYS),
+    "words": (ROWS, PAIRS, PAIR_COUNTS, TEXT_KEYS),
+}
+"""Endings of a split's files, by `EncodeConfig.targets`; PAIRS are of a text and its tag, or a token of its body."""
 
 COUNTED_ROWS = 10_000  # at once: some megabytes
 
@@ -33,7 +38,7 @@ class RowTargets:
     """What the texts of rows are given to predict: for each row, pairs of a text and a target that it has."""
 
     names: tuple[str, ...]
-    """Of the targets, in the order of their ids."""
+    """Of the tags, in the order of their ids; none where the targets are tokens of the rows' vocabulary."""
     starts_R: npt.NDArray[np.int64]
     """Index of each row's first pair, and last the number of pairs."""
     pairs_P2: npt.NDArray[np.uint32]
@@ -42,6 +47,8 @@ class RowTargets:
     """Most texts of a row."""
     max_pairs: int
     """M."""
+    num_texts: int = 0
+    """Texts of all rows."""
 
     def load(self, numbers_B: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Texts, from 1, and targets of some rows' pairs, (B, M) each; text 0 fills up."""
@@ -86,13 +93,14 @@ def load_rows(folder: Path, split: str, with_targets: bool = False) -> PackedRow
         found = ", ".join(layout["splits"])
         raise StackbertError(f"{folder}: has splits {found} but no '{split}': made by another version; encode again")
     counts = layout["splits"][split]
+    with_targets = with_targets and (folder / (split + PAIRS)).is_file()
     return PackedRows(
         _open_ids(folder, layout, split),
         layout["first_id"],
         layout["padding_id"],
         counts["text_bytes"],
         counts["text_tokens"],
-        _load_targets(folder, split) if with_targets and (folder / TARGETS_FILE).is_file() else None,
+        _load_targets(folder, split, counts["texts"]) if with_targets else None,
         layout.get("max_pairs", 0),
     )
 
@@ -112,7 +120,7 @@ def _open_ids(folder: Path, layout: Mapping[str, Any], split: str) -> npt.NDArra
     return np.memmap(folder / (split + ROWS), layout["dtype"], "r", shape=shape)
 
 
-def _load_targets(folder: Path, split: str) -> RowTargets:
+def _load_targets(folder: Path, split: str, num_texts: int) -> RowTargets:
     """Sizes are those of both splits, so that their batches have the same shapes."""
     counts_R = {each: np.fromfile(folder / (each + PAIR_COUNTS), np.uint32) for each in SPLITS}
     pairs_P2 = {
@@ -120,11 +128,12 @@ def _load_targets(folder: Path, split: str) -> RowTargets:
         for each, counts in counts_R.items()
     }
     return RowTargets(
-        load_targets(folder / TARGETS_FILE),
+        load_targets(folder / TARGETS_FILE) if (folder / TARGETS_FILE).is_file() else (),
         np.concatenate([[0], np.cumsum(counts_R[split], dtype=np.int64)]),
         pairs_P2[split],
         max_texts=max(int(pairs[:, 0].max()) for pairs in pairs_P2.values()),
         max_pairs=max(int(counts.max()) for counts in counts_R.values()),
+        num_texts=num_texts,
     )
 
 

@@ -1,4 +1,4 @@
-"""Pairs of texts that belong together: the title and the body of a post."""
+"""Texts that belong together, the title and the body of a post: as a pair, or as a title and its body's tokens."""
 
 # N posts, I ids of all texts
 
@@ -31,24 +31,52 @@ def encode_pairs(
     A pair is [CLS] title [SEP] [CLS] body [SEP], each of the two of at most `pair_tokens`. A post whose title or body
     has no token has no pair.
     """
-    halves: list[list[Ids]] = []
-    encoded_ids: list[Ids] = []
-    for texts in ([post.title for post in posts], [post.text for post in posts]):
-        encoded = reader.cached_tokenizer.encode(texts)
-        ids_I = encoded.ids_I.astype(dtype)
-        starts, lengths, numbers = truncate_texts(encoded, pair_tokens - 2, reader.begins_word, first_only=True)
-        own: list[Ids] = [np.zeros(0, dtype)] * len(texts)
-        for start, length, number in zip(starts.tolist(), lengths.tolist(), numbers.tolist(), strict=True):
-            own[number] = ids_I[start : start + length]
-        halves.append(own)
-        encoded_ids.append(ids_I)
+    titles, title_ids_I = _first_tokens([post.title for post in posts], reader, pair_tokens - 2, dtype)
+    bodies, body_ids_I = _first_tokens([post.text for post in posts], reader, pair_tokens - 2, dtype)
     first, last = np.array([reader.first_id], dtype), np.array([reader.last_id], dtype)
     pairs = [
         np.concatenate([first, title, last, first, body, last])
-        for title, body in zip(*halves, strict=True)
+        for title, body in zip(titles, bodies, strict=True)
         if len(title) and len(body)
     ]
-    return pairs, np.concatenate(encoded_ids)
+    return pairs, np.concatenate([title_ids_I, body_ids_I])
+
+
+def encode_titles(
+    posts: Sequence[Post],
+    reader: TextReader,
+    title_tokens: int,
+    bag_tokens: int,
+    dtype: np.dtype[np.unsignedinteger[Any]],
+) -> tuple[list[tuple[Ids, npt.NDArray[np.uint32]]], Ids]:
+    """The ids of each post's title with its body's distinct tokens, and all ids of the titles (I,) before truncation.
+
+    A title is [CLS] title [SEP], of at most `title_tokens`; the tokens, ascending and without special ones, are those
+    of the body's first `bag_tokens`. A post whose title has no token, or whose body none but special ones, is left out.
+    """
+    titles, title_ids_I = _first_tokens([post.title for post in posts], reader, title_tokens - 2, dtype)
+    bodies, _ = _first_tokens([post.text for post in posts], reader, bag_tokens, dtype)
+    first, last = np.array([reader.first_id], dtype), np.array([reader.last_id], dtype)
+    bags = [np.setdiff1d(body, reader.special_ids).astype(np.uint32) for body in bodies]
+    found = [
+        (np.concatenate([first, title, last]), bag)
+        for title, bag in zip(titles, bags, strict=True)
+        if len(title) and len(bag)
+    ]
+    return found, title_ids_I
+
+
+def _first_tokens(
+    texts: list[str], reader: TextReader, max_tokens: int, dtype: np.dtype[np.unsignedinteger[Any]]
+) -> tuple[list[Ids], Ids]:
+    """The first ids of each text, and all ids of the texts (I,)."""
+    encoded = reader.cached_tokenizer.encode(texts)
+    ids_I = encoded.ids_I.astype(dtype)
+    starts, lengths, numbers = truncate_texts(encoded, max_tokens, reader.begins_word, first_only=True)
+    own: list[Ids] = [np.zeros(0, dtype)] * len(texts)
+    for start, length, number in zip(starts.tolist(), lengths.tolist(), numbers.tolist(), strict=True):
+        own[number] = ids_I[start : start + length]
+    return own, ids_I
 
 
 def pair_keys(posts: Sequence[Post]) -> Keys:

@@ -8,7 +8,7 @@ import pytest
 from finetune.config import FinetuneConfig, FinetunePreflightConfig
 from finetune.measure import preflight as measured
 from finetune.measure.preflight import preflight
-from pretrain.config import PreflightConfig
+from pretrain.measure.config import PreflightConfig
 from pretrain.measure.preflight import GIB, Preflight
 from stackbert.core.errors import StackbertError
 

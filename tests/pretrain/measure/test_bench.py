@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pretrain.config import BenchConfig
 from pretrain.measure.bench import run_bench
+from pretrain.measure.config import BenchConfig
 from stackbert.core.errors import StackbertError
 
 TINY = BenchConfig(model="2x32", vocab_size=100, row_length=16, batch_rows=4, steps=2, precision="float32")

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from pretrain.config import PretrainConfig, PretrainPlanConfig
+from pretrain.config import PretrainConfig
+from pretrain.measure.config import PretrainPlanConfig
 from pretrain.measure.plan import GIB, Estimate, Plan, plan_pretraining
 from pretrain.train.trainer import RunTimes, Trainer
 from stackbert.core.errors import StackbertError

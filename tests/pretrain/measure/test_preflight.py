@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 import tensorflow as tf
 
-from pretrain.config import PreflightConfig
 from pretrain.measure import tpu_compiler
 from pretrain.measure.bench_models import named_model
+from pretrain.measure.config import PreflightConfig
 from pretrain.measure.preflight import GIB, Preflight, largest_batch, preflight
 from pretrain.measure.step_program import stablehlo, step_program
 from pretrain.measure.tpu_compiler import readable
@@ -20,6 +20,7 @@ from stackbert.core.errors import StackbertError
 
 PYTHON = os.environ.get("STACKBERT_TPU_PYTHON", "")
 SMALL = PreflightConfig(topology="v5e:2x2", model="2x64", vocab_size=1_000, row_length=32, batch_rows=16)
+WORDS = {"words_per_row": 40, "titles_per_row": 4}
 needs_compiler = [pytest.mark.tpu, pytest.mark.skipif(not PYTHON, reason="STACKBERT_TPU_PYTHON names no compiler")]
 
 
@@ -54,6 +55,27 @@ def test_program_of_pairs_compares_those_of_all_chips(micro_batch_rows):
     assert "tensor<48x48xf32>" in program, "4 chips, 4 rows, 3 pairs"
     assert program.count("stablehlo.while") == (2 if micro_batch_rows else 0), "two passes over the micro-batches"
     assert weights == 200 * 32 + 512 * 32 + 2 * 32 + 2 * 32 + 12 * 32**2 + 13 * 32, "no MLM head"
+
+
+def test_program_of_causal_language_modelling_predicts_at_every_position():
+    config = PreflightConfig(model="1x32", vocab_size=200, row_length=16, causal=True)
+    program, weights = step_program(config, 4, named_model(config))
+    assert "tensor<64x200x" in program, "logits of 4 rows of 16"
+    assert weights == step_program(replace(config, causal=False), 4, named_model(config))[1]
+
+
+def test_program_of_words_predicts_once_a_title():
+    config = PreflightConfig(model="1x32", vocab_size=200, row_length=16, words_per_row=9, titles_per_row=3)
+    program, weights = step_program(config, 4, named_model(config))
+    assert "tensor<12x200x" in program and "tensor<64x200x" not in program, "logits of 4 rows of 3 titles"
+    assert weights == step_program(replace(config, words_per_row=0), 4, named_model(config))[1]
+
+
+def test_objectives_exclude_each_other():
+    with pytest.raises(StackbertError, match="pairs_per_row and causal: set one of them"):
+        replace(SMALL, pairs_per_row=2, causal=True)
+    with pytest.raises(StackbertError, match="causal and words_per_row: set one of them"):
+        replace(SMALL, words_per_row=2, causal=True)
 
 
 def test_program_is_translated_to_the_dialect_of_the_parser():
@@ -161,6 +183,13 @@ def test_step_in_micro_batches_costs_as_much_as_the_whole_batch(micro_batch_rows
 def test_step_of_pairs_fits(micro_batch_rows):
     config = replace(SMALL, batch_rows=64, pairs_per_row=2, compiler_python=PYTHON)
     found = preflight(replace(config, micro_batch_rows=micro_batch_rows))
+    print(found)
+    assert found.fits and found.flops > 0
+
+
+@pytest.mark.parametrize("changes", [pytest.param(each, marks=needs_compiler) for each in ({"causal": True}, WORDS)])
+def test_steps_of_causal_language_modelling_and_of_words_fit(changes):
+    found = preflight(replace(SMALL, batch_rows=64, compiler_python=PYTHON, **changes))
     print(found)
     assert found.fits and found.flops > 0
 

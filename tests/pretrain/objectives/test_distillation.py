@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pretrain.config import PreflightConfig, PretrainConfig
+from pretrain.config import PretrainConfig
 from pretrain.measure.bench_models import named_model
+from pretrain.measure.config import PreflightConfig
 from pretrain.measure.step_program import step_program
 from pretrain.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, with_positions
 from pretrain.model.encoder import Encoder

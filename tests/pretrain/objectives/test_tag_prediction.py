@@ -1,7 +1,6 @@
 """Tag prediction: its losses, its runs, and that a comparison refuses what was taught."""
 
 import importlib.util
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,23 +13,28 @@ from finetune.config import CompareConfig
 from finetune.trials.task import check_not_taught, load_task
 from pretrain.config import MergeConfig
 from pretrain.merge import merge_checkpoints
-from pretrain.model.checkpoint import load_checkpoint, save_checkpoint, with_positions
+from pretrain.model.checkpoint import load_checkpoint
 from pretrain.model.encoder import Encoder
 from pretrain.model.taught import KEYS_FILE, TAGS_FILE, load_taught
-from pretrain.objectives.objective import trained_weights
-from pretrain.objectives.tag_prediction import TagBatch, TagPrediction, collate_tags
+from pretrain.objectives.tag_prediction import TagPrediction, TargetBatch, collate_tags
 from pretrain.randomness import stream
 from pretrain.run import run_pretraining
 from pretrain.train.curves import read_curve
 from pretrain.train.step import accumulate_gradients
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError
-from tests.pretrain.processes import finish, start, start_workers
-from tests.pretrain.runs import config, fingerprint, killed_after
+from tests.pretrain.objectives.objective_runs import (
+    ObjectiveRuns,
+    assert_trained,
+    encoded,
+    gradients_of,
+    history,
+    relative_difference,
+    straight_run,
+)
+from tests.pretrain.runs import config
 from tests.pretrain.tiny import tiny_checkpoint
 from tests.tokenizer.tagged import LABELS, tagged_set
-from tokenizer.config import EncodeConfig
-from tokenizer.encoding.encode import encode_rows
 from tokenizer.encoding.packed_rows import RowTargets
 
 IDS = [[2, 9, 11, 3, 2, 12, 3, 0], [2, 8, 8, 8, 7, 3, 0, 0]]
@@ -45,7 +49,7 @@ def row_targets() -> RowTargets:
     return RowTargets(NAMES, np.array([0, 3, 4]), pairs, max_texts=2, max_pairs=3)
 
 
-def batch() -> TagBatch:
+def batch() -> TargetBatch:
     return collate_tags(*map(tf.constant, (IDS, SEGMENTS, TEXTS, TARGETS)), stream(0, "any"))
 
 
@@ -91,25 +95,11 @@ def test_a_head_begins_with_the_frequencies_of_the_tags():
     np.testing.assert_allclose(tags.losses(batch()).total, 3 * np.log(4), rtol=1e-5)
 
 
-def test_everything_but_the_mlm_head_has_a_gradient():
+def test_everything_but_the_mlm_head_has_a_gradient_and_micro_batches_add_up():
     encoder, tags = objective()
-    variables = trained_weights(encoder.weights, tags)
-    assert {name for name in encoder.weights if name not in variables} == {
-        name for name in encoder.weights if name.startswith("mlm/")
-    }
-    gradients, _ = accumulate_gradients(tags, batch(), list(variables.values()), 0)
-    without = [name for name, gradient in zip(variables, gradients, strict=True) if not np.any(gradient)]
-    assert without == []
-
-
-def test_micro_batches_add_up():
-    encoder, tags = objective()
-    variables = list(trained_weights(encoder.weights, tags).values())
-    whole, sums = accumulate_gradients(tags, batch(), variables, 0)
-    cut, sums_of_cut = accumulate_gradients(tags, batch(), variables, 1)
-    np.testing.assert_allclose(sums, sums_of_cut, rtol=1e-5)
-    for one, other in zip(whole, cut, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    whole, cut = (gradients_of(encoder, tags, batch(), rows) for rows in (0, 1))
+    assert_trained(encoder, whole, but="mlm/")
+    assert relative_difference(cut, whole) < 1e-5
 
 
 @pytest.mark.torch
@@ -140,96 +130,62 @@ def labelled(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(labelled, small_rows, tmp_path_factory) -> Path:
-    """A folder with 'rows' that have tags, and their 'tokenizer'."""
+def runs(labelled, small_rows, headless_base, tmp_path_factory) -> ObjectiveRuns:
     folder = tmp_path_factory.mktemp("made")
-    (folder / "tokenizer").symlink_to(small_rows / "tokenizer")
-    settings = EncodeConfig(row_length=32, validation_share=0.1, targets="tags", min_tag_posts=3)
-    encode_rows(labelled, folder / "tokenizer", folder / "rows", settings)
-    return folder
+    made = encoded(labelled, small_rows / "tokenizer", folder, targets="tags", min_tag_posts=3)
+    return straight_run(made, headless_base, TAGGED, folder)
 
 
 @pytest.fixture(scope="module")
-def trained(made, tiny_base_with_positions, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("trained") / "run"
-    run_pretraining(made / "rows", made / "tokenizer", out, settings(tiny_base_with_positions))
-    return out
-
-
-@pytest.fixture(scope="module")
-def tiny_base_with_positions(small_rows, tmp_path_factory) -> Path:
-    """A base without an MLM head, with 32 positions."""
-    folder = tmp_path_factory.mktemp("base")
-    checkpoint = with_positions(replace(tiny_checkpoint("bert", vocab_size=120), has_mlm_head=False), 32)
-    save_checkpoint(checkpoint, small_rows / "tokenizer", folder)
-    return folder
-
-
-def settings(base: Path, **changes):
-    return config(base=str(base), **TAGGED | changes)
+def trained(runs) -> Path:
+    return runs.straight
 
 
 def test_a_run_learns_the_tags(trained):
-    history = json.loads((trained / "history.json").read_text())
-    assert history[-1]["loss"] < history[0]["loss"] - 0.1
-    assert history[-1]["accuracy"] > history[0]["accuracy"] + 0.2
-    assert "bits_per_byte" not in history[0]
-    with pytest.raises(StackbertError, match="its objective predicts no tokens"):
+    first, *_, last = history(trained)
+    assert last["loss"] < first["loss"] - 0.1
+    assert last["accuracy"] > first["accuracy"] + 0.2
+    assert "bits_per_byte" not in first
+    with pytest.raises(StackbertError, match="its objective masks no tokens"):
         read_curve(trained)
     card = (trained / "README.md").read_text()
     assert "prediction of the texts' tags" in card and "pipeline_tag: feature-extraction" in card
 
 
-def test_the_encoder_is_exported_and_no_head_that_was_not_trained(trained, tiny_base_with_positions):
-    before, after = load_checkpoint(tiny_base_with_positions), load_checkpoint(trained)
+def test_the_encoder_is_exported_and_no_head_that_was_not_trained(trained, headless_base):
+    before, after = load_checkpoint(headless_base), load_checkpoint(trained)
     assert not after.has_mlm_head
     assert all(np.any(after.weights[name] != array) for name, array in before.weights.items() if "mlm" not in name)
 
 
-def test_resumed_runs_equal_the_straight_one(trained, made, tiny_base_with_positions, tmp_path, monkeypatch):
-    run = (made / "rows", made / "tokenizer", tmp_path / "run", settings(tiny_base_with_positions))
-    for stop in (1, 11, 23):
-        with killed_after(stop, monkeypatch):
-            run_pretraining(*run)
-    run_pretraining(*run)
-    assert fingerprint(tmp_path / "run") == fingerprint(trained)
-
-
-def losses(out: Path) -> list[float]:
-    """Validation losses of a run."""
-    return [point["loss"] for point in json.loads((out / "history.json").read_text())]
+def test_resumed_runs_equal_the_straight_one(runs, tmp_path, monkeypatch):
+    runs.assert_resumable(tmp_path, monkeypatch, runs.straight)
 
 
 @pytest.mark.parametrize("devices", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_devices_share_a_batch(devices, trained, made, tiny_base_with_positions, tmp_path):
-    shared = dict(vars(settings(tiny_base_with_positions)))
-    assert finish(start(made, tmp_path / "run", shared, devices)) == [0]
-    np.testing.assert_allclose(losses(tmp_path / "run"), losses(trained), rtol=1e-5)
+def test_devices_share_a_batch(devices, runs, tmp_path):
+    runs.assert_shared(tmp_path, devices)
 
 
-def test_two_processes_share_a_run(trained, made, tiny_base_with_positions, tmp_path):
-    shared = dict(vars(settings(tiny_base_with_positions)))
-    assert finish(*start_workers(made, tmp_path / "run", shared)) == [0, 0]
-    np.testing.assert_allclose(losses(tmp_path / "run"), losses(trained), rtol=1e-5)
+def test_two_processes_share_a_run(runs, tmp_path):
+    runs.assert_shared_by_processes(tmp_path)
 
 
-def test_rows_without_tags_are_refused(small_rows, tiny_base_with_positions, tmp_path):
+def test_rows_without_tags_are_refused(small_rows, runs, tmp_path):
     with pytest.raises(StackbertError, match="objective tags: the rows have no tags to predict; encode them again"):
-        run_pretraining(
-            small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", settings(tiny_base_with_positions)
-        )
+        replace(runs, made=small_rows).run(tmp_path / "run")
 
 
-def test_masked_tokens_of_rows_with_tags_are_predicted_as_without(made, labelled, small_rows, tmp_path):
-    run_pretraining(made / "rows", made / "tokenizer", tmp_path / "run", config(steps=2))
-    assert "bits_per_byte" in json.loads((tmp_path / "run" / "history.json").read_text())[0]
+def test_masked_tokens_of_rows_with_tags_are_predicted_as_without(runs, tmp_path):
+    run_pretraining(runs.made / "rows", runs.made / "tokenizer", tmp_path / "run", config(steps=2))
+    assert "bits_per_byte" in history(tmp_path / "run")[0]
     assert not (tmp_path / "run" / TAGS_FILE).exists()
 
 
-def test_what_was_taught_goes_with_the_checkpoint(trained, made, tiny_base_with_positions, tmp_path):
+def test_what_was_taught_goes_with_the_checkpoint(trained, runs, tmp_path):
     taught = load_taught(trained)
     assert "mysql" in taught.tags and len(taught.keys_N) > 100
-    run_pretraining(made / "rows", made / "tokenizer", tmp_path / "later", config(base=str(trained), steps=2))
+    run_pretraining(runs.made / "rows", runs.made / "tokenizer", tmp_path / "later", config(base=str(trained), steps=2))
     merge_checkpoints(trained, tmp_path / "later", tmp_path / "merged", MergeConfig(0.5))
     for folder in (tmp_path / "later", tmp_path / "merged"):
         found = load_taught(folder)
@@ -262,7 +218,7 @@ def test_a_comparison_refuses_a_checkpoint_that_was_taught_its_test_posts(traine
     task = load_task(labelled, CompareConfig())
     texts = [post.whole_text for post in read_posts(labelled / "pretraining") if {*post.tags} & {"mysql"}][:5]
     test = replace(task.splits["test"], texts=[text.upper() for text in texts])
-    with pytest.raises(StackbertError, match=r"was taught tags or pairs of 5 of the 5 test texts; adapt it with"):
+    with pytest.raises(StackbertError, match="words of 5 of the 5 test texts; adapt it with"):
         check_not_taught("tags", trained, replace(task, splits=task.splits | {"test": test}))
 
 

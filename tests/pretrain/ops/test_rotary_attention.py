@@ -20,7 +20,9 @@ def segments_of(tokens: int) -> np.ndarray:
     return np.stack([np.ones(tokens), np.where(cut < 3, cut + 1, 0)]).astype(np.int32)
 
 
-def expected_mixed(qkv_NK: tf.Tensor, segments_BT: np.ndarray, base: float, window: int) -> tf.Tensor:
+def expected_mixed(
+    qkv_NK: tf.Tensor, segments_BT: np.ndarray, base: float, window: int, causal: bool = False
+) -> tf.Tensor:
     """By the definition, with complex numbers for the rotation and one table of weights."""
     tokens = segments_BT.shape[1]
     q, k, v = (
@@ -35,8 +37,9 @@ def expected_mixed(qkv_NK: tf.Tensor, segments_BT: np.ndarray, base: float, wind
         rotated = tf.complex(first, second) * tf.constant(np.exp(1j * angles), tf.complex64)
         return tf.concat([tf.math.real(rotated), tf.math.imag(rotated)], -1)
 
-    distances = np.abs(np.subtract.outer(np.arange(tokens), np.arange(tokens)))
-    seen = (segments_BT[:, :, None] == segments_BT[:, None, :]) & ((distances <= window) if window else True)
+    distances = np.subtract.outer(np.arange(tokens), np.arange(tokens))
+    seen = (segments_BT[:, :, None] == segments_BT[:, None, :]) & ((np.abs(distances) <= window) if window else True)
+    seen &= (distances >= 0) if causal else True
     scores = tf.matmul(turned(q), turned(k), transpose_b=True) / HEAD_DIM**0.5
     weights = tf.nn.softmax(tf.where(seen[:, None], scores, -np.inf))
     return tf.reshape(tf.transpose(tf.matmul(weights, v), (0, 2, 1, 3)), (-1, WIDTH))
@@ -59,6 +62,7 @@ def projected(tokens: int, width: int = 3 * WIDTH, rows: int = ROWS) -> tf.Tenso
     return tf.constant(np.random.default_rng(3).normal(0, 1, (rows * tokens, width)), tf.float32)
 
 
+@pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize(
     ("tokens", "window", "way"),
     [
@@ -71,7 +75,7 @@ def projected(tokens: int, width: int = 3 * WIDTH, rows: int = ROWS) -> tf.Tenso
         (29, 0, "in turn"),
     ],
 )
-def test_every_way_gives_the_outputs_and_gradients_of_the_definition(tokens, window, way, monkeypatch):
+def test_every_way_gives_the_outputs_and_gradients_of_the_definition(tokens, window, way, causal, monkeypatch):
     monkeypatch.setattr(rotary_attention, "LONGEST_WHOLE", 20)
     monkeypatch.setattr(blocked_attention, "QUERIES_AT_ONCE", 8)
     assert rotary_attention._way(tokens, window) == way
@@ -80,11 +84,11 @@ def test_every_way_gives_the_outputs_and_gradients_of_the_definition(tokens, win
     is_real = segments_BT.reshape(-1) > 0
 
     def ours(qkv_NK):
-        mixed_NH = rotary_attention.rotary_attention(qkv_NK, turn, tf.constant(segments_BT), HEADS, window)
+        mixed_NH = rotary_attention.rotary_attention(qkv_NK, turn, tf.constant(segments_BT), HEADS, window, causal)
         return tf.where(is_real[:, None], mixed_NH, 0.0)
 
     def theirs(qkv_NK):
-        return tf.where(is_real[:, None], expected_mixed(qkv_NK, segments_BT, 50.0, window), 0.0)
+        return tf.where(is_real[:, None], expected_mixed(qkv_NK, segments_BT, 50.0, window, causal), 0.0)
 
     for found, expected in zip(with_gradient(ours, qkv_NK), with_gradient(theirs, qkv_NK), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5)
