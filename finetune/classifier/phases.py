@@ -47,6 +47,16 @@ class EncodedSplit:
     features_NP: npt.NDArray[np.float32]
     """Pooled vectors of the frozen encoder."""
 
+    def repeated(self, num_texts: int) -> "EncodedSplit":
+        """`num_texts` texts: these, again and again."""
+        chosen_N = np.resize(np.arange(len(self.sequences)), num_texts)
+        return EncodedSplit(
+            [self.sequences[n] for n in chosen_N],
+            [self.lengths[n] for n in chosen_N],
+            self.targets_NL[chosen_N],
+            self.features_NP[chosen_N],
+        )
+
 
 class EncodedSplits(NamedTuple):
     """The splits of a task, encoded for one classifier."""

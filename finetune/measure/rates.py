@@ -27,6 +27,7 @@ Result = TypeVar("Result")
 FEWEST_STEPS = 6  # of the measured epoch
 FEWEST_BATCH_TEXTS = 8
 HEAD_EPOCHS = 5
+HEAD_SIZES = (4_000, 500, 500)  # fewer would time what an epoch takes whatever its number of texts
 DEV_SHARE = 4  # a dev or test text for so many training texts
 STEP_PASSES = 3  # a training step takes about three passes of the encoder
 
@@ -125,8 +126,9 @@ def measure_fine_tuning(
         _, preparation = _timed(prepare)
         model = Path(folder) / "model"
         second, ended = _timed(lambda: _trial(tuner, 1, model))
+        head = tuner.head_seconds(HEAD_SIZES) / HEAD_EPOCHS / sum(HEAD_SIZES[:2])
         disk = sum(file.stat().st_size for file in model.rglob("*") if file.is_file())
-    return _rates(config, sample, (reading, first_preparation, preparation, ended), first, second, disk)
+    return _rates(config, sample, (reading, first_preparation, preparation, ended), first, second, head, disk)
 
 
 def _rates(
@@ -135,6 +137,7 @@ def _rates(
     times: tuple[float, float, float, float],
     first: TrialSummary,
     second: TrialSummary,
+    head: float,
     disk: int,
 ) -> FineTuningRates:
     """The rates from two trials, of which the second compiled nothing and saved its classifier.
@@ -150,7 +153,7 @@ def _rates(
         loading=reading + max(0.0, preparation - took["features"]),
         compiling=max(0.0, first_preparation - preparation) + max(0.0, _training(first) - _training(second)),
         encoding=encoding,
-        head=took["head"] / HEAD_EPOCHS / (sizes[0] + sizes[1]),
+        head=head,
         training=max(whole / sizes[0], encoding),
         saving=max(0.0, ended - _training(second)),
         disk=disk,

@@ -93,6 +93,11 @@ class FineTuner:
         head = self._train_head(seed)
         return best_epoch(head.epochs).dev_weighted_f1, self._feature_seconds + head.seconds
 
+    def head_seconds(self, sizes: tuple[int, int, int]) -> float:
+        """Seconds of the head's phase on so many texts of train, dev and test: those prepared, repeated."""
+        splits = EncodedSplits(*(split.repeated(size) for split, size in zip(self._splits, sizes, strict=True)))
+        return self._head.run(splits, 0).seconds
+
     def _train_head(self, seed: int) -> PhaseResult:
         head = self._head.run(self._splits, seed)
         head_f1 = best_epoch(head.epochs).dev_weighted_f1
