@@ -47,15 +47,18 @@ class EncodedSplit:
     features_NP: npt.NDArray[np.float32]
     """Pooled vectors of the frozen encoder."""
 
+    def take(self, indices_N: npt.NDArray[np.int64]) -> "EncodedSplit":
+        """The texts at these indices."""
+        return EncodedSplit(
+            [self.sequences[n] for n in indices_N],
+            [self.lengths[n] for n in indices_N],
+            self.targets_NL[indices_N],
+            self.features_NP[indices_N],
+        )
+
     def repeated(self, num_texts: int) -> "EncodedSplit":
         """`num_texts` texts: these, again and again."""
-        chosen_N = np.resize(np.arange(len(self.sequences)), num_texts)
-        return EncodedSplit(
-            [self.sequences[n] for n in chosen_N],
-            [self.lengths[n] for n in chosen_N],
-            self.targets_NL[chosen_N],
-            self.features_NP[chosen_N],
-        )
+        return self.take(np.resize(np.arange(len(self.sequences)), num_texts))
 
 
 class EncodedSplits(NamedTuple):

@@ -1,50 +1,72 @@
 """What a checkpoint's frozen vectors are worth by number of labels, beside another's: `python -m
 tests.finetune.frozen_curve LABELS NAME=CHECKPOINT NAME=CHECKPOINT ...`, the first of them the baseline.
 
-Logistic regression (scikit-learn) on standardized vectors. Pooling and regularization are chosen on dev for each
-checkpoint and size, with the first draw of training texts; the threshold is tuned on dev, test is read once. A seed
-draws the training texts, and one draw serves all checkpoints. Intervals are those of a comparison.
+The head of phase 1 alone, so that ten seeds take minutes. A seed draws the training texts as well, the same for all
+checkpoints. Dev chooses the pooling, for each checkpoint and number of texts with the first seed, and the threshold;
+test is read once. Intervals are those of a comparison.
 """
 
-# N texts, P pooled, L labels
+# N texts
 
 import argparse
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from joblib import Parallel, delayed
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
-from finetune.config import CompareConfig
-from finetune.embed import embed
-from finetune.metrics.labels_saved import CurveResamples, labels_saved
-from finetune.metrics.metrics import evaluate, tune_thresholds
+from finetune.classifier.classifier import Classifier
+from finetune.classifier.phases import EncodedSplits, best_epoch
+from finetune.config import CompareConfig, FinetuneConfig
+from finetune.metrics.labels_saved import CurveResamples, LabelsSaved, Ratio, labels_saved
+from finetune.metrics.metrics import evaluate
 from finetune.metrics.significance import Prediction, compare_weighted_f1
+from finetune.train.features import FeatureStore
+from finetune.train.head_training import HeadTraining
+from finetune.trials.fine_tuner import load_for
 from finetune.trials.task import SPLITS, Task, load_task
 from pretrain.config import TextPooling
 from stackbert.core.artifact import identify
 from stackbert.core.checkpoints import resolve_base
 
 POOLINGS: tuple[TextPooling, ...] = ("mean", "cls")
-PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)  # scikit-learn's C
 RESAMPLES = 1_000
-
-Features = dict[str, npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Point:
     """A checkpoint at one number of training texts."""
 
-    chosen: tuple[TextPooling, float]
-    predictions: Sequence[Prediction]
+    pooling: TextPooling
+    predictions: list[Prediction]
     """One for each seed."""
-    f1: float
+
+
+class FrozenCheckpoint:
+    """A checkpoint's vectors with each pooling, and heads on them."""
+
+    def __init__(self, checkpoint: str, task: Task, recipe: FinetuneConfig, store: FeatureStore) -> None:
+        self._heads: dict[TextPooling, tuple[HeadTraining, EncodedSplits]] = {}
+        subject = identify(resolve_base(checkpoint))
+        for pooling in POOLINGS:
+            config = replace(recipe, pooling=pooling)
+            classifier = Classifier(*load_for(checkpoint, config), len(task.labels), config)
+            classifier.compile_features()
+            splits = EncodedSplits(*(store.encode(classifier, subject, task.splits[name])[0] for name in SPLITS))
+            self._heads[pooling] = HeadTraining(classifier), splits
+
+    def point(self, size: int, seeds: int) -> Point:
+        """Choose the pooling with the first seed, and train with all."""
+        found = {pooling: self._train(pooling, size, 0) for pooling in POOLINGS}
+        best = max(POOLINGS, key=lambda pooling: found[pooling][0])
+        further = [self._train(best, size, seed)[1] for seed in range(1, seeds)]
+        return Point(best, [found[best][1], *further])
+
+    def _train(self, pooling: TextPooling, size: int, seed: int) -> tuple[float, Prediction]:
+        """Dev weighted F1, and the prediction on test."""
+        head, splits = self._heads[pooling]
+        drawn_N = np.random.default_rng(seed).permutation(len(splits.train.sequences))[:size]
+        result = head.run(splits._replace(train=splits.train.take(drawn_N)), seed)
+        return best_epoch(result.epochs).dev_weighted_f1, (result.test_NL, result.thresholds_L)
 
 
 def main() -> None:
@@ -53,85 +75,32 @@ def main() -> None:
     parser.add_argument("checkpoints", nargs="+", metavar="NAME=CHECKPOINT")
     parser.add_argument("--sizes", type=int, nargs="+", default=[250, 1_000, 4_000])
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--max-length", type=int, default=64)
     parser.add_argument("--features", type=Path, help="folder in which vectors are kept for the next call")
     options = parser.parse_args()
     task = load_task(options.labels, CompareConfig())
-    sizes = [*(size for size in sorted(options.sizes) if size < len(task.splits["train"].texts))]
-    sizes.append(len(task.splits["train"].texts))
+    store = FeatureStore(options.features, save_seconds=60)
+    recipe = FinetuneConfig(max_length=options.max_length)
+    total = len(task.splits["train"].texts)
+    sizes = [*(size for size in sorted(options.sizes) if size < total), total]
     curves: dict[str, list[Point]] = {}
     for named in options.checkpoints:
         name, _, checkpoint = named.partition("=")
-        features = {pooling: vectors(task, checkpoint, pooling, options.features) for pooling in POOLINGS}
+        frozen = FrozenCheckpoint(checkpoint, task, recipe, store)
         curves[name] = []
-        for size in sizes:
-            seeds = options.seeds if size < sizes[-1] else 1  # all texts can be drawn in one way only
-            curves[name].append(point(task, features, size, seeds))
-            print_point(task, name, size, curves[name][-1], next(iter(curves.values()))[len(curves[name]) - 1])
+        for number, size in enumerate(sizes):
+            curves[name].append(frozen.point(size, options.seeds))
+            print_point(task, name, size, curves[name][-1], next(iter(curves.values()))[number])
     print_labels_saved(task, sizes, curves)
 
 
-def vectors(task: Task, checkpoint: str, pooling: TextPooling, folder: Path | None) -> Features:
-    """Vectors of all splits, (N, P) each; read from `folder` if they are there."""
-    texts = [text for split in SPLITS for text in task.splits[split].texts]
-    key = hashlib.sha256("\0".join([identify(resolve_base(checkpoint)), pooling, *texts]).encode()).hexdigest()
-    path = folder and folder / f"{key}.npy"
-    if path and path.is_file():
-        vectors_NP = np.load(path)
-    else:
-        vectors_NP = embed(texts, checkpoint, pooling, normalize=False)
-        if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.save(path, vectors_NP)
-    ends = np.cumsum([len(task.splits[split].texts) for split in SPLITS])[:-1]
-    return dict(zip(SPLITS, np.split(vectors_NP, ends), strict=True))
-
-
-def point(task: Task, features: dict[TextPooling, Features], size: int, seeds: int) -> Point:
-    """Choose with the first seed, and predict with all."""
-    first = draw(task, size, 0)
-    grid = [(pooling, penalty) for pooling in POOLINGS for penalty in PENALTIES]
-    tried = [predict(task, features[pooling], first, penalty, "dev") for pooling, penalty in grid]
-    scores = [evaluate(task.splits["dev"].targets, *each)["weighted_f1"] for each in tried]
-    pooling, penalty = chosen = grid[int(np.argmax(scores))]
-    draws = [draw(task, size, seed) for seed in range(seeds)]
-    predictions = [predict(task, features[pooling], drawn, penalty, "test") for drawn in draws]
-    f1 = [evaluate(task.splits["test"].targets, *each)["weighted_f1"] for each in predictions]
-    return Point(chosen, predictions, float(np.mean(f1)))
-
-
-def draw(task: Task, size: int, seed: int) -> npt.NDArray[np.int64]:
-    """Indices of the training texts of a seed; a smaller draw is a part of a larger one."""
-    return np.random.default_rng(seed).permutation(len(task.splits["train"].texts))[:size]
-
-
-def predict(task: Task, features: Features, drawn_N: npt.NDArray[np.int64], penalty: float, split: str) -> Prediction:
-    """Probabilities (N, L) of a split, and the threshold of each label, tuned on dev."""
-    scaler = StandardScaler().fit(features["train"][drawn_N])
-    scaled = {"train": scaler.transform(features["train"][drawn_N])}
-    scaled |= {name: scaler.transform(features[name]) for name in {"dev", split}}
-    targets_NL = task.splits["train"].targets[drawn_N]
-    columns = Parallel(n_jobs=-1, prefer="threads")(
-        delayed(_probabilities)(scaled, targets_N, penalty) for targets_N in targets_NL.T
-    )
-    dev_NL, split_NL = (np.stack([column[name] for column in columns], 1) for name in ("dev", split))
-    return split_NL, tune_thresholds("global", task.splits["dev"].targets, dev_NL)
-
-
-def _probabilities(scaled: Features, targets_N: npt.NDArray[np.uint8], penalty: float) -> Features:
-    """Probabilities of one label on the splits other than train; its share where the draw has one class only."""
-    if targets_N.min() == targets_N.max():
-        return {name: np.full(len(x_NP), targets_N[0], np.float32) for name, x_NP in scaled.items()}
-    model = LogisticRegression(C=penalty, max_iter=500).fit(scaled["train"], targets_N)
-    return {name: model.predict_proba(x_NP)[:, 1] for name, x_NP in scaled.items() if name != "train"}
-
-
 def print_point(task: Task, name: str, size: int, own: Point, baseline: Point) -> None:
-    pooling, penalty = own.chosen
-    line = f"{name:<28}{size:>8,} labels  {own.f1:.4f}  ({pooling}, C {penalty:g}, {len(own.predictions)} seeds)"
+    targets_NL = task.splits["test"].targets
+    f1 = np.mean([evaluate(targets_NL, *each)["weighted_f1"] for each in own.predictions])
+    line = f"{name:<28}{size:>8,} labels  {f1:.4f}  ({own.pooling}, {len(own.predictions)} seeds)"
     if own is not baseline:
-        one = compare_weighted_f1(
-            task.splits["test"].targets, own.predictions, baseline.predictions, RESAMPLES, CompareConfig().margin
-        )
+        margin = CompareConfig().margin
+        one = compare_weighted_f1(targets_NL, own.predictions, baseline.predictions, RESAMPLES, margin)
         line += f"  {100 * one.difference:+.1f} [{100 * one.low:+.1f}, {100 * one.high:+.1f}] points: {one.verdict}"
     print(line, flush=True)
 
@@ -147,9 +116,16 @@ def print_labels_saved(task: Task, sizes: list[int], curves: dict[str, list[Poin
     baseline, *others = read
     for name in others:
         for size, saved in zip(sizes, labels_saved(sizes, read[name], read[baseline]), strict=True):
-            ends = [f"{end.beyond + ' than ' if end.beyond else ''}{end.value:.2f}" for end in (saved.low, saved.high)]
-            told = f"{saved.ratio.beyond + ' than ' if saved.ratio.beyond else ''}{saved.ratio.value:.2f}"
-            print(f"{name}, {size:,} labels: worth {told}x as many of {baseline} [{ends[0]}, {ends[1]}]")
+            print(f"{name}, {size:,} labels: worth {told(saved)} times as many of {baseline}")
+
+
+def told(saved: LabelsSaved) -> str:
+    """The ratio and its interval."""
+
+    def of(ratio: Ratio) -> str:
+        return f"{ratio.beyond + ' than ' if ratio.beyond else ''}{ratio.value:.2f}"
+
+    return f"{of(saved.ratio)} [{of(saved.low)}, {of(saved.high)}]"
 
 
 if __name__ == "__main__":
