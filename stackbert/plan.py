@@ -9,7 +9,7 @@ from pretrain.measure.preflight import check_slice, chip_count
 from stackbert.adaptations import distinct_phases
 from stackbert.planning.comparison import ComparisonPlan
 from stackbert.planning.config import StudyPlanConfig
-from stackbert.planning.experience import tags_note
+from stackbert.planning.experience import tags_notes
 from stackbert.planning.pretraining import PretrainingPlan
 from stackbert.planning.table import HERE, Machine, StudyPlan
 from stackbert.planning.text import TextPlan
@@ -57,9 +57,8 @@ def _notes(study: Study, config: StudyPlanConfig, text: TextPlan) -> tuple[str, 
     notes = []
     if text.share < 1:
         notes.append(f"Text stages: from samples of {text.share / 4:.2%} and {text.share:.2%} of the text.")
-    for phase in distinct_phases(chains_of(study)):
-        if phase.pretrain.objective == "tags":
-            notes.append(tags_note(phase.checkpoint, *text.target_tags(phase)))
+    phases = [phase for phase in distinct_phases(chains_of(study)) if phase.pretrain.objective == "tags"]
+    notes += tags_notes({phase.checkpoint: text.target_tags(phase) for phase in phases})
     notes += [
         "Fine-tuning: from two trials on some texts. All epochs are counted, so that early stopping makes it shorter.",
         "Not counted: the report.",

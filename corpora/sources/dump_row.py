@@ -61,9 +61,8 @@ def _parse_as_written(line: bytes) -> dict[str, str] | None:
 
     Takes a sixth of the XML parser's time: it splits at quotation marks, which values contain only as references.
     """
-    if len(line.translate(None, _CONTROLS)) < len(line) or (
-        b"\xef" in line and b"\xef\xbf" in line
-    ):  # U+FFFE and U+FFFF are forbidden, too
+    # U+FFFE and U+FFFF are forbidden, too; one byte is looked for much faster than two
+    if len(line.translate(None, _CONTROLS)) < len(line) or (b"\xef" in line and b"\xef\xbf" in line):
         return None
     try:
         *pieces, end = line.decode().split('"')

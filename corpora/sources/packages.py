@@ -120,7 +120,7 @@ def _file_outcomes(file: SourceFile) -> Iterator[Outcome]:
         yield bad_row(file.module, f"not Python that this version reads: {error}", "")
         return
     below = file.module.partition(".")[2].lower()
-    tags = tuple(dict.fromkeys((file.tag, *topics(file.module), *filter(None, [below]))))
+    tags = tuple(dict.fromkeys(filter(None, (file.tag, *topics(file.module), below))))
     uses: Counter[str] = Counter()
     for name, docstring in _docstrings(tree, file.module):
         uses[name] += 1

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from pretrain.randomness import stream, uniform
 
-Vector = npt.NDArray[np.float32]
-Weights = Mapping[str, Vector]
+Array = npt.NDArray[np.float32]
+Weights = Mapping[str, Array]
 
 ACTIVATIONS = {"tanh": tf.tanh, "relu": tf.nn.relu, "gelu": tf.nn.gelu}
 
@@ -61,7 +61,7 @@ class Head(tf.Module):  # type: ignore[misc]
             x = ACTIVATIONS[self.activation](tf.matmul(x, weights["hidden/kernel"]) + weights["hidden/bias"])
         return tf.matmul(x, weights["kernel"]) + weights["bias"]
 
-    def for_raw_features(self, weights: Weights, mean_P: Vector, scale_P: Vector) -> Weights:
+    def for_raw_features(self, weights: Weights, mean_P: Array, scale_P: Array) -> Weights:
         """The weights with which raw features give the logits that `weights` give for (raw - mean) / scale."""
         prefix = "hidden/" if self.hidden_dim else ""
         kernel = weights[f"{prefix}kernel"] / scale_P[:, None]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from pretrain.config import PretrainConfig
 from pretrain.init.transfer import new_tokens
 from pretrain.model.encoder import Encoder
-from pretrain.objectives.causal_lm import CausalLM, causal_collator
+from pretrain.objectives.causal_lm import CausalCollator, CausalLM
 from pretrain.objectives.distillation import Distillation, DistillCollator, load_teacher
 from pretrain.objectives.masked_lm import MaskedLM, build_masker
 from pretrain.objectives.objective import Collator, Objective
@@ -63,7 +63,7 @@ def build_objective(
         words = WordPrediction(encoder, rows.targets.max_texts, config.tag_pooling, bias_V)
         return ConfiguredObjective(words, WordCollator(inverse_frequencies(rows.targets, size)))
     if config.objective == "causal":
-        return ConfiguredObjective(CausalLM(encoder), causal_collator(reader))
+        return ConfiguredObjective(CausalLM(encoder), CausalCollator(reader.special_ids))
     return _masked_lm(config, encoder, reader, rows.ids.shape[1], has_new_vocabulary)
 
 

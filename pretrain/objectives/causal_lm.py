@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.objective import Losses
-from tokenizer.encoding.reader import TextReader
 
 
 class CausalBatch(NamedTuple):
@@ -62,11 +61,6 @@ class CausalCollator:
         is_special_BT = tf.reduce_any(next_BT[:, :, None] == self._special_ids, -1)
         is_same_text_BT = (segments_BT > 0) & (segments_BT == _next(segments_BT))
         return CausalBatch(ids_BT, segments_BT, tf.cast(is_same_text_BT & ~is_special_BT, tf.float32))
-
-
-def causal_collator(reader: TextReader) -> CausalCollator:
-    """The collator for the vocabulary of `reader`'s tokenizer."""
-    return CausalCollator(reader.special_ids)
 
 
 def _next(x_BT: tf.Tensor) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """What phases of tags brought where they were measured: a rule of thumb before the run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -25,14 +26,15 @@ MEASURED = (
 )
 
 
-def tags_note(checkpoint: str, tags: int, posts: int) -> str:
-    """A sentence about a phase that predicts so many tags on so many posts.
+def tags_notes(phases: Mapping[str, tuple[int, int]]) -> list[str]:
+    """A sentence for each phase, with the tags that it predicts and the posts with one, and what others brought.
 
-    >>> tags_note("pretrained/tags", 425, 10_318)[:75]
-    'pretrained/tags: 425 tags outside the labels on 10,318 posts. Measured on a'
+    >>> tags_notes({"pretrained/tags": (425, 10_318)})[0]
+    'pretrained/tags: 425 tags outside the labels on 10,318 posts.'
     """
     known = "; ".join(
         f"{one.text}, {one.tags:,} tags on {one.posts:,} posts: {one.points:+.1f} points with {one.labels:,} labels"
         for one in MEASURED
     )
-    return f"{checkpoint}: {tags:,} tags outside the labels on {posts:,} posts. Measured on a frozen encoder: {known}."
+    found = [f"{name}: {tags:,} tags outside the labels on {posts:,} posts." for name, (tags, posts) in phases.items()]
+    return [*found, f"Phases of tags, measured on a frozen encoder: {known}."] if found else []

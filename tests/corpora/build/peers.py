@@ -67,10 +67,7 @@ def pairing(path: Path) -> None:
                     BeautifulSoup(post.get("Body", ""), "html.parser").get_text()
                 del waiting[question["Id"]]
         row.clear()
-    for (
-        question,
-        answers,
-    ) in waiting.values():  # they would be left out; the work should be the same
+    for question, answers in waiting.values():  # they would be left out; the work should be the same
         for post in (question, *answers):
             BeautifulSoup(post.get("Body", ""), "html.parser").get_text()
 

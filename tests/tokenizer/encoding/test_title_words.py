@@ -27,11 +27,6 @@ def labelled(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tokenizer(small_rows) -> Path:
-    return small_rows / "tokenizer"
-
-
-@pytest.fixture(scope="module")
 def rows(labelled, tokenizer, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("rows") / "rows"
     encode_rows(labelled, tokenizer, out, CONFIG)
