@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stackbert.guard import start_quietly
     from stackbert.study import load_study, run_study
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 __all__ = ["__version__", "embed", "load_study", "run_study", "start_quietly"]
 
 _MODULES = {
