@@ -40,6 +40,9 @@ class BenchConfig(ModelConfig):
     The median is reported."""
     device: Device = "auto"
     """Devices to run on; 'auto' as in 'pretrain run'."""
+    profile: bool = False
+    """Also time the step's pieces (products, attention, GELU, ...), each alone, and the fastest product of each
+    installed library. On a CPU: elsewhere XLA compiles the step as a whole."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

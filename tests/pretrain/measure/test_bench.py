@@ -14,8 +14,8 @@ TINY = BenchConfig(model="2x32", vocab_size=100, row_length=16, batch_rows=4, st
 @pytest.fixture(autouse=True)
 def small_products(monkeypatch):
     """The ceiling is measured with small products: its value is not tested."""
-    monkeypatch.setattr("pretrain.measure.bench.LARGE", (256, 256, 256))
-    monkeypatch.setattr("pretrain.measure.bench.REPEATS", 1)
+    monkeypatch.setattr("pretrain.measure.products.LARGE", (256, 256, 256))
+    monkeypatch.setattr("pretrain.measure.products.REPEATS", 1)
 
 
 def test_random_rows_are_timed_without_padding():
