@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from corpora.labels.labelled_set import load_labelled
@@ -90,14 +91,12 @@ def test_a_set_with_one_label_is_refused(labelled, reader, tmp_path):
 
 
 def _write(path: Path, texts: list[str]) -> None:
-    import pandas as pd
-
     rows = [(str(number), text, ["mysql"]) for number, text in enumerate(texts)]
     pd.DataFrame(rows, columns=["id", "text", "labels"]).to_parquet(path)
 
 
 def test_a_set_whose_labels_or_dev_texts_are_taught_is_refused(labelled, reader):
-    with pytest.raises(StackbertError, match="an encoder probed with .*: was taught numpy, which are labels here"):
+    with pytest.raises(StackbertError, match=r"an encoder probed with .*: was taught numpy, which are labels here"):
         probe(labelled, reader, taught=Taught(("c++", "NumPy")))
     dev = load_labelled(labelled, "dev").texts[:4]
     keys = np.unique(text_keys([""] * len(dev), dev).wholes_N)

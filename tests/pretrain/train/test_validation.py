@@ -10,7 +10,7 @@ import pytest
 from corpora.labels.labelled_set import load_labelled
 from finetune.embed import embed
 from pretrain.config import PretrainConfig
-from pretrain.model.checkpoint import load_checkpoint
+from pretrain.model.checkpoint import load_checkpoint, save_checkpoint, with_positions
 from pretrain.probe.linear_probe import dev_weighted_f1
 from pretrain.probe.probe import Probe
 from pretrain.run import run_pretraining
@@ -110,16 +110,10 @@ def test_the_run_ends_when_the_patience_is_used_up(small_rows, settings, tmp_pat
     card = (tmp_path / "run" / "README.md").read_text()
     assert said in card and "probe's weighted F1 on dev" in card
     assert "probe's weighted F1 on dev 0.4000 (step 0: 0.5000)" in capsys.readouterr().out
-    scripted(monkeypatch, [0.1, 0.9])
-    four = PretrainConfig(**vars(settings) | {"steps": 4, "evaluations": 0, "schedule": "constant", "warmup_share": 0})
     assert made.counts["validation_after"]["step"] == 4
-    run_pretraining(*arguments, tmp_path / "four", four)
-    assert load_manifest(tmp_path / "four").counts["exported_step"] == 4
 
 
 def test_a_base_that_training_makes_worse_is_exported_as_it_is(small_rows, tiny_base, settings, tmp_path, monkeypatch):
-    from pretrain.model.checkpoint import save_checkpoint, with_positions
-
     base = tmp_path / "base"
     base.mkdir()
     save_checkpoint(with_positions(load_checkpoint(tiny_base), 32), small_rows / "tokenizer", base)
@@ -149,7 +143,7 @@ def test_a_run_that_is_over_but_not_exported_ends_with_the_same_bytes(small_rows
     assert fingerprint(tmp_path / "run") == fingerprint(tmp_path / "straight")
 
 
-@pytest.mark.parametrize("shared_by", ["devices", "processes"])
+@pytest.mark.parametrize("shared_by", ["devices", pytest.param("processes", marks=pytest.mark.slow)])
 def test_a_run_that_is_shared_chooses_the_same_step(shared_by, probed, small_rows, settings, tmp_path):
     given = dict(vars(settings))
     one = [start(small_rows, tmp_path / "run", given, devices=2)] if shared_by == "devices" else []
@@ -177,8 +171,8 @@ def test_another_labelled_set_for_the_same_output_is_refused(probed, small_rows,
 OBJECTIVES = {
     "causal": {},
     "tags": {"targets": "tags", "min_tag_posts": 3},
-    "pairs": {"targets": "pairs"},
-    "words": {"targets": "words"},
+    "pairs": {"targets": "pairs", "pair_tokens": 16},
+    "words": {"targets": "words", "pair_tokens": 16},
 }
 
 
