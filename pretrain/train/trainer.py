@@ -88,7 +88,6 @@ class Trainer:
             )
         self._batches = TrainingBatches(self.train_rows, collator, config.batch_rows, config.seed)
         validation = Validation(objective, validation_rows, validated or collator, config, replicas)
-        self._masks_tokens = validation.masks_tokens
 
         self.total_steps = self._choose_once("steps", lambda: self._budget(objective))
         is_new = self.has_new_vocabulary
@@ -96,12 +95,10 @@ class Trainer:
         head = {"objective": objective} if objective.weights else {}
         self._exporter = Exporter(config, self.initial, self._encoder, rows, tokenizer)
         self._export_at = spread(config.exports, self.total_steps)
-        probe = load_probe(config, self._reader, self.row_length, replicas.count, self._exporter.taught)
-        with replicas.scope():
-            self._evaluations = Evaluations(config, replicas, validation, self._encoder, probe, self._history, folder)
+        self._evaluations = self._build_evaluations(validation)
         self._state.track(encoder=self._encoder, **head, **self._phases.optimizers, **self._evaluations.tracked)
         self._nonfinite_steps = 0  # of the latest steps in a row
-        self._notes += [*self._exporter.notes, *self._describe(dtype), *([probe.description] if probe else [])]
+        self._notes += [*self._exporter.notes, *self._describe(dtype)]
 
     def train(self) -> dict[str, Any]:
         """Train to the end and export; returns the counts for the manifest, none on a worker that is not the chief."""
@@ -206,6 +203,13 @@ class Trainer:
             return math.ceil(config.epochs * len(self.train_rows.ids) / config.batch_rows)
         return config.steps or max(1, config.tokens // self.batch_tokens)
 
+    def _build_evaluations(self, validation: Validation) -> Evaluations:
+        replicas = self._replicas
+        probe = load_probe(self._config, self._reader, self.row_length, replicas.count, self._exporter.taught)
+        self._notes += [probe.description] if probe else []
+        with replicas.scope():
+            return Evaluations(self._config, replicas, validation, self._encoder, probe, self._history, self._folder)
+
     def _describe(self, dtype: tf.DType) -> list[str]:
         config = self._config
         notes = [f"distillation from the base's text vectors, weight {config.distill_weight:g}"]
@@ -241,7 +245,7 @@ class Trainer:
         step, total = self._phases.done, self.total_steps
         validate_at = spread(self._config.evaluations, total) | {total}
         batches = self._replicas.distribute(partial(self._batches.dataset, step, total))
-        log = ProgressLog(step, self.batch_tokens, masks_tokens=self._masks_tokens)
+        log = ProgressLog(step, self.batch_tokens, masks_tokens=self._evaluations.masks_tokens)
         compiled: Phase | None = None
         is_over = self._evaluations.is_over()
         with Progress("pretraining", total, step, unit="steps", quiet=not self._replicas.is_chief) as progress:

@@ -77,6 +77,11 @@ class Evaluations:
         self._best = BestWeights(list(encoder.weights.values())) if chooses else None
 
     @property
+    def masks_tokens(self) -> bool:
+        """Whether the run's objective does."""
+        return self._validation.masks_tokens
+
+    @property
     def tracked(self) -> dict[str, tf.Module]:
         """What a training state holds of them, by name."""
         return {"best_weights": self._best} if self._best else {}
