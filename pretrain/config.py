@@ -145,8 +145,7 @@ class PretrainConfig:
     (tag_pooling) of its train texts, and the weighted F1 on its dev texts. Test is not read. In a study with stop_by
     'probe': by default the study's own. Empty: no probe."""
     probe_texts: int = 2_000
-    """Most train texts of a probe, and most dev texts. 2,000 of each take MiniLM about half a minute on two CPU
-    cores."""
+    """Most train texts of a probe, and most dev texts. An evaluation encodes the first 128 tokens of each."""
     stop_by: Literal["budget", "probe"] = "budget"
     """'budget': train to the end and export the last weights. 'probe': export the weights of the evaluation with the
     best F1 on dev, that at step 0 included, and stop early (probe_patience). Use with more evaluations, and a schedule
