@@ -85,7 +85,7 @@ class PretrainConfig:
     tag_pooling: TextPooling = "mean"
     """Vector of a text that tags or words are predicted from, or that is compared with its partner's: the mean over
     tokens, the first token's, or both. Fine-tune with the same pooling. Used with objectives 'tags', 'pairs' and
-    'words', the last one with the mean or the first token's alone, which the MLM head can read."""
+    'words', the last one with the mean or the first token's alone, which the MLM head can read; and by the probe."""
     temperature: float = 0.05
     """What cosines of texts are divided by before the softmax: the lower, the more the nearest wrong partners count.
     Used with objective 'pairs'."""
@@ -140,16 +140,28 @@ class PretrainConfig:
     """Number of intermediate checkpoints, evenly spaced, written to 'checkpoints/step-N' in the output."""
     validation_rows: int = 256
     """Number of rows for the validation loss, spread over the validation split, with the same masks each time."""
+    probe_labels: PathText = ""
+    """Labelled set for a probe at each evaluation: a logistic regression per label on the frozen encoder's vectors
+    (tag_pooling) of its train texts, and the weighted F1 on its dev texts. Test is not read. In a study with stop_by
+    'probe': by default the study's own. Empty: no probe."""
+    probe_texts: int = 2_000
+    """Most train texts of a probe, and most dev texts. An evaluation encodes the first 128 tokens of each."""
+    stop_by: Literal["budget", "probe"] = "budget"
+    """'budget': train to the end and export the last weights. 'probe': export the weights of the evaluation with the
+    best F1 on dev, that at step 0 included, and stop early (probe_patience). Use with more evaluations, and a schedule
+    that does not decay to the end of the budget ('constant' or 'wsd')."""
+    probe_patience: int = 3
+    """Evaluations without a better F1 on dev after which stop_by 'probe' ends the run. 0: it runs to its end."""
 
     def __post_init__(self) -> None:
         for name in (
             *("tokens", "batch_rows", "learning_rate", "head_learning_rate", "clip_norm", "validation_rows"),
-            *("transfer_contexts", "transfer_tokens", "new_token_rate"),
+            *("transfer_contexts", "transfer_tokens", "new_token_rate", "probe_texts"),
         ):
             require(getattr(self, name) > 0, f"{name} {getattr(self, name)}: must be above 0")
         for name in (
             *("steps", "epochs", "minutes", "micro_batch_rows", "steps_per_execution", "exports", "spike_factor"),
-            *("distill_weight", "weight_decay", "save_seconds", "evaluations"),
+            *("distill_weight", "weight_decay", "save_seconds", "evaluations", "probe_patience"),
         ):
             require(getattr(self, name) >= 0, f"{name} {getattr(self, name)}: must be 0 or more")
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name)]

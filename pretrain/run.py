@@ -34,6 +34,8 @@ def run_pretraining(rows: Path, tokenizer: Path, out: Path, config: PretrainConf
     require_folder_place(out, rows, *([base] if base else []))
     if base:
         inputs["base"] = identify(base)
+    if config.probe_labels:
+        inputs["probe_labels"] = Path(config.probe_labels)
     replicas = find_replicas(config.device)
     if replicas.workers > 1:
         finished = finished_artifact(out, STAGE, config.recorded, inputs)

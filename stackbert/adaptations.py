@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from pretrain.config import PretrainConfig
@@ -11,6 +12,8 @@ from stackbert.core.errors import StackbertError, nearest_hint, require
 from stackbert.validation import validated
 from tokenizer.config import EncodeConfig
 
+LABELS = "labels"
+"""Folder of the labelled set."""
 GENERIC, OWN = "generic-vocabulary", "code-aware-vocabulary"
 BUDGETS = ("tokens", "steps", "epochs", "minutes")
 """A phase that sets one of them has none of [pretrain]'s."""
@@ -35,6 +38,10 @@ class PhaseStages:
     """Folder of the checkpoint."""
     before: str = ""
     """Folder of the checkpoint that it begins from; empty: the base."""
+
+    def run_config(self, out: Path, base: str) -> PretrainConfig:
+        """The settings of its run in a study's folder: `base` or the checkpoint before, and the study's labels."""
+        return with_labels(replace(self.pretrain, base=str(out / self.before) if self.before else base), out / LABELS)
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,12 @@ def settings_of(phase: PhaseStages) -> dict[str, Any]:
 def known_targets() -> tuple[str, ...]:
     """What rows can have besides masked tokens, each for the objective of its name."""
     return tuple(name for name in get_args(get_type_hints(EncodeConfig)["targets"]) if name != EncodeConfig.targets)
+
+
+def with_labels(pretrain: PretrainConfig, labels: Path) -> PretrainConfig:
+    """A run that is stopped by a probe reads the study's labelled set, unless it names another."""
+    is_without = pretrain.stop_by == "probe" and not pretrain.probe_labels
+    return replace(pretrain, probe_labels=str(labels)) if is_without else pretrain
 
 
 def distinct_phases(chains: Sequence[Chain]) -> Iterator[PhaseStages]:

@@ -14,6 +14,7 @@ from finetune.config import CompareConfig
 from pretrain.config import FROM_ROWS, MergeConfig, PretrainConfig
 from stackbert.adaptations import (
     GENERIC,
+    LABELS,
     OWN,
     Chain,
     PhaseStages,
@@ -223,7 +224,7 @@ def _build_labelled_set(study: Study) -> Path:
         folders.append(Path(study.out) / "corpora" / name)
         _announce(f"corpus '{name}'", folders[-1])
         build_corpus(folders[-1], config, Path(study.data))
-    labels = Path(study.out) / "labels"
+    labels = Path(study.out) / LABELS
     _announce("labelled set and pretraining text", labels)
     build_labels(folders, labels, study.labels)
     task = load_task(labels, study.compare)  # raises for an unsuitable set now, not after hours of pretraining
@@ -275,8 +276,7 @@ def _run_phase(out: Path, phase: PhaseStages, labels: Path, base: str) -> None:
     _announce(f"packed rows, {phase.rows.partition('/')[2]}", packed)
     encode_rows(labels, tokenizer, packed, phase.encode)
     _announce(f"continued pretraining, {phase.checkpoint.partition('/')[2]}", adapted)
-    checkpoint = str(out / phase.before) if phase.before else base
-    run_pretraining(packed, tokenizer, adapted, replace(phase.pretrain, base=checkpoint))
+    run_pretraining(packed, tokenizer, adapted, phase.run_config(out, base))
 
 
 def _announce(stage: str, folder: Path) -> None:

@@ -99,7 +99,7 @@ def gain_against_tokens(
     for system in systems:
         if system.name not in exports:
             continue
-        by_tokens = {**exports[system.name], _history(system)[-1]["tokens"]: trials[system.name]}
+        by_tokens = {**exports[system.name], _exported_tokens(system): trials[system.name]}
         base = _unadapted_base(system, systems, identities)
         if base:
             by_tokens = {0: trials[base.name], **by_tokens}
@@ -125,6 +125,13 @@ def _export_trials(runner: TrialRunner, system: System, task: Task, folder: Path
         export = replace(system, checkpoint=str(checkpoint))
         by_tokens[tokens] = runner.run(export, task, folder / checkpoint.name)
     return by_tokens
+
+
+def _exported_tokens(system: System) -> int:
+    """Tokens that the last checkpoint of a system was trained on: a probe can have chosen one from along the run."""
+    history = _history(system)
+    step = load_manifest(Path(system.checkpoint)).counts.get("exported_step", history[-1]["step"])
+    return next(int(point["tokens"]) for point in history if point["step"] == step)
 
 
 def _unadapted_base(system: System, systems: Sequence[System], identities: Mapping[str, str]) -> System | None:

@@ -24,8 +24,8 @@ from finetune.classifier.phases import (
 )
 from finetune.classifier.text_batches import rounded_rows
 from finetune.train.batches import EpochBatches
-from finetune.train.best_weights import BestWeights
 from finetune.train.step import CompiledStep, FinetuneStep
+from pretrain.probe.best_weights import BestWeights
 from pretrain.train.optimizer import scheduled_rate
 from pretrain.train.state import STOPPED_EXIT_CODE, RunState, Stopped
 from stackbert.core.errors import StackbertError

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from corpora.labels.labelled_set import Split, label_names, license_counts, load_labelled
-from corpora.text_keys import text_keys
 from finetune.classifier.cleaned_text import clean_split
 from finetune.config import CompareConfig
 from finetune.metrics.significance import SEED_DEVIATION, TEXT_DEVIATION, expected_smallest_shown
@@ -90,19 +89,7 @@ def check_not_taught(name: str, checkpoint: Path, task: Task) -> None:
 
     Its score would tell what it was taught, not what it can learn from the training texts.
     """
-    taught = load_taught(checkpoint)
-    advice = (
-        "adapt it with this labelled set: 'tokenizer encode LABELS TOKENIZER' with '--targets tags', 'pairs' or "
-        "'words' leaves them out"
-    )
-    labels = taught.labels(task.labels)
-    require(not labels, f"{name}: was taught {', '.join(labels)}, which are labels here; {advice}")
-    for split in ("dev", "test"):
-        texts = task.splits[split].texts
-        keys_N = text_keys([""] * len(texts), texts).wholes_N
-        count = int(np.isin(keys_N[keys_N != 0], taught.keys_N).sum())
-        found = f"{count:,} of the {len(texts):,} {split} texts"
-        require(not count, f"{name}: was taught tags, pairs or words of {found}; {advice}")
+    load_taught(checkpoint).refuse(name, task.labels, {split: task.splits[split].texts for split in ("dev", "test")})
 
 
 def power_warning(task: Task, config: CompareConfig) -> str:

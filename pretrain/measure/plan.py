@@ -119,6 +119,7 @@ def _measure(
     evaluated = min(rows, config.validation_rows)
     # which weights the step has does not change its time, and 'distill' would fit them a second time
     small = replace(config, batch_rows=rows, micro_batch_rows=0, validation_rows=evaluated, transfer="mean")
+    small = replace(small, probe_texts=math.ceil(config.probe_texts * evaluated / config.validation_rows))
     times = Trainer(*inputs, None, small, replicas).measure(seconds)
     return RunTimes(
         times.preparation,

@@ -22,6 +22,7 @@ def write_card(folder: Path, config: PretrainConfig, notes: list[str], history: 
         "accuracy": "accuracy",
         "bits_per_byte": "bits per byte",
         "distill_loss": "distillation loss",
+        "dev_weighted_f1": "probe's weighted F1 on dev",
     }
     columns = {name: title for name, title in known.items() if name in history[0]}
     objective, unit = OBJECTIVES[config.objective]

@@ -5,19 +5,24 @@ checkpoint: a later phase of pretraining and a merge hand it on.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from corpora.arrays import Keys
+from corpora.text_keys import text_keys
 from stackbert.core.artifact import write_json
-from stackbert.core.errors import StackbertError
+from stackbert.core.errors import StackbertError, require
 from tokenizer.encoding.packed_rows import load_text_keys
 from tokenizer.encoding.tag_targets import TARGETS_FILE, load_targets
 
 TAGS_FILE, KEYS_FILE = "taught_tags.json", "taught_texts.npy"
+ADVICE = (
+    "adapt it with this labelled set: 'tokenizer encode LABELS TOKENIZER' with '--targets tags', 'pairs' or 'words' "
+    "leaves them out"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +43,19 @@ class Taught:
         """Those of the names that are taught tags, whatever their case."""
         taught = {tag.casefold() for tag in self.tags}
         return [name for name in names if name.casefold() in taught]
+
+    def refuse(self, name: str, labels: Sequence[str], splits: Mapping[str, Sequence[str]]) -> None:
+        """Raise StackbertError where a label was taught, or what a text of the splits was a target of.
+
+        The score of `name` would tell what it was taught, not what it can learn from the training texts.
+        """
+        known = self.labels(labels)
+        require(not known, f"{name}: was taught {', '.join(known)}, which are labels here; {ADVICE}")
+        for split, texts in splits.items():
+            keys_N = text_keys([""] * len(texts), list(texts)).wholes_N
+            count = int(np.isin(keys_N[keys_N != 0], self.keys_N).sum())
+            found = f"{count:,} of the {len(texts):,} {split} texts"
+            require(not count, f"{name}: was taught tags, pairs or words of {found}; {ADVICE}")
 
     def save(self, folder: Path) -> None:
         """Write TAGS_FILE and KEYS_FILE; nothing where nothing was taught."""

@@ -26,7 +26,8 @@ class Exporter:
         base = None if is_random(config.base) else resolve_base(config.base)
         before = load_taught(base) if base else Taught()
         self._sentence_encoder, self.notes = carried_over(base) if base else (None, [])
-        self._taught = before if config.objective in OF_TOKENS else before.with_rows(rows)
+        self.taught = before if config.objective in OF_TOKENS else before.with_rows(rows)
+        """By the run and those before it."""
 
     def export(self, folder: Path) -> None:
         """Write the checkpoint into a folder."""
@@ -34,7 +35,7 @@ class Exporter:
         weights = self._encoder.numpy_weights()
         adapted = replace(self._initial, weights=weights, has_mlm_head=self._has_mlm_head)
         save_checkpoint(adapted, self._tokenizer, folder)
-        self._taught.save(folder)
+        self.taught.save(folder)
         if self._sentence_encoder:
             self._sentence_encoder.save(folder, adapted.architecture.hidden_dim)
 

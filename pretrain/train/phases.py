@@ -9,11 +9,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
+from pretrain.init.transfer import new_tokens
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.objective import Objective, trained_weights
 from pretrain.train.optimizer import AdamW
 from pretrain.train.replicas import Replicas
 from pretrain.train.step import CompiledStep, RowMasks, TrainStep, compile_step
+from tokenizer.encoding.reader import TextReader
 
 WORD_TABLE = "embeddings/word"
 EMBEDDING_PREFIXES = (WORD_TABLE, "mlm/")  # what a new vocabulary leaves untrained: its table and the MLM head
@@ -95,6 +97,23 @@ class Phases:
     def variables(self) -> list[tf.Variable]:
         """All that training changes."""
         return [*self._variables, *(each for phase in self._phases for each in phase.optimizer.state)]
+
+
+def build_phases(
+    config: PretrainConfig,
+    encoder: Encoder,
+    objective: Objective,
+    total_steps: int,
+    replicas: Replicas,
+    reader: TextReader,
+    has_new_vocabulary: bool,
+) -> Phases:
+    """The phases that a run's configuration asks for; without a new vocabulary, one."""
+    shares = (config.embeddings_first, config.new_rows_first)
+    first, rows_first = (round(total_steps * share) if has_new_vocabulary else 0 for share in shares)
+    is_new_V = new_tokens(config.base, reader) if rows_first else None
+    with replicas.scope():
+        return Phases(encoder, objective, config, total_steps, first, replicas, rows_first, is_new_V)
 
 
 def _mask(table: tf.Variable, is_new_V: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float32]:

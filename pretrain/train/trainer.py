@@ -13,21 +13,21 @@ import tensorflow as tf
 
 from pretrain.config import PretrainConfig
 from pretrain.init.initial_checkpoint import build_initial_checkpoint, tokenizer_of_base
-from pretrain.init.transfer import new_tokens
 from pretrain.model.card import write_card
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.builder import build_objective
 from pretrain.objectives.objective import Objective
+from pretrain.probe.probe import load_probe
 from pretrain.train.batches import TrainingBatches
 from pretrain.train.device import choose_dtype
 from pretrain.train.exporter import Exporter, tokens_before
-from pretrain.train.phases import Phase, Phases
+from pretrain.train.phases import Phase, build_phases
 from pretrain.train.progress_log import ProgressLog
 from pretrain.train.replicas import GONE, Replicas, explain_gone
 from pretrain.train.state import STOPPED_EXIT_CODE, RunState, Stopped
 from pretrain.train.step import StepMetrics, num_micro_batches
 from pretrain.train.timing import WARM_UP_EXECUTIONS, step_seconds
-from pretrain.train.validation import Validation
+from pretrain.train.validation import Evaluations, Validation, spread
 from stackbert.core.artifact import REQUEST, SCRATCH, write_json
 from stackbert.core.checkpoints import CHECKPOINTS, export_folder
 from stackbert.core.errors import StackbertError
@@ -87,14 +87,16 @@ class Trainer:
                 config, self._encoder, self._reader, self.train_rows, self.has_new_vocabulary
             )
         self._batches = TrainingBatches(self.train_rows, collator, config.batch_rows, config.seed)
-        self._validation = Validation(objective, validation_rows, validated or collator, config, replicas)
+        validation = Validation(objective, validation_rows, validated or collator, config, replicas)
 
         self.total_steps = self._choose_once("steps", lambda: self._budget(objective))
-        self._phases = self._build_phases(objective)
+        is_new = self.has_new_vocabulary
+        self._phases = build_phases(config, self._encoder, objective, self.total_steps, replicas, self._reader, is_new)
         head = {"objective": objective} if objective.weights else {}
-        self._state.track(encoder=self._encoder, **head, **self._phases.optimizers)
         self._exporter = Exporter(config, self.initial, self._encoder, rows, tokenizer)
         self._export_at = spread(config.exports, self.total_steps)
+        self._evaluations = self._build_evaluations(validation)
+        self._state.track(encoder=self._encoder, **head, **self._phases.optimizers, **self._evaluations.tracked)
         self._nonfinite_steps = 0  # of the latest steps in a row
         self._notes += [*self._exporter.notes, *self._describe(dtype)]
 
@@ -108,25 +110,17 @@ class Trainer:
             log = tf.summary.create_file_writer(str(self._folder / "tensorboard"))
         with self._state.stopping_cleanly(), log.as_default():
             if not self._replicas.agree(len(self._history)):
-                self._validate(0)
+                self._evaluate(0)
             self._loop()
+        self._evaluations.restore_best()
         if not self._folder:
             return {}
+        for note in self._evaluations.outcome(self.total_steps):
+            self._print(note)
+            self._notes.append(note)
         self._exporter.export(self._folder)
         write_card(self._folder, self._config, self._notes, self._history)
-        tokens = self.total_steps * self.batch_tokens
-        return {
-            "steps": self.total_steps,
-            "tokens": tokens,
-            "total_tokens": tokens + tokens_before(self._config.base),
-            "epochs": round(self.total_steps * self._config.batch_rows / len(self.train_rows.ids), 3),
-            "precision": self._encoder.dtype.name,
-            "devices": self._replicas.count,
-            "skipped_updates": self._phases.skipped_updates,
-            "notes": self._notes,
-            "validation_before": self._history[0],
-            "validation_after": self._history[-1],
-        }
+        return self._counts()
 
     @property
     def has_new_vocabulary(self) -> bool:
@@ -139,11 +133,11 @@ class Trainer:
         execute = self._phases.at(0).execute
         count = execute.steps_per_execution
         begun = time.monotonic()
-        self._validate(0)
+        self._evaluate(0)
         for _ in range(WARM_UP_EXECUTIONS):
             execute(batches, count)
         ready = time.monotonic()
-        self._validate(0)
+        self._evaluate(0)
         evaluated = time.monotonic()
         executions = 0
         while executions < WARM_UP_EXECUTIONS or time.monotonic() - evaluated < seconds:
@@ -157,6 +151,24 @@ class Trainer:
         """Write the weights as they are now as a checkpoint; after `measure`, it stands in for that of the run."""
         folder.mkdir(parents=True)
         self._exporter.export(folder)
+
+    def _counts(self) -> dict[str, Any]:
+        """What the manifest says of a finished run."""
+        steps, exported = self._phases.done, self._evaluations.exported
+        chosen = {"exported_step": exported["step"]} if self._evaluations.tracked else {}
+        return {
+            "steps": steps,
+            **chosen,
+            "tokens": steps * self.batch_tokens,
+            "total_tokens": exported["tokens"] + tokens_before(self._config.base),
+            "epochs": round(steps * self._config.batch_rows / len(self.train_rows.ids), 3),
+            "precision": self._encoder.dtype.name,
+            "devices": self._replicas.count,
+            "skipped_updates": self._phases.skipped_updates,
+            "notes": self._notes,
+            "validation_before": self._history[0],
+            "validation_after": exported,
+        }
 
     def _state_folder(self) -> str | None:
         """The folder of training states; None on a worker that gets its state from the chief."""
@@ -191,13 +203,12 @@ class Trainer:
             return math.ceil(config.epochs * len(self.train_rows.ids) / config.batch_rows)
         return config.steps or max(1, config.tokens // self.batch_tokens)
 
-    def _build_phases(self, objective: Objective) -> Phases:
-        config, total, is_new = self._config, self.total_steps, self.has_new_vocabulary
-        shares = (config.embeddings_first, config.new_rows_first)
-        first, rows_first = (round(total * share) if is_new else 0 for share in shares)
-        is_new_V = new_tokens(config.base, self._reader) if rows_first else None
-        with self._replicas.scope():
-            return Phases(self._encoder, objective, config, total, first, self._replicas, rows_first, is_new_V)
+    def _build_evaluations(self, validation: Validation) -> Evaluations:
+        replicas = self._replicas
+        probe = load_probe(self._config, self._reader, self.row_length, replicas.count, self._exporter.taught)
+        self._notes += [probe.description] if probe else []
+        with replicas.scope():
+            return Evaluations(self._config, replicas, validation, self._encoder, probe, self._history, self._folder)
 
     def _describe(self, dtype: tf.DType) -> list[str]:
         config = self._config
@@ -219,7 +230,7 @@ class Trainer:
         if self._state.restore() and self._folder:
             self._print(f"resuming at step {self._phases.done:,} of {self.total_steps:,}")
             self._note_missing_exports(self._folder)
-        self._replicas.broadcast(self._phases.variables)
+        self._replicas.broadcast([*self._phases.variables, *self._evaluations.variables])
 
     def _note_missing_exports(self, folder: Path) -> None:
         """Exports are lost where the state is in another folder than the output and outlived it."""
@@ -234,10 +245,11 @@ class Trainer:
         step, total = self._phases.done, self.total_steps
         validate_at = spread(self._config.evaluations, total) | {total}
         batches = self._replicas.distribute(partial(self._batches.dataset, step, total))
-        log = ProgressLog(step, self.batch_tokens, masks_tokens=self._validation.masks_tokens)
+        log = ProgressLog(step, self.batch_tokens, masks_tokens=self._evaluations.masks_tokens)
         compiled: Phase | None = None
+        is_over = self._evaluations.is_over()
         with Progress("pretraining", total, step, unit="steps", quiet=not self._replicas.is_chief) as progress:
-            while step < total:
+            while step < total and not is_over:
                 phase = self._phases.at(step)
                 if phase is not compiled:
                     progress.warm_up(WARM_UP_EXECUTIONS)
@@ -252,13 +264,14 @@ class Trainer:
                 step += count
                 progress.advance(count, log.add(step, metrics, self._phases.skipped_updates))
                 if step in validate_at:
-                    self._validate(step)
+                    self._evaluate(step)
+                    is_over = self._evaluations.is_over()
                 if step in self._export_at and self._folder:
                     self._exporter.export_whole(export_folder(self._folder, step))
-                if step < total:
+                if step < total and not is_over:
                     self._save_or_stop(step, bool(metrics[-1].num_stopping))
         log.report()
-        self._state.save(total)
+        self._state.save(step)
 
     def _save_or_stop(self, step: int, is_stopping: bool) -> None:
         # several workers must stop at the same step: they learn of it from the step's metrics
@@ -280,21 +293,5 @@ class Trainer:
                 "another folder, with a lower learning_rate or precision float32"
             )
 
-    def _validate(self, step: int) -> None:
-        ours = self._validation.run()
-        text = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in ours.items())
-        self._print(f"validation at step {step:,}: {text}")
-        for name, value in ours.items():
-            tf.summary.scalar(f"validation_{name}", value, step)
-        self._history.append({"step": step, "tokens": step * self.batch_tokens, **ours})
-        if self._folder:
-            write_json(self._folder / "history.json", self._history)
-
-
-def spread(count: int, total: int) -> set[int]:
-    """`count` steps evenly spread before the last.
-
-    >>> sorted(spread(3, 100))
-    [25, 50, 75]
-    """
-    return {round(total * number / (count + 1)) for number in range(1, count + 1)} - {0, total}
+    def _evaluate(self, step: int) -> None:
+        self._evaluations.run(step, step * self.batch_tokens)

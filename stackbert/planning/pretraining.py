@@ -11,7 +11,7 @@ from pretrain.config import MergeConfig, PretrainConfig
 from pretrain.measure.config import MachinesConfig, PretrainPlanConfig
 from pretrain.measure.plan import Plan, plan_pretraining
 from pretrain.merge import merge_checkpoints
-from stackbert.adaptations import Chain, PhaseStages, distinct_phases
+from stackbert.adaptations import Chain, PhaseStages, distinct_phases, with_labels
 from stackbert.core.artifact import Manifest, made_with
 from stackbert.core.workers import run_apart
 from stackbert.planning.config import StudyPlanConfig
@@ -28,8 +28,8 @@ class PretrainingPlan:
         self._study, self._config, self._folder = study, config, folder
         self._finished: dict[str, Manifest] = {}
         for phase in distinct_phases(chains_of(study)):
-            base = str(Path(study.out) / phase.before) if phase.before else study.pretrain.base
-            made = made_with(Path(study.out) / phase.checkpoint, replace(phase.pretrain, base=base).recorded)
+            run = phase.run_config(Path(study.out), study.pretrain.base)
+            made = made_with(Path(study.out) / phase.checkpoint, run.recorded)
             if made:
                 self._finished[phase.checkpoint] = made
         self._checkpoints: dict[str, str] = {}
@@ -75,7 +75,7 @@ class PretrainingPlan:
         shared = {each.name: getattr(self._config, each.name) for each in fields(MachinesConfig)}
         request = PretrainPlanConfig(**shared, text_gigabytes=gigabytes)
         base = self._checkpoints[phase.before] if phase.before else self._study.pretrain.base
-        pretrain: PretrainConfig = replace(phase.pretrain, base=base)
+        pretrain: PretrainConfig = with_labels(replace(phase.pretrain, base=base), text.labels())
         return run_apart(plan_pretraining, rows, tokenizer, pretrain, request, self._folder / phase.checkpoint)
 
 

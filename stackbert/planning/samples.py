@@ -16,7 +16,7 @@ from corpora.build.build import build_corpus
 from corpora.build.sample import Sample, sample_source
 from corpora.labels.label import build_labels
 from corpora.sources.source import Source
-from stackbert.adaptations import OWN, distinct_phases
+from stackbert.adaptations import LABELS, OWN, distinct_phases
 from stackbert.core.artifact import Manifest
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.errors import StackbertError
@@ -99,7 +99,7 @@ def _run_stages(study: Study, sources: dict[str, Source], sample_run: SampleRun)
     for name, config in study.corpora.items():
         build = partial(build_corpus, config=config, data=data, source=sources[name])
         corpora.append(run(f"corpora/{name}", build))
-    labels = run("labels", lambda out: build_labels(corpora, out, study.labels))
+    labels = run(LABELS, lambda out: build_labels(corpora, out, study.labels))
     if trains_vocabulary(study):
         extended = resolve_base(study.tokenizer.extend) if study.tokenizer.extend else None
         trained = run(TOKENIZER, lambda out: train_tokenizer(labels, out, study.tokenizer, extended))

@@ -8,7 +8,7 @@ from typing import Any
 
 from corpora.build.sample import Sample
 from finetune.trials.task import SPLITS
-from stackbert.adaptations import OWN, PhaseStages, distinct_phases
+from stackbert.adaptations import LABELS, OWN, PhaseStages, distinct_phases
 from stackbert.core.artifact import Manifest, made_with
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.workers import available_cores
@@ -18,8 +18,6 @@ from stackbert.planning.scaling import extrapolate
 from stackbert.planning.table import StagePlan
 from stackbert.study import TOKENIZER, Study, chains_of, trains_vocabulary
 from tokenizer.encoding.encode import POSTS_WORTH_PROCESSES
-
-LABELS = "labels"
 
 
 def text_stages(study: Study) -> dict[str, Any]:

@@ -83,6 +83,8 @@ def _pretrain(config: PretrainConfig) -> PretrainConfig:
         evaluations=0,
         exports=min(config.exports, 1),
         validation_rows=ROWS,
+        probe_labels="",  # those of the rehearsal, where a run is stopped by a probe
+        probe_texts=min(config.probe_texts, TRAIN),
         transfer_tokens=min(config.transfer_tokens, TRANSFER_TOKENS),
         steps_per_execution=0,
         device="auto",

@@ -51,6 +51,7 @@ steps = 3
 [[adaptations.tags.phases]]
 objective = 'tags'
 steps = 2
+stop_by = 'probe'
 [compare]
 tfidf = false
 word_vectors = false
@@ -204,6 +205,16 @@ def test_every_adaptation_is_compared_and_shared_phases_run_once(finished):
     manifest = load_manifest(Path(compared["masks, tags, masks"]))
     assert (manifest.counts["tokens"], manifest.counts["total_tokens"]) == (3 * 32, 6 * 32)
     assert not (out / "tokenizer").exists(), "no adaptation has the code-aware vocabulary"
+
+
+def test_a_phase_that_a_probe_stops_reads_the_study_s_labels(finished):
+    study, compared = finished
+    manifest = load_manifest(Path(compared["tags"]))
+    assert manifest.inputs["probe_labels"] == load_manifest(Path(study.out) / "labels").identity
+    assert manifest.counts["exported_step"] in (0, 1, 2)
+    assert "probe_labels" not in load_manifest(Path(compared["masks"])).inputs
+    probed = replace(chains_of(study)[-1].last, pretrain=PretrainConfig(stop_by="probe", probe_labels="own"))
+    assert probed.run_config(Path("out"), "x").probe_labels == "own"
 
 
 def test_a_later_phase_hands_on_what_an_earlier_one_taught(finished):

@@ -14,7 +14,7 @@ from tokenizers import ByteLevelBPETokenizer
 from corpora.labels.labelled_set import load_labelled
 from finetune.compare.compare import _with_precision, compare
 from finetune.compare.comparison import load_comparison
-from finetune.compare.gains import exported_checkpoints
+from finetune.compare.gains import _exported_tokens, exported_checkpoints
 from finetune.config import FinetuneConfig
 from finetune.deploy.bundle import load_bundle
 from finetune.deploy.model_card import write_model_card
@@ -22,13 +22,14 @@ from finetune.metrics.metrics import DEFINITIONS
 from finetune.metrics.significance import compare_weighted_f1
 from finetune.train.features import FeatureStore
 from finetune.trials import fine_tuner, trial_runner
-from finetune.trials.systems import CLEANED, LINEAR, VECTORS
+from finetune.trials.systems import CLEANED, LINEAR, VECTORS, System
 from finetune.trials.task import Task
 from finetune.trials.trial import Trial, load_trial, save_trial
 from pretrain.config import PretrainConfig
 from pretrain.model.checkpoint import save_checkpoint
 from pretrain.run import run_pretraining
 from pretrain.train.replicas import Replicas
+from stackbert.core.artifact import build_artifact
 from stackbert.core.errors import StackbertError
 from tests.finetune.questions import LABELS, NOISE, WITHOUT_BASELINES, load_splits
 from tests.pages import browser_page
@@ -344,3 +345,14 @@ def test_layouts_of_other_families_go_through_the_whole_comparison(
     for name in checkpoints:
         (labels,) = load_bundle(tmp_path / "out" / "models" / name).predict(["sort the rows of node.js"])
         assert {label.name for label in labels} == set(LABELS)
+
+
+@pytest.mark.parametrize(("counts", "tokens"), [({}, 80), ({"exported_step": 4}, 40)])
+def test_the_last_checkpoint_stands_at_the_tokens_of_its_weights(counts, tokens, tmp_path):
+    def train(folder: Path) -> dict[str, int]:
+        points = [{"step": step, "tokens": 10 * step} for step in (0, 4, 8)]
+        (folder / "history.json").write_text(json.dumps(points), "utf-8")
+        return counts
+
+    build_artifact(tmp_path / "run", "pretrain run", {}, {}, train)
+    assert _exported_tokens(System("adapted", "checkpoint", str(tmp_path / "run"))) == tokens

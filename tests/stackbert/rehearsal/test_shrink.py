@@ -18,7 +18,7 @@ CHANGED = {
     "encode": {"max_posts", "validation_share", "min_tag_posts", "processes"},
     "pretrain": {
         *("steps", "epochs", "minutes", "batch_rows", "micro_batch_rows", "evaluations", "exports", "validation_rows"),
-        *("steps_per_execution", "device", "state_folder", "transfer_tokens"),
+        *("steps_per_execution", "device", "state_folder", "transfer_tokens", "probe_labels", "probe_texts"),
     },
     "compare": {"recipe", "seeds", "label_sizes", "resamples", "title", "reuse"},
     "recipe": {"head_epochs", "epochs", "batch_size"},

@@ -1,0 +1,131 @@
+"""The texts of a probe, packed for the encoder, and its score: weighted F1 on the dev texts of a labelled set."""
+
+# N texts, B rows of a batch, T tokens, S texts of a row, P width of a vector, L labels
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.arrays import Codes
+from corpora.labels.labelled_set import Split, label_names, load_labelled
+from pretrain.config import PretrainConfig
+from pretrain.model.taught import Taught
+from pretrain.probe.linear_probe import dev_weighted_f1
+from stackbert.core.errors import require
+from tokenizer.encoding.packing import RowPacker
+from tokenizer.encoding.reader import TextReader
+
+SPLITS = ("train", "dev")
+"""Test is never read: the probe chooses a checkpoint."""
+MAX_TOKENS = 128
+"""Of a text: its beginning tells most, and an evaluation stays short."""
+MIN_TEXT_TOKENS = 8
+"""Shorter texts take up this many tokens of a row; it bounds the number of texts per row."""
+ROWS_PER_DEVICE = 32
+"""In one forward pass."""
+
+
+class ProbeBatch(NamedTuple):
+    """Rows of texts; int32 arrays or tensors."""
+
+    ids_BT: Any
+    segments_BT: Any
+    """Number of each token's text in its row, from 1; 0 is padding."""
+
+
+VectorsOf = Callable[[ProbeBatch], npt.NDArray[np.float32]]
+"""The vectors (B, S, P) of a batch's texts."""
+
+
+class Probe:
+    """Some train and dev texts of the labelled set in `labels`, at most `max_texts` of each, always the same ones.
+
+    Batches have `batch_rows` rows of at most `row_length` tokens. Raises StackbertError where the folder is no labelled
+    set of two labels or more, or where an encoder with the record `taught` would know the answers.
+    """
+
+    def __init__(
+        self, labels: Path, reader: TextReader, max_texts: int, row_length: int, batch_rows: int, taught: Taught
+    ) -> None:
+        splits = {name: load_labelled(labels, name) for name in SPLITS}
+        names = label_names(labels)
+        require(len(names) > 1, f"{labels}: holds one label; a probe needs two or more")
+        taught.refuse(f"an encoder probed with {labels}", names, {"dev": splits["dev"].texts})
+        row_length = min(row_length, MAX_TOKENS)
+        self.max_texts = max(1, row_length // MIN_TEXT_TOKENS)
+        """Of a row."""
+        chosen = {name: _some(split, max_texts) for name, split in splits.items()}
+        self._targets: dict[str, Codes] = {name: split.targets for name, split in chosen.items()}
+        self._texts = {
+            name: _PackedTexts(reader.ids_for_classifier(split.texts, row_length), reader, row_length, batch_rows)
+            for name, split in chosen.items()
+        }
+        sizes = " and ".join(f"{len(split.texts):,} {name}" for name, split in chosen.items())
+        self.description = f"probe: logistic regression on the frozen encoder's vectors of {sizes} texts of {labels}"
+
+    def score(self, vectors_of: VectorsOf) -> float:
+        """Weighted F1 on dev of a classifier fitted on the train texts, of an encoder that makes these vectors."""
+        vectors = {name: texts.encode(vectors_of) for name, texts in self._texts.items()}
+        return dev_weighted_f1(vectors["train"], self._targets["train"], vectors["dev"], self._targets["dev"])
+
+
+def load_probe(
+    config: PretrainConfig, reader: TextReader, row_length: int, devices: int, taught: Taught
+) -> Probe | None:
+    """The probe that a run asks for; raises StackbertError as Probe does, and where a run is to stop by none."""
+    if config.probe_labels:
+        labels, batch_rows = Path(config.probe_labels), ROWS_PER_DEVICE * devices
+        return Probe(labels, reader, config.probe_texts, row_length, batch_rows, taught)
+    require(
+        config.stop_by != "probe", "stop_by probe: set probe_labels to a labelled set, the output of 'corpora label'"
+    )
+    return None
+
+
+class _PackedTexts:
+    """Texts in batches of one shape."""
+
+    def __init__(self, sequences: list[list[int]], reader: TextReader, row_length: int, batch_rows: int) -> None:
+        self._count = len(sequences)
+        least = min(MIN_TEXT_TOKENS, row_length)
+        packer: RowPacker[int] = RowPacker(row_length, open_rows=len(sequences))
+        rows = list(packer.add((max(least, len(sequence)), index) for index, sequence in enumerate(sequences)))
+        rows += packer.flush()
+        self._batches = [
+            _batch(sequences, rows[start : start + batch_rows], reader.padding_id, (batch_rows, row_length))
+            for start in range(0, len(rows), batch_rows)
+        ]
+
+    def encode(self, vectors_of: VectorsOf) -> npt.NDArray[np.float32]:
+        """The vector of each text, (N, P)."""
+        of_text: list[Any] = [None] * self._count
+        for batch, texts in self._batches:
+            vectors_BSP = vectors_of(batch)
+            for row, indices in enumerate(texts):
+                for slot, index in enumerate(indices):
+                    of_text[index] = vectors_BSP[row, slot]
+        return np.stack(of_text)
+
+
+def _batch(
+    sequences: list[list[int]], rows: list[list[int]], padding_id: int, shape: tuple[int, int]
+) -> tuple[ProbeBatch, list[list[int]]]:
+    """A batch of rows of texts, filled up with rows of padding; and the texts of each row, in order."""
+    ids_BT, segments_BT = np.full(shape, padding_id, np.int32), np.zeros(shape, np.int32)
+    for row, texts in enumerate(rows):
+        start = 0
+        for number, index in enumerate(texts, 1):
+            end = start + len(sequences[index])
+            ids_BT[row, start:end] = sequences[index]
+            segments_BT[row, start:end] = number
+            start = end
+    return ProbeBatch(ids_BT, segments_BT), rows
+
+
+def _some(split: Split, count: int) -> Split:
+    """At most `count` texts; a smaller choice is a subset of a larger one."""
+    chosen_N = np.sort(np.random.default_rng(0).permutation(len(split.texts))[:count])
+    return Split([split.ids[n] for n in chosen_N], [split.texts[n] for n in chosen_N], split.targets[chosen_N])
