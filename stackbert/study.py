@@ -32,7 +32,7 @@ from stackbert.validation import error_lines, strict_adapter
 from tokenizer.config import EncodeConfig, TokenizerConfig
 
 MERGED = ", merged with the base"
-TOKENIZER = "tokenizer"
+CORPORA, TOKENIZER = "corpora", "tokenizer"
 CONVERTED = "converted"
 """Folder of the checkpoints that are published as .bin only."""
 
@@ -124,6 +124,7 @@ def run_study(study: Study, places: Mapping[str, str] | None = None) -> Manifest
     from finetune.compare.compare import compare
 
     planned = planned_systems(study)
+    _require_own(Path(study.out))
     places = readable_checkpoints(study, Path(study.out) / CONVERTED) if places is None else places
     unadapted = unadapted_checkpoints(study, planned, places)
     labels = _build_labelled_set(study)
@@ -133,6 +134,17 @@ def run_study(study: Study, places: Mapping[str, str] | None = None) -> Manifest
     out = Path(study.out) / "comparison"
     _announce("comparison", out)
     return compare(labels, unadapted | adapted, out, study.compare)
+
+
+def _require_own(out: Path) -> None:
+    """Raise StackbertError where the study's folder holds nothing of a study but files that are not its own."""
+    found = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    names = [name for name in found if not name.startswith(".") and not name.endswith(".toml")]
+    if names and not {CORPORA, CONVERTED} & set(found):
+        shown = ", ".join(names[:3] + ["..."] * (len(names) > 3))
+        raise StackbertError(
+            f"out: {out} holds other files ({shown}) and no study; name a folder that does not exist yet"
+        )
 
 
 def named_checkpoints(study: Study) -> list[str]:
@@ -221,7 +233,7 @@ def _build_labelled_set(study: Study) -> Path:
 
     folders = []
     for name, config in study.corpora.items():
-        folders.append(Path(study.out) / "corpora" / name)
+        folders.append(Path(study.out) / CORPORA / name)
         _announce(f"corpus '{name}'", folders[-1])
         build_corpus(folders[-1], config, Path(study.data))
     labels = Path(study.out) / LABELS

@@ -58,7 +58,7 @@ def _error_line(location: tuple[str | int, ...], kind: str, message: str, outerm
     if not path:  # of the study as a whole
         return message.removeprefix("Value error, ")
     if kind != "unexpected_keyword_argument":
-        return f"{path}: {message}"
+        return f"{path}: {message.removeprefix('Value error, ')}"
     # the innermost configuration around the setting; below 'corpora' there is a level of names
     config = next((SECTIONS[str(key)] for key in reversed(location[:-1]) if key in SECTIONS), outermost)
     names = [setting.name for setting in dataclasses.fields(config)]

@@ -173,7 +173,8 @@ def _run_systems(
     """
     searcher, trials, searches = Searcher(runner, config, folder), dict[str, list[Trial]](), list[Search]()
     for system in systems:
-        source = f" ({system.checkpoint}): {len(config.seeds)} seeds" if system.checkpoint else ""
+        seeds = f"{len(config.seeds)} seed{'' if len(config.seeds) == 1 else 's'}"
+        source = f" ({system.checkpoint}): {seeds}" if system.checkpoint else ""
         print(f"{system.name}{source}", flush=True)
         searches += [found] if (found := searcher.run(system, task)) else []
         saves_model = system.kind == "encoder" and not system.cleaned  # 'predict' does not clean texts

@@ -93,7 +93,8 @@ def require_bundle(folder: Path) -> None:
     """Raise StackbertError unless `folder` has the files that make a checkpoint a classifier."""
     for name in (SETTINGS_FILE, HEAD_FILE):
         if not (folder / name).is_file():
-            raise StackbertError(f"{folder}: no {name}, so this is not a fine-tuned classifier")
+            fault = f"no {name}, so this is not a fine-tuned classifier" if folder.is_dir() else "no such folder"
+            raise StackbertError(f"{folder}: {fault}; name one of those in 'models' of a comparison")
 
 
 def load_bundle(folder: Path) -> Bundle:

@@ -112,6 +112,6 @@ def power_warning(task: Task, config: CompareConfig) -> str:
     return (
         f"comparison with {texts:,} test texts and {seeds} seeds: two encoders must differ by about "
         f"{100 * expected:.1f} points of weighted F1 for that to be shown (80 % power; assumed standard deviations: "
-        f"{over_seeds}, and {100 * TEXT_DEVIATION:.0f} points over the root of the number of test texts). For "
+        f"{over_seeds}, and {100 * TEXT_DEVIATION:.0f} points over the root of the number of test texts). To show "
         f"{config.equivalence_points:g}: {advice}"
     )

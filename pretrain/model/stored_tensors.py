@@ -191,4 +191,4 @@ def _hint(folder: Path) -> str:
         return (
             f"; a checkpoint that is published as {PYTORCH_FILE} only is made readable by 'stackbert pretrain convert'"
         )
-    return ""
+    return "; a checkpoint is a folder with config.json and model.safetensors, 'minilm' or a hub id"

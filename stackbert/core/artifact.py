@@ -144,7 +144,11 @@ def made_with(out: Path, config: Any) -> Manifest | None:
 
 
 def _load_requested(out: Path, request: dict[str, Any]) -> Manifest:
-    """The manifest of `out`; raises ArtifactError if it has another stage, configuration or inputs."""
+    """The manifest of `out`; raises ArtifactError if it has another stage, configuration or inputs, or none."""
+    if not (out / MANIFEST).is_file():
+        raise ArtifactError(
+            f"{out}: is there already, and is not a finished output of stackbert; name a folder that does not exist yet"
+        )
     found = load_manifest(out)
     refuse_other(found_request(found), request, out, "was made")
     return found
@@ -159,7 +163,7 @@ def load_manifest(folder: Path) -> Manifest:
         return Manifest(folder=folder, **fields)
     except FileNotFoundError:
         raise ArtifactError(
-            f"{folder}: no {MANIFEST}, so this is not a finished output of stackbert; name another folder, or remove it"
+            f"{folder}: no {MANIFEST}, so this is not a finished output of stackbert; name one that is"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path}: cannot be read ({error}); remove {folder} to make it again") from None

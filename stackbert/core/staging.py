@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from stackbert.core.errors import ArtifactError, StackbertError
 from stackbert.core.place import lock_file
@@ -138,19 +138,36 @@ def unread_output_ignored() -> Iterator[None]:
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Lock `out` for this process; the kernel releases the lock when the process ends, even if it is killed."""
-    with lock_file(out).open("a+") as lock:
+    """Lock `out` for this process; the kernel releases the lock when the process ends, even if it is killed.
+
+    The file is removed at the end, except where the process is killed; one that is left over locks nobody out.
+    """
+    path = lock_file(out)
+    with _locked_file(out, path) as lock:
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {platform.node()}")
+        lock.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _locked_file(out: Path, path: Path) -> TextIO:
+    """The open and locked file at `path`."""
+    while True:
+        lock = path.open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise ArtifactError(
-                f"{out}: is being written by {lock.read().strip() or 'another process'}; wait for it"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {platform.node()}")
-        lock.flush()
-        yield
+            owner = lock.read().strip() or "another process"
+            lock.close()
+            raise ArtifactError(f"{out}: is being written by {owner}; wait for it") from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                return lock
+        lock.close()  # its owner removed it after it was opened here
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -61,9 +61,9 @@ def map_in_order(
             yield in_flight.popleft().result()
 
 
-def run_apart(function: Callable[..., Result], *arguments: Any) -> Result:
-    """function(*arguments), done by a process of its own."""
-    with _pool(1) as submit:
+def run_apart(function: Callable[..., Result], *arguments: Any, prepare: Callable[[], object] | None = None) -> Result:
+    """function(*arguments), done by a process of its own, which calls `prepare` before it imports the function."""
+    with _pool(1, prepare) as submit:
         result: Result = submit(function, *arguments).result()
     return result
 
@@ -75,11 +75,11 @@ def end_workers() -> None:
 
 
 @contextmanager
-def _pool(processes: int) -> Iterator[Callable[..., Future[Any]]]:
+def _pool(processes: int, prepare: Callable[[], object] | None = None) -> Iterator[Callable[..., Future[Any]]]:
     """Yield the `submit` of a pool of processes, which end at once where the block is left before its end."""
     context = multiprocessing.get_context("spawn")
     watched, leash = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(processes, context, _follow, (watched,))
+    pool = ProcessPoolExecutor(processes, context, _follow, (watched, prepare))
 
     def submit(function: Callable[..., Result], *arguments: Any) -> Future[Result]:
         with _signals_held():  # submitting starts processes
@@ -122,9 +122,11 @@ def _signals_held() -> Iterator[None]:
             signal.raise_signal(arrived[0])
 
 
-def _follow(watched: Connection) -> None:
-    """Begin to watch the leader, in a worker process."""
+def _follow(watched: Connection, prepare: Callable[[], object] | None) -> None:
+    """Begin to watch the leader, in a worker process, and prepare it."""
     threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
+    if prepare:
+        prepare()
 
 
 def _end_with(watched: Connection) -> None:

@@ -17,6 +17,7 @@ from pretrain.train.replicas import find_replicas
 from stackbert.adaptations import GENERIC
 from stackbert.core.artifact import made_with
 from stackbert.core.workers import run_apart
+from stackbert.guard import start_quietly
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.pretraining import PretrainingPlan
 from stackbert.planning.scaling import extrapolate
@@ -69,7 +70,7 @@ class ComparisonPlan:
         rates = {}
         for checkpoint in dict.fromkeys(kinds.values()):
             print(f"measuring the fine-tuning of {checkpoint}", file=sys.stderr, flush=True)
-            rates[checkpoint] = run_apart(_measured, checkpoint, task, compare, self._config)
+            rates[checkpoint] = run_apart(_measured, checkpoint, task, compare, self._config, prepare=start_quietly)
         plans = []
         planned = list(with_compiling(self._trainings(systems, kinds, whole)))
         for system in systems:
@@ -154,7 +155,7 @@ def _work(trainings: list[Training], compare: CompareConfig) -> str:
     epochs = f", {compare.recipe.epochs} epochs at most" if trainings[0].checkpoint else ""
     tried = len(compare.search_poolings) + len(compare.search_learning_rates)
     search = f", {tried} candidates" if tried and trainings[0].checkpoint else ""
-    return f"{train:,} texts{epochs}, {seeds} seeds{search}"
+    return f"{train:,} texts{epochs}, {seeds} seed{'' if seeds == 1 else 's'}{search}"
 
 
 def baseline_seconds(system: System, task: Task, whole: Sizes) -> Callable[[Sizes], float]:

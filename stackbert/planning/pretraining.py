@@ -14,6 +14,7 @@ from pretrain.merge import merge_checkpoints
 from stackbert.adaptations import Chain, PhaseStages, distinct_phases, with_labels
 from stackbert.core.artifact import Manifest, made_with
 from stackbert.core.workers import run_apart
+from stackbert.guard import start_quietly
 from stackbert.planning.config import StudyPlanConfig
 from stackbert.planning.table import StagePlan
 from stackbert.planning.text import TextPlan
@@ -76,7 +77,8 @@ class PretrainingPlan:
         request = PretrainPlanConfig(**shared, text_gigabytes=gigabytes)
         base = self._checkpoints[phase.before] if phase.before else self._study.pretrain.base
         pretrain: PretrainConfig = with_labels(replace(phase.pretrain, base=base), text.labels())
-        return run_apart(plan_pretraining, rows, tokenizer, pretrain, request, self._folder / phase.checkpoint)
+        checkpoint = self._folder / phase.checkpoint
+        return run_apart(plan_pretraining, rows, tokenizer, pretrain, request, checkpoint, prepare=start_quietly)
 
 
 def _stage(name: str, plan: Plan) -> StagePlan:

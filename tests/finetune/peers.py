@@ -4,7 +4,8 @@
 
 LABELS is the output of 'corpora label'; the Python at --torch has torch, transformers and accelerate. Both read
 the same first texts with the same model, batch and rate; the Trainer pads each batch to its longest text, as its
-examples do. Beside it: the time of 50 epochs of the head over that of one pass of the frozen encoder.
+examples do. Beside it: the time of 50 epochs of the head over that of one pass of the frozen encoder, and the tokens a
+second of that pass over those of pretraining's forward pass on full rows.
 """
 
 import json
@@ -17,20 +18,27 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+import tensorflow as tf
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional
 
 from corpora.labels.labelled_set import Split, load_labelled
-from finetune.classifier.classifier import Classifier
+from finetune.classifier.classifier import ROWS_PER_BATCH, Classifier
 from finetune.classifier.phases import EncodedSplit, EncodedSplits
 from finetune.config import FinetuneConfig
 from finetune.train.head_training import HeadTraining
 from finetune.train.whole_training import WholeTraining
 from finetune.trials.fine_tuner import load_for
+from pretrain.measure.bench_models import MASK_ID, SPECIAL_IDS, random_rows
+from pretrain.measure.config import BenchConfig
+from pretrain.objectives.masked_lm import MaskedLM, Masker
+from pretrain.train.replicas import find_replicas
+from pretrain.train.step import compile_evaluation
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.process import keep_freed_memory
 from tests.finetune.questions import encode_split
 
+FORWARD_BATCHES = 4
 FEW = 1  # dev and test texts: what is timed is the training
 TRAINER = """
 import json, sys
@@ -88,17 +96,42 @@ class Ours:
         self._whole, self._head = WholeTraining(self._classifier), HeadTraining(self._classifier)
         self._head.run(self._splits, 0)
         self._whole.run(self._splits, 0)  # compiles
+        self._classifier.features(self._encoded.sequences)
+        self._forward = Forward(self._classifier)
 
     def rate(self, seed: int) -> float:
         """Texts a second of an epoch of the whole model."""
         return len(self._train.texts) / self._whole.run(self._splits, seed).seconds
 
-    def head_share(self, seed: int) -> float:
-        """Time of the head's epochs over that of one pass of the encoder."""
+    def shares(self, seed: int) -> tuple[float, float]:
+        """Time of the head's epochs over that of one pass of the encoder, and tokens a second of the pass over those
+        of pretraining's forward pass.
+        """
         start = time.monotonic()
         self._classifier.features(self._encoded.sequences)
-        pass_seconds = time.monotonic() - start
-        return self._head.run(self._splits, seed).seconds / pass_seconds
+        seconds = time.monotonic() - start
+        rate = sum(map(len, self._encoded.sequences)) / seconds
+        return self._head.run(self._splits, seed).seconds / seconds, rate / self._forward.rate()
+
+
+class Forward:
+    """The forward pass of pretraining, on full rows, with a classifier's encoder."""
+
+    def __init__(self, classifier: Classifier):
+        encoder, rows = classifier.encoder, (ROWS_PER_BATCH, classifier.config.max_length)
+        config = BenchConfig(batch_rows=rows[0], row_length=rows[1])
+        masker = Masker(encoder.architecture.vocab_size, SPECIAL_IDS, MASK_ID, config.mask_rate)
+        ids_BT = tf.constant(random_rows(config, encoder.architecture.vocab_size).ids[: rows[0]], tf.int32)
+        self._batch = masker.mask(ids_BT, tf.ones(rows, tf.int32), tf.constant([0, 0, 0]))
+        self._evaluate = compile_evaluation(MaskedLM(encoder), find_replicas("cpu"))
+        self._evaluate(self._batch)
+
+    def rate(self) -> float:
+        """Tokens a second."""
+        start = time.monotonic()
+        for _ in range(FORWARD_BATCHES):
+            self._evaluate(self._batch)
+        return FORWARD_BATCHES * tf.size(self._batch.ids_BT).numpy() / (time.monotonic() - start)
 
 
 def _first(split: Split, count: int) -> Split:
@@ -127,7 +160,7 @@ def main(labels: Positional[Path], asked: OmitArgPrefixes[Comparison]) -> None:
     ours, rates, shares = Ours(asked, train), defaultdict(list), []
     for number in range(1, asked.rounds + 1):
         rates["stackbert"].append(ours.rate(number))
-        shares.append(ours.head_share(number))
+        shares.append(ours.shares(number))
         for precision in asked.precisions if asked.torch else ():
             rates[f"Trainer {precision}"].append(trainer_rate(asked, train, precision == "bf16"))
         last = {name: round(each[-1], 1) for name, each in rates.items()}
@@ -136,7 +169,9 @@ def main(labels: Positional[Path], asked: OmitArgPrefixes[Comparison]) -> None:
     best = statistics.median(rates["stackbert"])
     for name, each in rates.items():
         print(f"{name:<16}{statistics.median(each):>8.1f} texts/s  {best / statistics.median(each):.2f}x")
-    print(f"50 epochs of the head: {statistics.median(shares):.2f} of one pass of the encoder")
+    head, features = (statistics.median(each) for each in zip(*shares, strict=True))
+    print(f"50 epochs of the head: {head:.2f} of one pass of the encoder")
+    print(f"that pass: {features:.2f} of the tokens a second of pretraining's forward pass")
 
 
 if __name__ == "__main__":

@@ -183,7 +183,9 @@ def test_missing_files_are_named(folder, monkeypatch, capsys):
     assert "none: no such folder" in refused(monkeypatch, capsys, "tokenizer encode none none --out out")
     assert "none: no such folder" in refused(monkeypatch, capsys, "pretrain run none none --out out")
     assert "none: no such folder" in refused(monkeypatch, capsys, "finetune compare none --checkpoints a b --out out")
-    assert "not a fine-tuned classifier" in refused(monkeypatch, capsys, "finetune predict none text")
+    assert "none: no such folder; name one of those in 'models'" in refused(
+        monkeypatch, capsys, "finetune predict none text"
+    )
     assert not (folder / "out").exists()
 
 

@@ -71,7 +71,9 @@ precision = 'float32'
 def made_up_times(monkeypatch) -> None:
     """Nothing is trained: the seconds of its parts are made up, in this process."""
     for room in ("comparison", "pretraining"):
-        monkeypatch.setattr(f"stackbert.planning.{room}.run_apart", lambda function, *arguments: function(*arguments))
+        monkeypatch.setattr(
+            f"stackbert.planning.{room}.run_apart", lambda function, *arguments, **_: function(*arguments)
+        )
     monkeypatch.setattr(Trainer, "measure", lambda *_: RunTimes(preparation=1.0, step=1.0, evaluation=1.0))
     monkeypatch.setattr("stackbert.planning.comparison.measure_fine_tuning", lambda *_: RATES)
 

@@ -228,6 +228,17 @@ def test_tags_without_rows_of_tags_are_refused_before_any_stage(text, message, t
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_of_other_files_is_not_filled(tmp_path):
+    out = tmp_path / "notes"
+    out.mkdir()
+    (out / "monday.md").write_text("mine")
+    with pytest.raises(
+        StackbertError, match=r"out: .*/notes holds other files \(monday.md\) and no study; name a folder"
+    ):
+        run_study(load(tmp_path, f"out = '{out}'\n"))
+    assert [path.name for path in out.iterdir()] == ["monday.md"]
+
+
 @pytest.mark.parametrize("name", ["", " ", "..", "a/b", "/a", "a\\b"])
 def test_the_name_of_a_corpus_is_a_folder_in_that_of_the_study(name, tmp_path):
     with pytest.raises(StackbertError, match=r"corpora: .* names no folder in that of the study"):
@@ -298,7 +309,7 @@ def test_empty_file_is_the_default_study(tmp_path):
         ("[pretrain]\ntokens = 'many'\n", "pretrain.tokens: Input should be a valid integer"),
         ("[tokenizer]\nextend_by = 'aut'\n", "tokenizer.extend_by: Input should be 'auto'"),
         ("[pretrain]\ntransfer = 'man'\n", "pretrain.transfer: Input should be 'mean', 'random', 'similar' or"),
-        ("[corpora.x]\nsource = 'table'\n", "corpora.x: Value error, source 'table' needs path"),
+        ("[corpora.x]\nsource = 'table'\n", "corpora.x: source 'table' needs path"),
         ("merged = 0.5\n[pretrain]\nbase = 'random-tiny'\n", "merged: needs a base with weights"),
         ("merged = 0.5\n[pretrain]\ntransfer = 'similar'\n", "merged: needs a base with weights"),
         ("merged = 0.5\n[pretrain]\ntransfer = 'distill'\n", "merged: needs a base with weights"),

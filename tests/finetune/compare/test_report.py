@@ -191,6 +191,13 @@ def test_terminal_table() -> None:
     assert lines[5:7] == ["adapted is better than generic: +1.2 points.", "adapted is as good."]
 
 
+def test_one_system_alone_has_no_smallest_difference() -> None:
+    comparison = made_up()
+    alone = replace(comparison, systems=[system for system in comparison.systems if not system.against_baseline][:1])
+    assert "Smallest true difference" in report.table_text(comparison)
+    assert "Smallest true difference" not in report.table_text(alone)
+
+
 def test_equivalence_is_said_in_every_table(tmp_path: Path) -> None:
     comparison = made_up()
     generic, adapted = comparison.systems[1:]

@@ -21,14 +21,14 @@ def test_few_seeds_are_warned_of_with_the_number_that_would_do():
     assert power_warning(task(20_000), CompareConfig(seeds=(0, 1, 2))) == (
         "comparison with 20,000 test texts and 3 seeds: two encoders must differ by about 1.8 points of weighted F1 "
         "for that to be shown (80 % power; assumed standard deviations: 0.6 points over seeds, and 18 points over the "
-        "root of the number of test texts). For 1: 8 seeds would do"
+        "root of the number of test texts). To show 1: 8 seeds would do"
     )
     assert power_warning(task(20_000), CompareConfig(seeds=tuple(range(8)))) == ""
 
 
 def test_few_test_texts_are_warned_of():
     assert power_warning(task(200), CompareConfig()).endswith(
-        "For 1: that needs more test texts, and perhaps more seeds"
+        "To show 1: that needs more test texts, and perhaps more seeds"
     )
 
 

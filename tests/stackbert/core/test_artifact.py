@@ -23,6 +23,7 @@ from stackbert.core.artifact import (
     require_artifact,
 )
 from stackbert.core.errors import StackbertError
+from stackbert.core.staging import locked
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,27 @@ def test_a_second_process_is_refused_and_a_stale_lock_is_not(tmp_path: Path) -> 
         with pytest.raises(ArtifactError, match="is being written by process 4711 on elsewhere"):
             make(tmp_path / "out", work=never)
     make(tmp_path / "out")
-    assert f"process {os.getpid()}" in lock.read_text()
+    assert not lock.exists()
+
+
+def test_the_lock_names_its_owner_while_the_work_is_done(tmp_path: Path) -> None:
+    def read_lock(folder: Path) -> dict[str, Any]:
+        return {"owner": (folder.parent / ".out.lock").read_text()}
+
+    assert f"process {os.getpid()} on" in make(tmp_path / "out", work=read_lock).counts["owner"]
+
+
+def test_a_lock_whose_owner_removes_it_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, flock = tmp_path / ".out.lock", fcntl.flock
+
+    def flock_after_removal(lock: Any, operation: int) -> None:
+        monkeypatch.undo()  # the first time only: the owner ends between opening the file and locking it
+        path.unlink()
+        flock(lock, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock_after_removal)
+    with locked(tmp_path / "out"), pytest.raises(ArtifactError, match="is being written by"), locked(tmp_path / "out"):
+        pass
 
 
 def test_damaged_or_missing_manifests_are_errors(tmp_path: Path) -> None:
@@ -221,12 +242,11 @@ def test_a_refused_stage_that_cannot_be_continued_leaves_nothing(tmp_path: Path)
 
     with pytest.raises(StackbertError, match="refused"):
         make(tmp_path / "out", work=refuse)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == []
 
 
 def test_a_finished_folder_on_a_read_only_disk_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = make(tmp_path / "out")
-    (tmp_path / ".out.lock").unlink()
     monkeypatch.setattr("os.access", lambda *_: False)
     assert make(tmp_path / "out", work=never) == made
     assert not (tmp_path / ".out.lock").exists()

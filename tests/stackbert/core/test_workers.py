@@ -6,11 +6,19 @@ from collections.abc import Iterator
 import pytest
 
 from stackbert.core.errors import StackbertError
-from stackbert.core.workers import map_in_order
+from stackbert.core.workers import map_in_order, run_apart
 
 
 def square(number: int) -> int:
     return number * number
+
+
+def mark_prepared() -> None:
+    os.environ["PREPARED"] = "1"
+
+
+def is_prepared() -> bool:
+    return "PREPARED" in os.environ
 
 
 def die(number: int) -> int:
@@ -39,3 +47,9 @@ def test_items_are_consumed_lazily() -> None:
 def test_a_killed_process_is_an_error_with_advice() -> None:
     with pytest.raises(StackbertError, match="worker process was killed"):
         list(map_in_order(die, range(40), 2))
+
+
+def test_a_process_apart_is_prepared_first() -> None:
+    assert run_apart(is_prepared, prepare=mark_prepared)
+    assert not run_apart(is_prepared)
+    assert not is_prepared()
