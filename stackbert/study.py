@@ -124,8 +124,9 @@ def run_study(study: Study, places: Mapping[str, str] | None = None) -> Manifest
     from finetune.compare.compare import compare
 
     planned = planned_systems(study)
-    _require_own(Path(study.out))
-    places = readable_checkpoints(study, Path(study.out) / CONVERTED) if places is None else places
+    if places is None:  # a rehearsal, which names them, has checked its folder
+        _require_own(Path(study.out))
+        places = readable_checkpoints(study, Path(study.out) / CONVERTED)
     unadapted = unadapted_checkpoints(study, planned, places)
     labels = _build_labelled_set(study)
     if trains_vocabulary(study):

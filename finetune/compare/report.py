@@ -120,15 +120,12 @@ def notes(comparison: Comparison) -> list[str]:
         if system.against_baseline
     ]
     points = comparison.equivalence_points
-    shown = [
-        "Smallest true difference that this comparison shows (80 % power, two-sided 5 %), in points: "
-        f"{'; '.join(smallest)}."
-    ]
+    shown = "Smallest true difference that this comparison shows (80 % power, two-sided 5 %), in points: "
     return [
         interval_note(comparison),
         "Equivalent: the 90 % interval of the difference lies within "
         f"\N{PLUS-MINUS SIGN}{points:g} point{'' if points == 1 else 's'} (two one-sided tests at 5 %).",
-        *(shown if smallest else []),
+        *([f"{shown}{'; '.join(smallest)}."] if smallest else []),
     ]
 
 

@@ -243,5 +243,5 @@ def test_weights_that_are_not_finite_are_not_exported(tmp_path):
 def test_missing_folder_and_missing_weights_are_told_apart(tmp_path):
     with pytest.raises(CheckpointError, match="nowhere: no such folder"):
         load_checkpoint(tmp_path / "nowhere")
-    with pytest.raises(CheckpointError, match=r"no model\.safetensors$"):
+    with pytest.raises(CheckpointError, match=r"no model\.safetensors; a checkpoint is a folder with"):
         load_checkpoint(tmp_path)
