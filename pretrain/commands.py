@@ -53,7 +53,7 @@ def curves(runs: dict[str, Path], out: Path) -> None:
         runs: Name and output folder of each run, such as: mean out/mean random out/random.
         out: SVG file to write.
     """
-    from pretrain.train.curves import draw_runs
+    from pretrain.measure.curves import draw_runs
 
     print(draw_runs(runs, out))
 

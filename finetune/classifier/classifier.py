@@ -12,11 +12,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from finetune.classifier.head import Head
-from finetune.classifier.text_batches import TextBatch, batch_of_rows, inference_batches, sized_batches, slots_in_row
 from finetune.classifier.text_sections import encode_texts
 from finetune.config import FinetuneConfig
 from pretrain.model.checkpoint import Checkpoint
 from pretrain.model.encoder import Encoder
+from pretrain.model.text_batches import TextBatch, batch_of_rows, inference_batches, sized_batches, slots_in_row
 from pretrain.train.device import choose_dtype
 from pretrain.train.replicas import HOST, Replicas
 from stackbert.core.progress import Progress

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from finetune.classifier.phases import EpochRecord, best_epoch
 from finetune.compare.comparison import Comparison, PretrainingCurve, SystemResult
 from finetune.metrics.significance import Interval
-from pretrain.train.curves import curves_plot
+from pretrain.measure.curves import curves_plot
 from stackbert.core.drawing import COLOURS, MARKERS, Plot, draw_plot
 
 Phase = Literal["head", "whole"]

@@ -6,7 +6,6 @@ from typing import cast
 import tensorflow as tf
 
 from finetune.classifier.classifier import ROWS_PER_BATCH, Classifier, batch_spec
-from finetune.classifier.text_batches import TextBatch, rounded_rows, slots_in_row
 from finetune.config import FinetunePreflightConfig
 from finetune.train.batches import LabelledBatch
 from finetune.train.step import FinetuneStep
@@ -22,6 +21,7 @@ from pretrain.measure.preflight import (
 )
 from pretrain.measure.step_program import stablehlo
 from pretrain.model.checkpoint import Checkpoint
+from pretrain.model.text_batches import TextBatch, rounded_rows, slots_in_row
 from pretrain.train.replicas import HOST, Replicas
 from tokenizer.encoding.reader import TextReader
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from finetune.classifier.phases import EncodedSplit
-from finetune.classifier.text_batches import TextBatch, batch_of_rows, pack_texts, rounded_rows
 from finetune.config import FinetuneConfig
+from pretrain.model.text_batches import TextBatch, batch_of_rows, pack_texts, rounded_rows
 from pretrain.randomness import stream
 
 

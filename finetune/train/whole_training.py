@@ -22,10 +22,10 @@ from finetune.classifier.phases import (
     epochs_since_best,
     phase_result,
 )
-from finetune.classifier.text_batches import rounded_rows
 from finetune.train.batches import EpochBatches
 from finetune.train.step import CompiledStep, FinetuneStep
-from pretrain.probe.best_weights import BestWeights
+from pretrain.model.text_batches import rounded_rows
+from pretrain.train.best_weights import BestWeights
 from pretrain.train.optimizer import scheduled_rate
 from pretrain.train.state import STOPPED_EXIT_CODE, RunState, Stopped
 from stackbert.core.errors import StackbertError

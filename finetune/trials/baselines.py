@@ -4,22 +4,20 @@
 
 import re
 import time
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from corpora.labels.labelled_set import Split
 from finetune.metrics.metrics import tune_threshold
+from pretrain.probe.linear_probe import fit_regressions
 
 if TYPE_CHECKING:
     from gensim.models.fasttext import FastTextKeyedVectors
@@ -59,12 +57,7 @@ def fit_tfidf(train: Split, dev: Split, test: Split, seed: int = 0) -> BaselineR
     dev_NF = vectorizer.transform(dev.texts)
     best: tuple[float, OneVsRestClassifier] | None = None
     for strength in STRENGTHS:
-        model = OneVsRestClassifier(LogisticRegression(C=strength, solver="liblinear"))
-        with warnings.catch_warnings():
-            # scikit-learn warns of labels without training texts; 'corpora label' has already reported them
-            warnings.simplefilter("ignore", UserWarning)
-            warnings.simplefilter("ignore", UndefinedMetricWarning)
-            model.fit(train_NF, train.targets)
+        model = fit_regressions(train_NF, train.targets, strength)
         _, f1 = tune_threshold(dev.targets, model.predict_proba(dev_NF))
         if best is None or f1 > best[0]:
             best = (f1, model)

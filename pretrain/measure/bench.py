@@ -45,6 +45,7 @@ class BenchResult:
     ceiling_flops: dict[str, float]
     """Operations per second of a device's fastest matrix product, by precision."""
     profile: StepProfile | None = None
+    """Where the time goes, if it was asked for."""
 
     @property
     def ceiling_share(self) -> float:

@@ -73,12 +73,13 @@ class Ceiling:
         self.best = {dtype.name: 0.0 for dtype in PRECISIONS}
         """Floating-point operations per second."""
         self._shapes = itertools.cycle(products.timed)
+        self._multiply = tf.function(tf.matmul)
         self._device = device
 
     def time(self) -> None:
         """Time the next shape."""
         with tf.device(self._device):
-            for name, flops in _rates(tf.matmul, [next(self._shapes)]).items():
+            for name, flops in _rates(self._multiply, [next(self._shapes)]).items():
                 self.best[name] = max(self.best[name], flops)
 
 
@@ -88,7 +89,7 @@ def rates_by_library(products: StepProducts) -> dict[str, dict[str, float]]:
     Floating-point operations per second, by library and precision. PyTorch runs in a process of its own.
     """
     rates = {
-        "TensorFlow": _rates(tf.matmul, products.timed),
+        "TensorFlow": _rates(tf.function(tf.matmul), products.timed),
         "XLA": _rates(tf.function(tf.matmul, jit_compile=True, autograph=False), products.timed),
     }
     if find_spec("torch"):
@@ -105,13 +106,13 @@ def training_flop(multiplications: int) -> float:
 
 
 def _rates(multiply: Callable[..., Any], shapes: list[Shape]) -> dict[str, float]:
-    """Operations per second of the fastest of some products, by precision."""
-    product, best = tf.function(multiply, autograph=False), {dtype.name: 0.0 for dtype in PRECISIONS}
+    """Operations per second of the fastest of some products by a compiled function, by precision."""
+    best = {dtype.name: 0.0 for dtype in PRECISIONS}
     for (m, k, n), dtype in itertools.product(shapes, PRECISIONS):
         operands = tf.ones((m, k), dtype), tf.ones((k, n), dtype)
-        product(*operands)
+        multiply(*operands)
         for _ in range(REPEATS):
             start = time.perf_counter()
-            product(*operands)[0, 0].numpy()  # waits for devices that compute asynchronously
+            multiply(*operands)[0, 0].numpy()  # waits for devices that compute asynchronously
             best[dtype.name] = max(best[dtype.name], 2 * m * k * n / (time.perf_counter() - start))
     return best

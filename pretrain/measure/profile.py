@@ -28,6 +28,15 @@ from pretrain.train.optimizer import AdamW
 ROUNDS = 7  # in which all pieces are timed in turn; the median counts
 
 
+class Attention(NamedTuple):
+    """The attention of some layers, all of one kind."""
+
+    layers: int
+    function: Callable[..., tf.Tensor]
+    of_all: bool
+    """Whether for all tokens; else, in the last layer, for masked positions only."""
+
+
 class Piece(NamedTuple):
     """A part of the step that is computed `times` times in it, with all its gradients."""
 
@@ -60,7 +69,8 @@ class StepProfile:
     """Operations per second of the fastest product, by library and precision."""
 
     def __str__(self) -> str:
-        rest = Line("the rest: batch, embeddings, gradients' sums", self.step_seconds - self._sum, 0.0)
+        of_pieces = sum(line.seconds for line in self.lines)
+        rest = Line("the rest: batch, embeddings, gradients' sums", self.step_seconds - of_pieces, 0.0)
         table = [_row(line, self.step_seconds) for line in [*self.lines, rest]]
         rates = "; ".join(
             f"{library} {', '.join(f'{flops / 1e9:,.0f} ({name})' for name, flops in of.items())}"
@@ -68,10 +78,6 @@ class StepProfile:
         )
         heading = f"{'piece, forward and backward':<46}{'ms':>8}{'of step':>10}{'GFLOP/s':>10}"
         return "\n".join([heading, *table, f"fastest product by library, GFLOP/s: {rates}"])
-
-    @property
-    def _sum(self) -> float:
-        return sum(line.seconds for line in self.lines)
 
 
 def profile_pieces(encoder: Encoder, batch: MaskedBatch, products: StepProducts) -> tuple[Line, ...]:
@@ -99,16 +105,17 @@ def _seconds(function: Callable[[], Any]) -> float:
 
 
 def _pieces(encoder: Encoder, batch: MaskedBatch, products: StepProducts) -> Iterator[Piece]:
+    """All pieces but the optimizer; embeddings, the batch and the sum of gradients are not among them."""
     a, dtype = encoder.architecture, encoder.dtype
-    rows_M, tokens_N = tf.size(batch.positions_BP).numpy(), tf.size(batch.ids_BT).numpy()
+    masked, tokens = tf.size(batch.positions_BP).numpy(), tf.size(batch.ids_BT).numpy()
     for shape, count in Counter(products.layers).items():
         yield _product("products of the layers", shape, count, dtype)
     for shape, count in Counter(products.head).items():
         yield _product("products of the MLM head", shape, count, dtype)
     yield from _attentions(a, batch, products, dtype)
-    yield from _elementwise(a, tokens_N, a.num_layers - 1, dtype)
-    yield from _elementwise(a, rows_M, 1, dtype)
-    logits_MV, targets_M = tf.ones((rows_M, a.vocab_size), dtype), tf.reshape(batch.targets_BP, [-1])
+    yield from _elementwise(a, tokens, a.num_layers - 1, dtype)
+    yield from _elementwise(a, masked, 1, dtype)
+    logits_MV, targets_M = tf.ones((masked, a.vocab_size), dtype), tf.reshape(batch.targets_BP, [-1])
     weights_M = tf.reshape(batch.weights_BP, [-1])
 
     def cross_entropy(logits_MV: tf.Tensor, bias_V: tf.Tensor) -> tf.Tensor:
@@ -129,16 +136,16 @@ def _product(name: str, shape: Shape, count: int, dtype: tf.DType) -> Piece:
 
 def _attentions(a: Architecture, batch: MaskedBatch, products: StepProducts, dtype: tf.DType) -> Iterator[Piece]:
     """Attention of the layers for all tokens, and of the last one for masked positions."""
-    tokens_N, rows_M = tf.size(batch.ids_BT).numpy(), tf.size(batch.positions_BP).numpy()
-    qkv_NK = tf.ones((tokens_N, 3 * a.hidden_dim), dtype)
-    at = tf.ones((rows_M, a.hidden_dim), dtype), tf.ones((tokens_N, 2 * a.hidden_dim), dtype)
+    tokens, masked = tf.size(batch.ids_BT).numpy(), tf.size(batch.positions_BP).numpy()
+    qkv_NK = tf.ones((tokens, 3 * a.hidden_dim), dtype)
+    at = tf.ones((masked, a.hidden_dim), dtype), tf.ones((tokens, 2 * a.hidden_dim), dtype)
     flop = products.attention_flop / a.num_layers  # of the mean layer: their sum is shown
-    for count, function, is_last in (_rotary if a.rotary_layers else _post_norm)(a, batch):
-        yield Piece("attention", count, function, at if is_last else (qkv_NK,), flop)
+    for each in (_rotary if a.rotary_layers else _post_norm)(a, batch):
+        yield Piece("attention", each.layers, each.function, (qkv_NK,) if each.of_all else at, flop)
 
 
-def _post_norm(a: Architecture, batch: MaskedBatch) -> Iterator[tuple[int, Callable[..., tf.Tensor], bool]]:
-    """Layers of equal attention: their number, their function, whether they are the last one."""
+def _post_norm(a: Architecture, batch: MaskedBatch) -> Iterator[Attention]:
+    """Of layers with positions in the embeddings or as a bias of the scores."""
     bias_K = tf.zeros(3 * a.hidden_dim)
     score_bias: Tensors = ()
     if a.num_buckets:
@@ -151,12 +158,12 @@ def _post_norm(a: Architecture, batch: MaskedBatch) -> Iterator[tuple[int, Calla
     def at(q_MH: tf.Tensor, kv_NJ: tf.Tensor) -> tf.Tensor:
         return attention_at(q_MH, kv_NJ, bias_K, batch.positions_BP, batch.segments_BT, a.num_heads, bias_at)
 
-    yield a.num_layers - 1, whole, False
-    yield 1, at, True
+    yield Attention(a.num_layers - 1, whole, of_all=True)
+    yield Attention(1, at, of_all=False)
 
 
-def _rotary(a: Architecture, batch: MaskedBatch) -> Iterator[tuple[int, Callable[..., tf.Tensor], bool]]:
-    """As `_post_norm`, of layers with rotary positions."""
+def _rotary(a: Architecture, batch: MaskedBatch) -> Iterator[Attention]:
+    """Of layers with rotary positions."""
     positions_BT, heads = restarting_positions(batch.segments_BT), a.num_heads
 
     def whole(layer: RotaryLayer, qkv_NK: tf.Tensor) -> tf.Tensor:
@@ -169,24 +176,24 @@ def _rotary(a: Architecture, batch: MaskedBatch) -> Iterator[tuple[int, Callable
 
     *layers, last = a.rotary_layers
     for layer, count in Counter(layers).items():
-        yield count, partial(whole, layer), False
-    yield 1, partial(at, last), True
+        yield Attention(count, partial(whole, layer), of_all=True)
+    yield Attention(1, partial(at, last), of_all=False)
 
 
 def _elementwise(a: Architecture, tokens: int, layers: int, dtype: tf.DType) -> Iterator[Piece]:
     """Activations and norms of some layers that compute `tokens` tokens."""
-    x_NH, inner = tf.ones((tokens, a.hidden_dim), dtype), tf.ones((tokens, a.inner_dim), dtype)
+    x_NH, x_NF = tf.ones((tokens, a.hidden_dim), dtype), tf.ones((tokens, a.inner_dim), dtype)
     scale_H, epsilon = tf.ones(a.hidden_dim), a.norm_epsilon
     if a.rotary_layers:
-        yield Piece("GELU", layers, gated_gelu, (inner,))
+        yield Piece("GELU", layers, gated_gelu, (x_NF,))
         yield Piece("LayerNorm", 2 * layers, partial(sum_norm, epsilon=epsilon), (x_NH, x_NH, scale_H))
         return
-    yield Piece("GELU", layers, bias_gelu, (inner, tf.ones(a.inner_dim)))
+    yield Piece("GELU", layers, bias_gelu, (x_NF, tf.ones(a.inner_dim)))
     yield Piece("LayerNorm", 2 * layers, partial(add_norm, epsilon=epsilon), (x_NH, x_NH, scale_H, scale_H, scale_H))
 
 
 def _compiled(piece: Piece) -> Callable[[], Any]:
-    """Computes a piece and its gradients once."""
+    """Computes a piece and its gradients once; both are results, so that TensorFlow leaves nothing out."""
 
     def compute(*operands: tf.Tensor) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:

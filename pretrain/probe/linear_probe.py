@@ -3,6 +3,7 @@
 # N texts, P width of a vector, L labels
 
 import warnings
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +31,20 @@ def dev_weighted_f1(train_NP: Vectors, train_NL: Codes, dev_NP: Vectors, dev_NL:
     train, dev = (scaler.transform(each.astype(np.float64)) for each in (train_NP, dev_NP))
     best = 0.0
     for strength in STRENGTHS:
-        model = OneVsRestClassifier(LogisticRegression(C=strength, solver="liblinear"))
-        with warnings.catch_warnings():
-            # of labels that none or all of the texts have
-            warnings.simplefilter("ignore", UserWarning)
-            warnings.simplefilter("ignore", UndefinedMetricWarning)
-            scores_NL = model.fit(train, train_NL).predict_proba(dev)
+        scores_NL = fit_regressions(train, train_NL, strength).predict_proba(dev)
         for threshold in THRESHOLDS:
             best = max(best, float(f1_score(dev_NL, scores_NL >= threshold, average="weighted", zero_division=0)))
     return best
+
+
+def fit_regressions(train: Any, train_NL: Codes, strength: float) -> OneVsRestClassifier:
+    """A logistic regression per label on the features of texts, (N, P), an array or a sparse matrix.
+
+    `strength` is the inverse of the regularization's.
+    """
+    model = OneVsRestClassifier(LogisticRegression(C=strength, solver="liblinear"))
+    with warnings.catch_warnings():
+        # scikit-learn warns of labels that none or all of the texts have; 'corpora label' has reported them
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        return model.fit(train, train_NL)

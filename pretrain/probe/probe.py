@@ -13,17 +13,15 @@ from corpora.arrays import Codes
 from corpora.labels.labelled_set import Split, label_names, load_labelled
 from pretrain.config import PretrainConfig
 from pretrain.model.taught import Taught
+from pretrain.model.text_batches import inference_batches, slots_in_row
 from pretrain.probe.linear_probe import dev_weighted_f1
 from stackbert.core.errors import require
-from tokenizer.encoding.packing import RowPacker
 from tokenizer.encoding.reader import TextReader
 
 SPLITS = ("train", "dev")
 """Test is never read: the probe chooses a checkpoint."""
 MAX_TOKENS = 128
 """Of a text: its beginning tells most, and an evaluation stays short."""
-MIN_TEXT_TOKENS = 8
-"""Shorter texts take up this many tokens of a row; it bounds the number of texts per row."""
 ROWS_PER_DEVICE = 32
 """In one forward pass."""
 
@@ -55,7 +53,7 @@ class Probe:
         require(len(names) > 1, f"{labels}: holds one label; a probe needs two or more")
         taught.refuse(f"an encoder probed with {labels}", names, {"dev": splits["dev"].texts})
         row_length = min(row_length, MAX_TOKENS)
-        self.max_texts = max(1, row_length // MIN_TEXT_TOKENS)
+        self.max_texts = slots_in_row(row_length)
         """Of a row."""
         chosen = {name: _some(split, max_texts) for name, split in splits.items()}
         self._targets: dict[str, Codes] = {name: split.targets for name, split in chosen.items()}
@@ -90,39 +88,15 @@ class _PackedTexts:
 
     def __init__(self, sequences: list[list[int]], reader: TextReader, row_length: int, batch_rows: int) -> None:
         self._count = len(sequences)
-        least = min(MIN_TEXT_TOKENS, row_length)
-        packer: RowPacker[int] = RowPacker(row_length, open_rows=len(sequences))
-        rows = list(packer.add((max(least, len(sequence)), index) for index, sequence in enumerate(sequences)))
-        rows += packer.flush()
-        self._batches = [
-            _batch(sequences, rows[start : start + batch_rows], reader.padding_id, (batch_rows, row_length))
-            for start in range(0, len(rows), batch_rows)
-        ]
+        self._batches = list(inference_batches(sequences, reader.padding_id, row_length, batch_rows))
 
     def encode(self, vectors_of: VectorsOf) -> npt.NDArray[np.float32]:
         """The vector of each text, (N, P)."""
-        of_text: list[Any] = [None] * self._count
-        for batch, texts in self._batches:
-            vectors_BSP = vectors_of(batch)
-            for row, indices in enumerate(texts):
-                for slot, index in enumerate(indices):
-                    of_text[index] = vectors_BSP[row, slot]
-        return np.stack(of_text)
-
-
-def _batch(
-    sequences: list[list[int]], rows: list[list[int]], padding_id: int, shape: tuple[int, int]
-) -> tuple[ProbeBatch, list[list[int]]]:
-    """A batch of rows of texts, filled up with rows of padding; and the texts of each row, in order."""
-    ids_BT, segments_BT = np.full(shape, padding_id, np.int32), np.zeros(shape, np.int32)
-    for row, texts in enumerate(rows):
-        start = 0
-        for number, index in enumerate(texts, 1):
-            end = start + len(sequences[index])
-            ids_BT[row, start:end] = sequences[index]
-            segments_BT[row, start:end] = number
-            start = end
-    return ProbeBatch(ids_BT, segments_BT), rows
+        found = [(indices_N, vectors_of(ProbeBatch(*batch[:2])), batch.slots_N) for batch, indices_N in self._batches]
+        vectors_NP = np.empty((self._count, found[0][1].shape[-1]), np.float32)
+        for indices_N, vectors_BSP, slots_N in found:
+            vectors_NP[indices_N] = vectors_BSP.reshape(-1, vectors_BSP.shape[-1])[slots_N]
+        return vectors_NP
 
 
 def _some(split: Split, count: int) -> Split:

@@ -13,9 +13,9 @@ from pretrain.config import PretrainConfig, TextPooling
 from pretrain.model.encoder import Encoder
 from pretrain.objectives.objective import Collator, Objective
 from pretrain.objectives.text_vectors import pooled_vectors
-from pretrain.probe.best_weights import BestWeights
 from pretrain.probe.probe import Probe, ProbeBatch, VectorsOf
 from pretrain.train.batches import validation_batches
+from pretrain.train.best_weights import BestWeights
 from pretrain.train.replicas import Replicas
 from pretrain.train.step import compile_evaluation
 from stackbert.core.artifact import write_json

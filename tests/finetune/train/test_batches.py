@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from finetune.classifier.phases import EncodedSplit
-from finetune.classifier.text_batches import rounded_rows
 from finetune.config import FinetuneConfig
 from finetune.train.batches import EpochBatches, LabelledBatch
+from pretrain.model.text_batches import rounded_rows
 
 CONFIG = FinetuneConfig(max_length=24, batch_size=16)
 PADDING = 0

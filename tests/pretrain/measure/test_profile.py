@@ -5,11 +5,12 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
+import tensorflow as tf
 
 from pretrain.measure.bench import run_bench
 from pretrain.measure.config import BenchConfig
 from pretrain.measure.products import StepProducts, rates_by_library
-from pretrain.measure.profile import Line, StepProfile
+from pretrain.measure.profile import Line, StepProfile, _compiled, _product
 from pretrain.model.architecture import read_architecture
 from pretrain.model.checkpoint import Checkpoint, random_weights, save_checkpoint
 from stackbert.core.errors import StackbertError
@@ -64,6 +65,13 @@ def test_table_adds_up_to_the_step():
     assert [line.split()[-3:] for line in text.splitlines()[1:3]] == [["300", "60%", "20"], ["GELU", "100", "20%"]]
     assert text.splitlines()[3].split()[-2:] == ["100", "20%"]  # the rest
     assert "GFLOP/s: XLA 100 (float32)" in text
+
+
+def test_a_piece_is_computed_forward_and_backward():
+    piece = _product("products", (4, 3, 2), 1, tf.float32)
+    (result, gradients), graph = _compiled(piece)(), _compiled(piece).func.graph
+    assert [tuple(each.shape) for each in (result, *gradients)] == [(4, 2), (4, 3), (3, 2)]
+    assert sum(op.type == "MatMul" for op in graph.get_operations()) == 3 == piece.flop / (2 * 4 * 3 * 2)
 
 
 def test_profile_is_printed_below_the_speed():

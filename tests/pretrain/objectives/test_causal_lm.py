@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pretrain.measure.curves import read_curve
 from pretrain.model.architecture import hugging_face_names
 from pretrain.model.checkpoint import load_checkpoint
 from pretrain.model.encoder import Encoder
 from pretrain.model.taught import KEYS_FILE
 from pretrain.objectives.causal_lm import CausalBatch, CausalCollator, CausalLM
 from pretrain.randomness import stream
-from pretrain.train.curves import read_curve
 from stackbert.core.errors import StackbertError
 from tests.pretrain.objectives.causal_references import REFERENCE, STORED, torch_outputs
 from tests.pretrain.objectives.objective_runs import (

@@ -12,6 +12,7 @@ from corpora.post import read_posts
 from finetune.config import CompareConfig
 from finetune.trials.task import check_not_taught, load_task
 from pretrain.config import MergeConfig
+from pretrain.measure.curves import read_curve
 from pretrain.merge import merge_checkpoints
 from pretrain.model.checkpoint import load_checkpoint
 from pretrain.model.encoder import Encoder
@@ -19,7 +20,6 @@ from pretrain.model.taught import KEYS_FILE, TAGS_FILE, load_taught
 from pretrain.objectives.tag_prediction import TagPrediction, TargetBatch, collate_tags
 from pretrain.randomness import stream
 from pretrain.run import run_pretraining
-from pretrain.train.curves import read_curve
 from pretrain.train.step import accumulate_gradients
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError

@@ -12,6 +12,7 @@ from corpora.labels.labelled_set import load_labelled
 from corpora.text_keys import text_keys
 from pretrain.config import PretrainConfig
 from pretrain.model.taught import Taught
+from pretrain.model.text_batches import slots_in_row
 from pretrain.probe import probe as module
 from pretrain.probe.probe import Probe, ProbeBatch, load_probe
 from stackbert.core.errors import StackbertError
@@ -40,7 +41,7 @@ def probe(labels: Path, reader: TextReader, texts: int = 1_000, taught: Taught |
 
 def ids_of_texts(batch: ProbeBatch) -> np.ndarray:
     """As the vector of each text its own ids, in order, then zeros: (B, S, T)."""
-    slots = ROW // module.MIN_TEXT_TOKENS
+    slots = slots_in_row(ROW)
     found = np.zeros((BATCH, slots, ROW), np.float32)
     for row, slot in np.ndindex(BATCH, slots):
         own = batch.ids_BT[row][batch.segments_BT[row] == slot + 1]

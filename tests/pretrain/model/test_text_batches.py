@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from finetune.classifier.text_batches import (
+from pretrain.model.text_batches import (
     TextBatch,
     batched_lists,
     inference_batches,

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pretrain.train.curves import draw_runs, read_curve
+from pretrain.measure.curves import draw_runs, read_curve
 from stackbert.core.artifact import build_artifact, write_json
 from stackbert.core.errors import StackbertError
 
