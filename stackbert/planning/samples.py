@@ -68,8 +68,10 @@ def run_samples(study: Study, most: int, seconds: float, folder: Path) -> tuple[
     """
     samples = _samples(study, most, seconds)
     runs = []
+    whole = min(sample.share for sample in samples.values())
+    advice = f"raise sample_rows, now {most:,}" if whole < 1 else "so little text needs no plan: run the study"
     for thinning in (THINNING, 1):
-        share = min(sample.share for sample in samples.values()) / thinning
+        share = whole / thinning
         sample_run = SampleRun(folder / f"sample-{thinning}", share)
         print(f"measuring the text stages on {share:.3%} of the text", file=sys.stderr, flush=True)
         try:
@@ -77,9 +79,7 @@ def run_samples(study: Study, most: int, seconds: float, folder: Path) -> tuple[
         except StackbertError as error:
             if share >= 1:
                 raise
-            raise StackbertError(
-                f"{share:.3%} of the text is too small a sample: {error}; raise sample_rows, now {most:,}"
-            ) from None
+            raise StackbertError(f"{share:.3%} of the text is too small a sample: {error}; {advice}") from None
         runs.append(sample_run)
     return runs, samples
 
