@@ -83,7 +83,10 @@ def _pool(processes: int, prepare: Callable[[], object] | None = None) -> Iterat
 
     def submit(function: Callable[..., Result], *arguments: Any) -> Future[Result]:
         with _signals_held():  # submitting starts processes
-            return pool.submit(function, *arguments)
+            try:
+                return pool.submit(function, *arguments)
+            except ValueError as error:  # the pool closed its pipes meanwhile, as a process of it was killed
+                raise BrokenProcessPool(str(error)) from error
 
     _LEASHES.add(leash)
     try:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
@@ -47,6 +48,15 @@ def test_items_are_consumed_lazily() -> None:
 def test_a_killed_process_is_an_error_with_advice() -> None:
     with pytest.raises(StackbertError, match="worker process was killed"):
         list(map_in_order(die, range(40), 2))
+
+
+def test_a_process_killed_while_others_start_is_the_same_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def submit(*_: object) -> None:
+        raise ValueError("bad value(s) in fds_to_keep")
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit)
+    with pytest.raises(StackbertError, match="worker process was killed"):
+        list(map_in_order(square, range(40), 2))
 
 
 def test_a_process_apart_is_prepared_first() -> None:
