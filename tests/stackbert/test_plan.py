@@ -187,7 +187,7 @@ def test_a_sample_that_is_too_small_says_so(study):
 
 def test_text_that_is_too_small_for_a_plan_is_not_to_be_sampled_more(study, monkeypatch):
     monkeypatch.setattr("stackbert.planning.samples.THINNING", 1_000)
-    with pytest.raises(StackbertError, match="too small a sample: .*; so little text needs no plan: run the study"):
+    with pytest.raises(StackbertError, match=r"too small a sample: .*; so little text needs no plan: run the study"):
         plan_study(study, replace(QUICK, sample_rows=1_000_000))
 
 
