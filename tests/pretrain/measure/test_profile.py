@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from subprocess import run
 
 import pytest
 import tensorflow as tf
@@ -91,11 +92,18 @@ def test_every_installed_library_is_timed(monkeypatch):
 
 @pytest.mark.torch
 @pytest.mark.skipif(not find_spec("torch"), reason="PyTorch is not installed")
-def test_pytorch_is_timed_in_a_process_of_its_own():
+def test_pytorch_is_timed_in_a_process_of_its_own(monkeypatch):
+    processes = []
+
+    def recorded(command, **options):
+        processes.append(command[0])
+        return run(command, **options)
+
+    monkeypatch.setattr("pretrain.measure.products.subprocess.run", recorded)
     rates = rates_by_library(StepProducts(read_architecture(SIZES | {"model_type": "bert"}, ""), 2, 16, 4))
     assert set(rates["PyTorch"]) == {"float32", "bfloat16"}
     assert all(flops > 0 for flops in rates["PyTorch"].values())
-    assert "torch" not in sys.modules
+    assert processes == [sys.executable]
 
 
 def test_accelerators_are_refused(monkeypatch):
