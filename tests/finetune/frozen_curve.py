@@ -45,14 +45,19 @@ class FrozenCheckpoint:
     """A checkpoint's vectors with each pooling, and heads on them."""
 
     def __init__(self, checkpoint: str, task: Task, recipe: FinetuneConfig, store: FeatureStore) -> None:
-        self._heads: dict[TextPooling, tuple[HeadTraining, EncodedSplits]] = {}
+        config = replace(recipe, pooling="cls+mean")  # both poolings from one pass of the encoder
+        classifier = Classifier(*load_for(checkpoint, config), len(task.labels), config)
+        classifier.compile_features()
         subject = identify(resolve_base(checkpoint))
-        for pooling in POOLINGS:
-            config = replace(recipe, pooling=pooling)
-            classifier = Classifier(*load_for(checkpoint, config), len(task.labels), config)
-            classifier.compile_features()
-            splits = EncodedSplits(*(store.encode(classifier, subject, task.splits[name])[0] for name in SPLITS))
-            self._heads[pooling] = HeadTraining(classifier), splits
+        encoded = EncodedSplits(*(store.encode(classifier, subject, task.splits[name])[0] for name in SPLITS))
+        self._heads = {
+            pooling: (self._head(checkpoint, replace(recipe, pooling=pooling), task), _half(encoded, pooling))
+            for pooling in POOLINGS
+        }
+
+    @staticmethod
+    def _head(checkpoint: str, config: FinetuneConfig, task: Task) -> HeadTraining:
+        return HeadTraining(Classifier(*load_for(checkpoint, config), len(task.labels), config))
 
     def point(self, size: int, seeds: int) -> Point:
         """Choose the pooling with the first seed, and train with all."""
@@ -67,6 +72,12 @@ class FrozenCheckpoint:
         drawn_N = np.random.default_rng(seed).permutation(len(splits.train.sequences))[:size]
         result = head.run(splits._replace(train=splits.train.take(drawn_N)), seed)
         return best_epoch(result.epochs).dev_weighted_f1, (result.test_NL, result.thresholds_L)
+
+
+def _half(encoded: EncodedSplits, pooling: TextPooling) -> EncodedSplits:
+    """The texts with the vectors of one pooling out of 'cls+mean'."""
+    halves = [np.split(np.asarray(split.features_NP), 2, axis=1)[pooling == "mean"] for split in encoded]
+    return EncodedSplits(*(replace(split, features_NP=half) for split, half in zip(encoded, halves, strict=True)))
 
 
 def main() -> None:
