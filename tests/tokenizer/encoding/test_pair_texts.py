@@ -92,8 +92,8 @@ def test_a_pair_is_a_title_and_a_body_of_its_own(post, found):
 def test_a_post_of_which_no_token_is_left_has_no_pair(tokenizer):
     reader = load_reader(tokenizer)
     posts = [Post("1", "question", "\u200b", "mysql"), Post("2", "question", "mysql", "numpy")]
-    pairs, ids = encode_pairs(posts, reader, 8, np.dtype("<u2"))
-    assert len(pairs) == 1 and len(ids) >= 3
+    pairs, numbers, ids = encode_pairs(posts, reader, 8, np.dtype("<u2"))
+    assert len(pairs) == 1 and numbers == [1] and len(ids) >= 3
     assert (pairs[0] == reader.first_id).sum() == (pairs[0] == reader.last_id).sum() == 2
 
 
