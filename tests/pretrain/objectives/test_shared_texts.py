@@ -1,7 +1,5 @@
 """Pairs that share a text, such as a question's title with its body and with its answer: no negatives of each other."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -134,6 +132,5 @@ def test_resumed_runs_equal_the_straight_one(runs, tmp_path, monkeypatch):
     runs.assert_resumable(tmp_path, monkeypatch, runs.straight)
 
 
-@pytest.mark.parametrize("micro_batch_rows", [0, 1])
-def test_devices_share_a_batch(micro_batch_rows, runs, tmp_path: Path):
-    runs.assert_shared(tmp_path, 2, micro_batch_rows=micro_batch_rows)
+def test_devices_share_a_batch(runs, tmp_path):
+    runs.assert_shared(tmp_path, 2, micro_batch_rows=1)
