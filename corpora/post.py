@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
         ("url", pa.string()),
         ("author", pa.string()),
         ("duplicate_of", pa.list_(pa.string())),
+        ("accepted_answer_id", pa.string()),
     ]
 )
 
@@ -61,6 +62,8 @@ class Post:
     """The author's name, or number on the site, as in the source."""
     duplicate_of: tuple[str, ...] = ()
     """Ids of the questions that this one was closed as a duplicate of."""
+    accepted_answer_id: str | None = None
+    """Id of the answer that the question's author accepted."""
 
     @property
     def whole_text(self) -> str:

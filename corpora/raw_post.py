@@ -23,6 +23,7 @@ class RawPost:
     url: str | None = None
     author: str | None = None
     duplicate_of: tuple[str, ...] = ()
+    accepted_answer_id: str | None = None
     closed: bool = False
     """Whether the question was closed on its site."""
     removed: int = 0

@@ -1,8 +1,9 @@
 """Settings of the commands 'stackbert tokenizer VERB'."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
+from corpora.post_pairs import PairSource
 from stackbert.core.errors import require
 from stackbert.core.home import PathText
 
@@ -98,6 +99,11 @@ class EncodeConfig:
     its body and the body its title, for '--objective pairs'; posts without both are not encoded. 'words': titles alone
     are encoded, each with the tokens of its body to predict, for '--objective words'; again of posts with both. All
     three need a labelled set."""
+    pair_sources: tuple[PairSource, ...] = ("title-body",)
+    """Which texts are pairs, with targets 'pairs': one or more of 'title-body', title and body of a post; 'answers', a
+    question's title and its accepted answer, of a dump's corpus; 'duplicates', a question's title and that of the
+    question that it was closed as a duplicate of, of a dump's corpus built with post_links. Both posts of a pair must
+    be in the text. With answers or duplicates, pairs of a batch that share a text are not compared with each other."""
     min_tag_posts: int = 10
     """Least number of posts with a tag for it to be a target."""
     pair_tokens: int = 64
@@ -124,6 +130,13 @@ class EncodeConfig:
         for name, weight in self.weights.items():
             require(0 <= weight <= 1, f"weights: {name} {weight}: must be from 0 to 1")
         require(not self.weights or any(self.weights.values()), "weights: all are 0; give one corpus more")
+        for source in self.pair_sources:
+            known = get_args(PairSource)
+            require(source in known, f"pair_sources: no source {source!r}; they are {', '.join(known)}")
+        require(
+            0 < len(self.pair_sources) == len(set(self.pair_sources)),
+            f"pair_sources {', '.join(self.pair_sources) or 'empty'}: name one or more, each once",
+        )
         require(self.pair_tokens >= 3, f"pair_tokens {self.pair_tokens}: must be 3 or more")
         require(self.bag_tokens > 0, f"bag_tokens {self.bag_tokens}: must be above 0")
         if self.targets in ("pairs", "words"):

@@ -91,11 +91,13 @@ class _Copy:
 
 
 def _write_copy(copy: _Copy) -> None:
-    start = 0
-    with pq.ParquetWriter(copy.target, SCHEMA, compression="zstd") as writer:
-        for batch in pq.ParquetFile(copy.source).iter_batches(batch_size=POSTS_PER_GROUP):
+    start, source = 0, pq.ParquetFile(copy.source)
+    # corpora of earlier versions have fewer columns, which stay absent: null would say that no post has a value
+    schema = pa.schema([field for field in SCHEMA if field.name in source.schema_arrow.names])
+    with pq.ParquetWriter(copy.target, schema, compression="zstd") as writer:
+        for batch in source.iter_batches(batch_size=POSTS_PER_GROUP):
             kept = np.unpackbits(copy.kept[start // 8 :], count=start % 8 + batch.num_rows)[start % 8 :].astype(bool)
-            table = pa.Table.from_batches([batch.filter(pa.array(kept))]).select(SCHEMA.names).cast(SCHEMA)
+            table = pa.Table.from_batches([batch.filter(pa.array(kept))]).select(schema.names).cast(schema)
             if table.num_rows:
                 writer.write_table(table)
             start += batch.num_rows

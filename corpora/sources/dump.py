@@ -125,6 +125,7 @@ def _raw_post(row: dict[str, str], kind: str, config: CorpusConfig) -> RawPost:
         format="text" if config.format == "text" else "html",
         tags=dump_tags(row.get("Tags", "")),
         parent_id=row.get("ParentId") if kind == "answer" else None,
+        accepted_answer_id=row.get("AcceptedAnswerId") if kind == "question" else None,
         score=_score(row.get("Score", "")),
         created=row.get("CreationDate"),
         license=row.get("ContentLicense"),

@@ -10,7 +10,7 @@ OBJECTIVES = {
     "causal": ("causal language modelling", "predicted token"),
     "tags": ("prediction of the texts' tags, outside the label set,", "text"),
     "words": ("prediction of a body's words from its title's vector", "title"),
-    "pairs": ("contrastive learning on pairs of a title and a body", "pair"),
+    "pairs": ("contrastive learning on pairs of texts", "pair"),
 }
 """Objective, and what its loss is a mean over."""
 

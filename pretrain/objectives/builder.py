@@ -50,7 +50,7 @@ def build_objective(
                 "objective pairs: the rows are no pairs of texts; encode them again with 'tokenizer encode --targets "
                 "pairs'"
             )
-        contrast = PairContrast(encoder, rows.max_pairs, config.tag_pooling, config.temperature)
+        contrast = PairContrast(encoder, rows.max_pairs, config.tag_pooling, config.temperature, rows.has_shared_texts)
         return ConfiguredObjective(contrast, collate_pairs)
     if config.objective == "words":
         if not rows.targets or rows.targets.names:

@@ -56,6 +56,22 @@ def paired_set(folder: Path) -> Path:
     return folder / "labels"
 
 
+def related_set(folder: Path) -> Path:
+    """As `paired_set`, with accepted answers of the titles' words; each fourth question is a duplicate of the next."""
+    posts = [
+        replace(post, text=_body(post), accepted_answer_id=f"a{n}", duplicate_of=(str(n + 1),) if n % 4 == 1 else ())
+        for n, post in enumerate(tagged_posts())
+    ]
+    texts = [" ".join([*reversed(post.title.split()), "connected"]) for post in posts]
+    answers = [
+        Post(f"a{post.id}", "answer", post.title, text, post.tags, post.id)
+        for post, text in zip(posts, texts, strict=True)
+    ]
+    write_corpus(folder / "corpus", [*posts, *answers])
+    build_labels([folder / "corpus"], folder / "labels", LabelConfig(labels=LABELS, dev_share=0.1, test_share=0.1))
+    return folder / "labels"
+
+
 def _body(post: Post) -> str:
     """The title's words backwards; none for one post in eight."""
     return "" if int(post.id) % 8 == 0 else " ".join(reversed(post.title.split()))

@@ -3,12 +3,13 @@
 # T tokens in a row, R rows, S sequences, I ids of all texts, P pairs of a text and its target, N posts
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,11 @@ import pyarrow.parquet as pq
 
 from corpora.arrays import Keys
 from corpora.post import Post, is_in_share
+from corpora.post_pairs import LINK_COLUMNS, PairLinks, PairSource, TextPair, open_pair_links
 from corpora.text_keys import text_keys
 from tokenizer.encoding.packed_rows import SPLITS
 from tokenizer.encoding.packing import RowPacker
-from tokenizer.encoding.pair_texts import encode_pairs, encode_titles, has_pair, pair_keys
+from tokenizer.encoding.pair_texts import encode_pairs, encode_titles, find_pairs, pair_keys
 from tokenizer.encoding.reader import TextReader
 from tokenizer.encoding.tag_targets import load_targets
 from tokenizer.encoding.truncation import truncate_texts
@@ -32,6 +34,8 @@ COUNTERS = ("texts", "rows", "text_bytes", "text_tokens", "unknown_tokens", "row
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 """Token ids, uint16 or uint32: see `id_type`."""
 
+
+Texts = TypeVar("Texts", Post, TextPair)
 
 Pairs = npt.NDArray[np.uint32]
 """(P, 2): the number of a text in its row, from 1, and the id of a target that it has."""
@@ -71,26 +75,39 @@ class BlockEncoder:
     """Most tokens of a title and of a body, if posts become pairs of them, or of a title alone."""
     bag_tokens: int = 0
     """Tokens of a body that give the words to predict, if titles get them as targets."""
+    pair_sources: tuple[PairSource, ...] = ("title-body",)
+    pair_links: Path | None = None
+    """Folder that `save_pair_links` wrote, for sources besides title-body."""
 
     def __call__(self, block: Block) -> "dict[str, EncodedSplit]":
         """The block's rows, by split."""
         reader = _restore_reader(self.reader)
+        if self.pair_tokens:
+            return self._encode_pairs(block, reader)
         target_ids = _restore_targets(self.targets) if self.targets else None
         posts: dict[str, list[Post]] = {split: [] for split in SPLITS}
         for post in _read_posts(block):
             if target_ids is not None and target_ids.keys().isdisjoint(post.tags):
                 continue
-            if self.pair_tokens and not has_pair(post):
-                continue
             if is_in_share(post.id, self.chosen_share * block.weight, "chosen"):
                 posts["validation" if is_validation_post(post.id, self.validation_share) else "train"].append(post)
-        if self.pair_tokens:
-            sizes = self.row_length, self.pair_tokens, self.bag_tokens
-            return {split: encode_pair_posts(posts[split], reader, *sizes) for split in SPLITS}
         return {
             split: encode_posts(posts[split], reader, self.row_length, self.max_text_tokens, target_ids)
             for split in SPLITS
         }
+
+    def _encode_pairs(self, block: Block, reader: TextReader) -> "dict[str, EncodedSplit]":
+        """A pair is chosen by its question, and is one of validation where either post is."""
+        links = _open_links(self.pair_links) if self.pair_links else None
+        pairs: dict[str, list[TextPair]] = {split: [] for split in SPLITS}
+        for post in _read_posts(block, LINK_COLUMNS if links else ()):
+            for pair in find_pairs(post, self.pair_sources, links):
+                if is_in_share(pair.post_ids[0], self.chosen_share * block.weight, "chosen"):
+                    is_validation = any(is_validation_post(each, self.validation_share) for each in pair.post_ids)
+                    pairs["validation" if is_validation else "train"].append(pair)
+        sizes = self.row_length, self.pair_tokens, self.bag_tokens
+        counted = self.pair_sources if links else ()
+        return {split: encode_text_pairs(pairs[split], reader, *sizes, counted) for split in SPLITS}
 
 
 class EncodedSplit(NamedTuple):
@@ -151,30 +168,38 @@ def encode_posts(
     return _pack(sequences, _keys(posts if target_ids else []), counts, reader, row_length)
 
 
-def encode_pair_posts(
-    posts: list[Post], reader: TextReader, row_length: int, pair_tokens: int, bag_tokens: int = 0
+def encode_text_pairs(
+    text_pairs: list[TextPair],
+    reader: TextReader,
+    row_length: int,
+    pair_tokens: int,
+    bag_tokens: int = 0,
+    counted: tuple[PairSource, ...] = (),
 ) -> EncodedSplit:
-    """Encode the title and the body of each post, at most `pair_tokens` of each, and pack the pairs into rows.
+    """Encode both texts of each pair, at most `pair_tokens` of each, and pack the pairs into rows.
 
-    With `bag_tokens` the title alone, whose targets are the distinct ones of so many of the body's tokens.
+    With `bag_tokens` the title alone, whose targets are the distinct ones of so many of the body's tokens. `counted`:
+    sources whose pairs are counted by their names.
     """
     counts = dict.fromkeys(COUNTERS, 0)
+    of_sources: Counter[str] = Counter(dict.fromkeys(counted, 0))
     sequences: list[Sequence] = []
-    for batch in _post_batches(posts):
+    for batch in _post_batches(text_pairs):
         if bag_tokens:
             titles, ids_I = encode_titles(batch, reader, pair_tokens, bag_tokens, id_type(reader))
             sequences += [Sequence(*each) for each in titles]
-            texts = [post.title for post in batch]
+            texts = [pair.title for pair in batch]
         else:
-            pairs, ids_I = encode_pairs(batch, reader, pair_tokens, id_type(reader))
+            pairs, numbers, ids_I = encode_pairs(batch, reader, pair_tokens, id_type(reader))
             sequences += [Sequence(ids, NO_TARGETS) for ids in pairs]
-            texts = [post.whole_text for post in batch]
+            of_sources.update(batch[number].source for number in numbers if counted)
+            texts = [pair.whole_text for pair in batch]
         counts["text_bytes"] += sum(len(text.encode("utf-8", "replace")) for text in texts)
         counts["text_tokens"] += len(ids_I)
         counts["unknown_tokens"] += int(np.count_nonzero(ids_I == reader.unknown_id))
     counts["texts"] = len(sequences)
-    keys_N = np.concatenate([np.zeros(0, np.uint64), *map(pair_keys, _post_batches(posts))])
-    return _pack(sequences, keys_N, counts, reader, row_length)
+    keys_N = np.concatenate([np.zeros(0, np.uint64), *map(pair_keys, _post_batches(text_pairs))])
+    return _pack(sequences, keys_N, counts | of_sources, reader, row_length)
 
 
 def _pack(
@@ -218,10 +243,10 @@ def id_type(reader: TextReader) -> np.dtype[np.unsignedinteger[Any]]:
     return np.dtype("<u2" if reader.vocab_size <= 2**16 else "<u4")
 
 
-def _read_posts(block: Block) -> Iterator[Post]:
-    """The block's posts, with the columns that encoding needs."""
+def _read_posts(block: Block, columns: Iterable[str] = ()) -> Iterator[Post]:
+    """The block's posts, with the columns that encoding needs and further ones."""
     with pq.ParquetFile(block.path) as file:
-        table = file.read_row_group(block.row_group, columns=["id", "kind", "title", "text", "tags"])
+        table = file.read_row_group(block.row_group, columns=["id", "kind", "title", "text", "tags", *columns])
     return (Post(**{**row, "tags": tuple(row["tags"])}) for row in table.to_pylist())
 
 
@@ -238,9 +263,9 @@ def _keys(posts: list[Post]) -> Keys:
     return np.concatenate([np.zeros(0, np.uint64), *found])
 
 
-def _post_batches(posts: Iterable[Post]) -> Iterator[list[Post]]:
-    """Batches that end with the post that reaches BATCH_CHARACTERS."""
-    batch: list[Post] = []
+def _post_batches(posts: Iterable[Texts]) -> Iterator[list[Texts]]:
+    """Batches that end with the post or pair that reaches BATCH_CHARACTERS."""
+    batch: list[Texts] = []
     characters = 0
     for post in posts:
         batch.append(post)
@@ -258,6 +283,12 @@ def _restore_reader(path: Path) -> TextReader:
     if parent_process() is not None:
         os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the other processes use the other cores
     return TextReader.restore(path)
+
+
+@lru_cache(maxsize=1)
+def _open_links(folder: Path) -> PairLinks:
+    """The links, opened once per process."""
+    return open_pair_links(folder)
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from corpora.labels.corpus_shards import weighted_shards
 from corpora.post import pretraining_posts
+from corpora.post_pairs import save_pair_links
 from stackbert.core.artifact import SCRATCH, Manifest, build_artifact, write_json
 from stackbert.core.errors import StackbertError
 from stackbert.core.progress import Progress
@@ -23,6 +24,12 @@ from tokenizer.encoding.reader import load_reader
 from tokenizer.encoding.tag_targets import TARGETS_FILE, choose_target_tags, require_labelled_set, save_targets
 from tokenizer.files.tokenizer_checks import check_known
 
+DEFAULT_SOURCES = EncodeConfig.pair_sources
+PAIR_KINDS = {
+    "title-body": "title and body",
+    "answers": "question and accepted answer",
+    "duplicates": "question and what it is a duplicate of",
+}
 SHOWN_TAGS = 5
 POSTS_WORTH_PROCESSES = 30_000  # about five seconds of work; starting processes takes two
 
@@ -68,7 +75,11 @@ def _encode(
         sizes = (config.row_length, config.validation_share, share, config.max_text_tokens)
         pair_tokens = config.pair_tokens if config.targets in ("pairs", "words") else 0
         bag_tokens = config.bag_tokens if config.targets == "words" else 0
-        encoder = BlockEncoder(saved, *sizes, targets, pair_tokens, bag_tokens)
+        sources, links = DEFAULT_SOURCES, None
+        if _has_links(config):
+            sources, links = config.pair_sources, staging / SCRATCH / "links"
+            save_pair_links(list(weights), sources, links)
+        encoder = BlockEncoder(saved, *sizes, targets, pair_tokens, bag_tokens, sources, links)
         is_small = share * count < POSTS_WORTH_PROCESSES
         _write_blocks(journal, encoder, weights, 1 if is_small else config.processes)
         splits = journal.finish(config.row_length, reader.padding_id, id_type(reader))
@@ -78,8 +89,15 @@ def _encode(
     layout |= {"first_id": reader.first_id, "padding_id": reader.padding_id, "splits": splits}
     if config.targets == "pairs":
         layout["max_pairs"] = most_texts(staging, layout) // 2
+    if _has_links(config):
+        layout["pair_sources"] = config.pair_sources
     write_json(staging / LAYOUT, layout)
     return _figures(splits, tags, config)
+
+
+def _has_links(config: EncodeConfig) -> bool:
+    """Whether some pairs are of two posts."""
+    return config.targets == "pairs" and set(config.pair_sources) != set(DEFAULT_SOURCES)
 
 
 def _figures(splits: dict[str, dict[str, int]], tags: Mapping[str, int], config: EncodeConfig) -> dict[str, Any]:
@@ -95,10 +113,18 @@ def _figures(splits: dict[str, dict[str, int]], tags: Mapping[str, int], config:
         listed = ", ".join(list(tags)[:SHOWN_TAGS])
         print(f"targets: {len(tags):,} tags on {train['texts']:,} posts, the most frequent: {listed}")
     if config.targets == "pairs":
-        print(f"targets: {train['texts']:,} pairs of a title and a body, {train['texts'] / train['rows']:.2f} in a row")
+        print(f"targets: {_pairs(train, config)}, {train['texts'] / train['rows']:.2f} in a row")
     if config.targets == "words":
         print(f"targets: words of {train['texts']:,} bodies, {train['texts'] / train['rows']:.2f} titles in a row")
     return {**splits, "targets": len(tags), "padding_share": round(padding, 5), "unknown_share": round(unknown, 7)}
+
+
+def _pairs(counts: Mapping[str, int], config: EncodeConfig) -> str:
+    """The number of pairs, and of each source."""
+    if not _has_links(config):
+        return f"{counts['texts']:,} pairs of a title and a body"
+    listed = ", ".join(f"{counts[source]:,} of {PAIR_KINDS[source]}" for source in config.pair_sources)
+    return f"{counts['texts']:,} pairs, {listed}"
 
 
 def _write_blocks(journal: RowsJournal, encoder: BlockEncoder, weights: Mapping[Path, float], processes: int) -> None:

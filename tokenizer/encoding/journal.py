@@ -62,7 +62,7 @@ class RowsJournal:
                 np.save(self._files[_leftover(split)], np.array([len(array) for array in arrays], np.int64))
                 np.save(self._files[_leftover(split)], np.concatenate([*arrays, np.zeros(0, dtype)]))
             for name, value in encoded.counts.items():
-                self.counts[split][name] += value
+                self.counts[split][name] = self.counts[split].get(name, 0) + value
         self.done += 1
         self._save_state()
 

@@ -74,6 +74,8 @@ class PackedRows:
     targets: RowTargets | None = None
     max_pairs: int = 0
     """Most pairs of texts in a row, of which numbers 2 n - 1 and 2 n are pair n; 0: the texts are no pairs."""
+    has_shared_texts: bool = False
+    """Whether pairs may share a text, such as a question's title with its body and with its answer."""
 
     @property
     def tokens_per_byte(self) -> float:
@@ -102,6 +104,7 @@ def load_rows(folder: Path, split: str, with_targets: bool = False) -> PackedRow
         counts["text_tokens"],
         _load_targets(folder, split, counts["texts"]) if with_targets else None,
         layout.get("max_pairs", 0),
+        "pair_sources" in layout,
     )
 
 

@@ -1,9 +1,9 @@
-"""Texts that belong together, the title and the body of a post: as a pair, or as a title and its body's tokens."""
+"""Texts that belong together, such as the title and the body of a post: as a pair, or as a title and body tokens."""
 
 # N posts, I ids of all texts
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,29 @@ import numpy.typing as npt
 from corpora.arrays import Keys
 from corpora.contamination.evaluation_index import identifying_keys
 from corpora.post import Post
+from corpora.post_pairs import PairLinks, PairSource, TextPair
 from corpora.text_keys import text_keys
 from tokenizer.encoding.reader import TextReader
 from tokenizer.encoding.truncation import truncate_texts
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
+
+
+class TwoTexts(Protocol):
+    """A post, or the texts of two."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+def find_pairs(post: Post, sources: Sequence[PairSource], links: PairLinks | None) -> Iterator[TextPair]:
+    """The pairs that a post gives: its title and body, and those of `links`."""
+    if "title-body" in sources and has_pair(post):
+        yield TextPair("title-body", (post.id,), post.title, post.text)
+    if links:
+        yield from links.pairs(post)
 
 
 def has_pair(post: Post) -> bool:
@@ -24,26 +42,23 @@ def has_pair(post: Post) -> bool:
 
 
 def encode_pairs(
-    posts: Sequence[Post], reader: TextReader, pair_tokens: int, dtype: np.dtype[np.unsignedinteger[Any]]
-) -> tuple[list[Ids], Ids]:
-    """The ids of each post's pair, and all ids of the posts (I,) before truncation.
+    texts: Sequence[TwoTexts], reader: TextReader, pair_tokens: int, dtype: np.dtype[np.unsignedinteger[Any]]
+) -> tuple[list[Ids], list[int], Ids]:
+    """The ids of each pair, the numbers of the pairs that have some, and all ids (I,) before truncation.
 
-    A pair is [CLS] title [SEP] [CLS] body [SEP], each of the two of at most `pair_tokens`. A post whose title or body
-    has no token has no pair.
+    A pair is [CLS] title [SEP] [CLS] body [SEP], each of the two of at most `pair_tokens`. Without a token in title or
+    body there is no pair.
     """
-    titles, title_ids_I = _first_tokens([post.title for post in posts], reader, pair_tokens - 2, dtype)
-    bodies, body_ids_I = _first_tokens([post.text for post in posts], reader, pair_tokens - 2, dtype)
+    titles, title_ids_I = _first_tokens([each.title for each in texts], reader, pair_tokens - 2, dtype)
+    bodies, body_ids_I = _first_tokens([each.text for each in texts], reader, pair_tokens - 2, dtype)
     first, last = np.array([reader.first_id], dtype), np.array([reader.last_id], dtype)
-    pairs = [
-        np.concatenate([first, title, last, first, body, last])
-        for title, body in zip(titles, bodies, strict=True)
-        if len(title) and len(body)
-    ]
-    return pairs, np.concatenate([title_ids_I, body_ids_I])
+    numbers = [number for number, both in enumerate(zip(titles, bodies, strict=True)) if all(map(len, both))]
+    pairs = [np.concatenate([first, titles[number], last, first, bodies[number], last]) for number in numbers]
+    return pairs, numbers, np.concatenate([title_ids_I, body_ids_I])
 
 
 def encode_titles(
-    posts: Sequence[Post],
+    posts: Sequence[TwoTexts],
     reader: TextReader,
     title_tokens: int,
     bag_tokens: int,
@@ -79,8 +94,8 @@ def _first_tokens(
     return own, ids_I
 
 
-def pair_keys(posts: Sequence[Post]) -> Keys:
-    """Keys of the posts' whole texts, titles and bodies, by which evaluation posts among them are found."""
+def pair_keys(posts: Sequence[TwoTexts]) -> Keys:
+    """Keys of the whole texts, titles and bodies, by which evaluation posts among them are found."""
     titles = [post.title for post in posts]
     keys_N: Keys = np.concatenate([*identifying_keys(titles, text_keys(titles, [post.text for post in posts]))])
     found: Keys = keys_N[keys_N != 0]

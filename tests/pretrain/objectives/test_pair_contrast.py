@@ -156,7 +156,7 @@ def test_a_run_learns_the_pairs(trained):
     assert last["accuracy"] > first["accuracy"] + 0.1
     assert "bits_per_byte" not in first
     card = (trained / "README.md").read_text()
-    assert "contrastive learning on pairs of a title and a body" in card and "nats per pair" in card
+    assert "contrastive learning on pairs of texts" in card and "nats per pair" in card
 
 
 def test_the_encoder_is_exported_and_no_mlm_head_that_was_not_trained(trained, headless_base):

@@ -11,11 +11,11 @@ from corpora.post import Post, read_posts
 from corpora.text_keys import text_keys
 from stackbert.core.artifact import load_manifest
 from stackbert.core.errors import StackbertError
+from tests.tokenizer.encoding.decoded_rows import pairs_in
 from tests.tokenizer.tagged import paired_set
 from tokenizer.config import EncodeConfig
 from tokenizer.encoding.encode import encode_rows
 from tokenizer.encoding.packed_rows import SPLITS, load_rows, load_text_keys
-from tokenizer.encoding.packing import segments_of
 from tokenizer.encoding.pair_texts import encode_pairs, has_pair
 from tokenizer.encoding.reader import load_reader
 
@@ -32,17 +32,6 @@ def rows(labelled, tokenizer, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("rows") / "rows"
     encode_rows(labelled, tokenizer, out, CONFIG)
     return out
-
-
-def pairs_in(folder: Path) -> Counter:
-    """Token ids of both texts of each pair, without [CLS] and [SEP]."""
-    found = Counter()
-    for split in SPLITS:
-        rows = load_rows(folder, split)
-        for row, segments in zip(rows.ids, segments_of(rows.ids, rows.first_id, rows.padding_id), strict=True):
-            texts = [tuple(row[segments == number][1:-1].tolist()) for number in range(1, segments.max() + 1)]
-            found.update(zip(texts[::2], texts[1::2], strict=True))
-    return found
 
 
 def test_each_post_with_title_and_body_is_a_pair_of_a_row(rows, labelled, tokenizer):
@@ -92,8 +81,8 @@ def test_a_pair_is_a_title_and_a_body_of_its_own(post, found):
 def test_a_post_of_which_no_token_is_left_has_no_pair(tokenizer):
     reader = load_reader(tokenizer)
     posts = [Post("1", "question", "\u200b", "mysql"), Post("2", "question", "mysql", "numpy")]
-    pairs, ids = encode_pairs(posts, reader, 8, np.dtype("<u2"))
-    assert len(pairs) == 1 and len(ids) >= 3
+    pairs, numbers, ids = encode_pairs(posts, reader, 8, np.dtype("<u2"))
+    assert len(pairs) == 1 and numbers == [1] and len(ids) >= 3
     assert (pairs[0] == reader.first_id).sum() == (pairs[0] == reader.last_id).sum() == 2
 
 
