@@ -57,8 +57,8 @@ class FindRateConfig:
     low: float = 1e-6
     """Learning rate of the first step."""
     high: float = 1e-2
-    """Learning rate of the last step. The rates between rise geometrically. The head that predicts tags or words keeps
-    its ratio to the other weights, head_learning_rate to learning_rate."""
+    """Learning rate of the last step. The rates between rise geometrically. The head that predicts tags or words learns
+    at head_learning_rate throughout, as it would in a run with any of them."""
 
     def __post_init__(self) -> None:
         require(self.low > 0, f"low {self.low}: must be above 0")

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 DIVERGED = 4.0
 """Times its lowest value: a smoothed loss above that ends the test."""
-MEMORY_SHARE = 12  # the smoothed loss remembers one step in so many: a third of a decade where the test spans four
+MEMORY_SHARE, LEAST_MEMORY = 12, 4  # the smoothed loss remembers one step in 12: a third of four decades' one
 FEWEST_POINTS = 10
-NOISE_FACTOR = 1.5  # deviations of the losses from the smoothed loss; a smaller fall of it may be chance
+NOISE_FACTOR = 5  # standard errors of the smoothed loss; by chance it falls further in less than 1 test of 100
 PLOT_COLUMNS, PLOT_LINES = 61, 12
 TABLE_LINES = 13
 
@@ -39,9 +39,14 @@ class RateCurve:
     rates_N: Floats
     losses_N: Floats
     """Of each step, before its update; finite."""
-    smoothed_N: Floats
+    memory: float
+    """Steps over which the smoothed loss is a mean."""
     stopped: str = ""
     """Why the test ended before its highest rate; empty where it did not."""
+
+    @property
+    def smoothed_N(self) -> Floats:
+        return smooth(self.losses_N, self.memory)
 
     def __str__(self) -> str:
         found = suggest_rate(self)
@@ -52,28 +57,26 @@ class RateCurve:
         if isinstance(found, str):
             return "\n".join([*lines, f"no learning rate can be suggested: {found}"])
         lines += [
-            f"suggested learning_rate: {found.steepest:.1e}, where the smoothed loss falls fastest as the rate is multiplied",
+            f"suggested learning_rate: {found.steepest:.1e}, where the smoothed loss falls fastest on this axis",
             f"for comparison: {found.tenth_of_lowest:.1e}, a tenth of the rate where the smoothed loss is lowest",
         ]
         return "\n".join([*lines, *([found.note] if found.note else [])])
 
 
 def read_curve(rates: Sequence[float], losses: Sequence[float], num_steps: int) -> RateCurve:
-    """The curve of the first steps of a test of `num_steps`, up to where the loss diverged.
+    """The curve of the first steps of a test of `num_steps`, up to the last one before the loss diverged.
 
     It has diverged where it is not finite, or where the smoothed loss exceeds DIVERGED times its lowest value.
     """
-    finite = next((number for number, loss in enumerate(losses) if not math.isfinite(loss)), len(losses))
-    memory = num_steps / MEMORY_SHARE
-    behind_N = smooth_behind(losses[:finite], memory)
+    memory = max(LEAST_MEMORY, num_steps / MEMORY_SHARE)
+    end = next((number for number, loss in enumerate(losses) if not math.isfinite(loss)), len(losses))
+    stopped = f"the next loss was {losses[end]}" if end < len(losses) else ""
+    behind_N = smooth_behind(losses[:end], memory)
     too_high_N = behind_N > DIVERGED * np.minimum.accumulate(behind_N)
-    stopped = f"the next loss was {losses[finite]}" if finite < len(losses) else ""
-    end = finite
     if too_high_N.any():
-        end = int(too_high_N.argmax()) + 1
-        stopped = f"the smoothed loss exceeds {DIVERGED:g} times its lowest value"
-    known = np.array(losses[:end], np.float64)
-    return RateCurve(np.array(rates[:end], np.float64), known, smooth(known, memory), stopped)
+        end = int(too_high_N.argmax())
+        stopped = f"with the next loss, {losses[end]:.4g}, the smoothed one exceeds {DIVERGED:g} times its lowest value"
+    return RateCurve(np.array(rates[:end], np.float64), np.array(losses[:end], np.float64), memory, stopped)
 
 
 def smooth_behind(losses: Sequence[float] | Floats, memory: float) -> Floats:
@@ -115,23 +118,23 @@ def suggest_rate(curve: RateCurve) -> RateSuggestion | str:
     """
     if len(curve.rates_N) < FEWEST_POINTS:
         return f"the loss of only {len(curve.rates_N)} steps is finite and bounded; try a lower range of rates"
-    lowest = int(curve.smoothed_N.argmin())
-    fall = float(curve.smoothed_N[0] - curve.smoothed_N[lowest])
-    noise = float(np.std(curve.losses_N - curve.smoothed_N))
+    rates_N, smoothed_N = curve.rates_N, curve.smoothed_N
+    lowest = int(smoothed_N.argmin())
+    fall = float(smoothed_N[0] - smoothed_N[lowest])
+    before = slice(0, max(lowest + 1, FEWEST_POINTS))
+    noise = float(np.std(curve.losses_N[before] - smoothed_N[before])) / math.sqrt(2 * curve.memory)
     if lowest == 0 or fall <= NOISE_FACTOR * noise:
         return (
-            f"the loss does not fall by more than its noise (smoothed, it falls by {fall:.2g}; single steps are off by "
-            f"{noise:.2g}); try a wider range of rates, more steps or a larger batch"
+            f"the smoothed loss falls by {fall:.2g}, not by more than {NOISE_FACTOR} standard errors ({noise:.2g} each); "
+            "try a wider range of rates, more steps or a larger batch"
         )
-    slopes = np.gradient(curve.smoothed_N, np.log(curve.rates_N))[: lowest + 1]
-    steepest = int(slopes.argmin())
+    steepest = int(np.gradient(smoothed_N, np.log(rates_N))[: lowest + 1].argmin())
     note = ""
-    if lowest == len(curve.rates_N) - 1 and not curve.stopped:
+    if lowest == len(rates_N) - 1 and not curve.stopped:
         note = "the loss still falls at the highest rate: test a range that ends higher"
     if steepest == 0:
         note = "the loss falls fastest at the lowest rate: test a range that begins lower"
-    rates = curve.rates_N
-    return RateSuggestion(float(rates[steepest]), float(rates[lowest]) / 10, note)
+    return RateSuggestion(float(rates_N[steepest]), float(rates_N[lowest]) / 10, note)
 
 
 def _table(curve: RateCurve) -> list[str]:

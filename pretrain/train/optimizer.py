@@ -14,6 +14,8 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-6  # BERT's
 NORM_MEMORY = 0.98  # of the running mean of gradient norms: about 50 steps
 RateOfStep = Callable[[tf.Tensor], tf.Tensor]
 """The learning rate of a step, from its number (from 0)."""
+RateFactor = float | Callable[[tf.Tensor], tf.Tensor]
+"""What multiplies the learning rate, or the function of the rate that gives it."""
 GUARDED_FROM = 50  # steps; before them the running mean is too uncertain to tell a spike
 
 
@@ -28,7 +30,7 @@ class _Factors(NamedTuple):
     corrected_rate: tf.Tensor
     """The rate with the moments' bias corrected."""
 
-    def with_rate_factor(self, factor: float) -> "_Factors":
+    def with_rate_factor(self, factor: float | tf.Tensor) -> "_Factors":
         return self._replace(rate=factor * self.rate, corrected_rate=factor * self.corrected_rate)
 
 
@@ -47,7 +49,7 @@ class AdamW(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         weight_decay: float,
         clip_norm: float,
         spike_factor: float = 0.0,
-        rates: Sequence[float] = (),
+        rates: Sequence[RateFactor] = (),
     ) -> None:
         super().__init__(name="adamw")
         self._variables = tuple(variables)
@@ -83,7 +85,8 @@ class AdamW(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         factors = _Factors(is_applied, clip / divisor, rate, corrected_rate)
         # computed here, because within merge_call the scalars are values of all replicas
         by_rate = {
-            each: factors if each == 1 else factors.with_rate_factor(each) for each in dict.fromkeys(self._rates)
+            each: factors if each == 1 else factors.with_rate_factor(each(rate) if callable(each) else each)
+            for each in dict.fromkeys(self._rates)
         }
         # a spike raises the mean by its limit at most, so that norms that stay high are accepted after some steps
         observed = tf.where(is_spike, self._spike_factor * mean, tf.where(is_applied, norm, mean))

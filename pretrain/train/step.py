@@ -4,6 +4,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import tensorflow as tf
 from pretrain.config import PretrainConfig
 from pretrain.objectives.objective import Batch, BatchObjective, Objective, cut_rows, map_tensors
 from pretrain.train.cached_gradients import cached_gradients
-from pretrain.train.optimizer import AdamW, RateOfStep, configured_rate
+from pretrain.train.optimizer import AdamW, RateFactor, RateOfStep, configured_rate
 from pretrain.train.replicas import Replicas
 from stackbert.core.errors import require
 
@@ -47,8 +48,8 @@ class StepMetrics(NamedTuple):
 class TrainStep:
     """Trains some variables with one objective for `num_steps` steps; make it in the scope of its `replicas`.
 
-    `row_masks` are factors on the gradients of some variables' rows. `rate_of` gives each step its learning rate, by
-    default the configuration's.
+    `row_masks` are factors on the gradients of some variables' rows. `rate_of` gives each step its learning rate; by
+    default it has the configuration's. An objective's own weights then keep the head's rate throughout.
     """
 
     def __init__(
@@ -64,7 +65,9 @@ class TrainStep:
         self.objective, self._variables = objective, list(variables)
         self._rate_of = rate_of or configured_rate(config, num_steps)
         self._config, self._replicas, self._row_masks = config, replicas, row_masks
-        head_rate = config.head_learning_rate / config.learning_rate
+        head_rate: RateFactor = config.head_learning_rate / config.learning_rate
+        if rate_of:
+            head_rate = partial(tf.divide, tf.constant(config.head_learning_rate))
         heads = {variable.ref() for variable in objective.weights.values()}
         rates = [head_rate if variable.ref() in heads else 1.0 for variable in variables]
         self.optimizer = AdamW(variables, config.weight_decay, config.clip_norm, config.spike_factor, rates)
