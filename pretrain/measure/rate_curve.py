@@ -14,6 +14,7 @@ DIVERGED = 4.0
 MEMORY_SHARE, LEAST_MEMORY = 12, 4  # the smoothed loss remembers one step in 12: a third of four decades' one
 FEWEST_POINTS = 10
 NOISE_FACTOR = 5  # standard errors of the smoothed loss; by chance it falls further in less than 1 test of 100
+LEAST_FALL = 1e-4  # of the loss
 PLOT_COLUMNS, PLOT_LINES = 61, 12
 TABLE_LINES = 13
 
@@ -123,16 +124,16 @@ def suggest_rate(curve: RateCurve) -> RateSuggestion | str:
     fall = float(smoothed_N[0] - smoothed_N[lowest])
     before = slice(0, max(lowest + 1, FEWEST_POINTS))
     noise = float(np.std(curve.losses_N[before] - smoothed_N[before])) / math.sqrt(2 * curve.memory)
-    if lowest == 0 or fall <= NOISE_FACTOR * noise:
+    if fall <= max(NOISE_FACTOR * noise, LEAST_FALL * smoothed_N[0]):
         return (
-            f"the smoothed loss falls by {fall:.2g}, not by more than {NOISE_FACTOR} standard errors ({noise:.2g} each); "
+            f"the smoothed loss falls by {fall:.2g}, which can be chance (its standard error is {noise:.2g}); "
             "try a wider range of rates, more steps or a larger batch"
         )
     steepest = int(np.gradient(smoothed_N, np.log(rates_N))[: lowest + 1].argmin())
     note = ""
     if lowest == len(rates_N) - 1 and not curve.stopped:
         note = "the loss still falls at the highest rate: test a range that ends higher"
-    if steepest == 0:
+    if steepest < 2 * curve.memory:  # the smoothed loss is flattened at its end
         note = "the loss falls fastest at the lowest rate: test a range that begins lower"
     return RateSuggestion(float(rates_N[steepest]), float(rates_N[lowest]) / 10, note)
 
