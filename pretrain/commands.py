@@ -6,7 +6,7 @@ from pathlib import Path
 from tyro.conf import OmitArgPrefixes, Positional
 
 from pretrain.config import MergeConfig, PretrainConfig
-from pretrain.measure.config import BenchConfig, PreflightConfig, PretrainPlanConfig
+from pretrain.measure.config import BenchConfig, FindRateConfig, PreflightConfig, PretrainPlanConfig
 from stackbert.core.checkpoints import resolve_base
 from stackbert.core.home import PathText
 
@@ -44,6 +44,28 @@ def compare_starts(
     from pretrain.measure.compare_starts import compare_starts, format_comparison
 
     print(format_comparison(list(compare_starts(rows, resolve_base(tokenizer), config))))
+
+
+def find_rate(
+    rows: Positional[Path],
+    tokenizer: Positional[PathText],
+    config: OmitArgPrefixes[PretrainConfig],
+    test: OmitArgPrefixes[FindRateConfig],
+    out: Path | None = None,
+) -> None:
+    """Suggest a learning rate for a run: train some steps with a rising rate, and print the curve of the loss.
+
+    Takes the settings of the run. Those of its length, rate, schedule, validation and states have no effect, but for
+    --steps: the number of steps of the test, 100 if not set.
+
+    Args:
+        rows: Packed rows, the output of 'tokenizer encode'.
+        tokenizer: Tokenizer that encoded the rows: 'minilm', a folder or a Hugging Face hub id.
+        out: JSON file for the curve and what it was made from; without it, nothing is written.
+    """
+    from pretrain.measure.find_rate import find_rate
+
+    print(find_rate(rows, resolve_base(tokenizer), config, test, out))
 
 
 def curves(runs: dict[str, Path], out: Path) -> None:
@@ -126,6 +148,7 @@ def preflight(config: OmitArgPrefixes[PreflightConfig]) -> None:
 COMMANDS: dict[str, Callable[..., None]] = {
     "pretrain run": run,
     "pretrain compare-starts": compare_starts,
+    "pretrain find-rate": find_rate,
     "pretrain curves": curves,
     "pretrain merge": merge,
     "pretrain convert": convert,

@@ -19,6 +19,8 @@ TextPooling = Literal["mean", "cls", "cls+mean"]
 REPLACED_BY_MASK, REPLACED_BY_RANDOM = 0.8, 0.1  # Devlin et al. 2019, section 3.1; 10 % stay as they are
 OF_TOKENS = ("masked_lm", "causal")
 """Objectives that predict the text's own tokens: they train the MLM head."""
+OF_TARGETS = ("tags", "words")
+"""Objectives that predict targets which the rows hold beside their tokens."""
 EXECUTION_FIELDS = ("device", "micro_batch_rows", "steps_per_execution", "state_folder", "save_seconds")
 """Settings of PretrainConfig that do not change the result, except for the rounding of sums."""
 

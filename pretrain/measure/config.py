@@ -1,5 +1,6 @@
 """Settings of the commands that measure and estimate pretraining."""
 
+import math
 from dataclasses import dataclass
 
 from pretrain.config import Device, Precision
@@ -47,6 +48,21 @@ class BenchConfig(ModelConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.steps > 0, f"steps {self.steps}: must be above 0")
+
+
+@dataclass(frozen=True)
+class FindRateConfig:
+    """The learning rates of a range test. Its length is the run's setting `steps`, 100 if not set."""
+
+    low: float = 1e-6
+    """Learning rate of the first step."""
+    high: float = 1e-2
+    """Learning rate of the last step. The rates between rise geometrically. The head that predicts tags or words learns
+    at head_learning_rate throughout, as it would in a run with any of them."""
+
+    def __post_init__(self) -> None:
+        require(self.low > 0, f"low {self.low}: must be above 0")
+        require(self.low < self.high < math.inf, f"low {self.low}, high {self.high}: low must be below high")
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,21 @@
 """AdamW with norm clipping and skipping of gradient spikes, and its learning-rate schedules."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
-from pretrain.config import Decay, Schedule
+from pretrain.config import Decay, PretrainConfig, Schedule
 from pretrain.ops.fused_ops import fused_op
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-6  # BERT's
 NORM_MEMORY = 0.98  # of the running mean of gradient norms: about 50 steps
+RateOfStep = Callable[[tf.Tensor], tf.Tensor]
+"""The learning rate of a step, from its number (from 0)."""
+RateFactor = float | Callable[[tf.Tensor], tf.Tensor]
+"""What multiplies the learning rate, or the function of the rate that gives it."""
 GUARDED_FROM = 50  # steps; before them the running mean is too uncertain to tell a spike
 
 
@@ -25,7 +30,7 @@ class _Factors(NamedTuple):
     corrected_rate: tf.Tensor
     """The rate with the moments' bias corrected."""
 
-    def with_rate_factor(self, factor: float) -> "_Factors":
+    def with_rate_factor(self, factor: float | tf.Tensor) -> "_Factors":
         return self._replace(rate=factor * self.rate, corrected_rate=factor * self.corrected_rate)
 
 
@@ -44,7 +49,7 @@ class AdamW(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         weight_decay: float,
         clip_norm: float,
         spike_factor: float = 0.0,
-        rates: Sequence[float] = (),
+        rates: Sequence[RateFactor] = (),
     ) -> None:
         super().__init__(name="adamw")
         self._variables = tuple(variables)
@@ -80,7 +85,8 @@ class AdamW(tf.Module):  # type: ignore[misc]  # TensorFlow has no type stubs
         factors = _Factors(is_applied, clip / divisor, rate, corrected_rate)
         # computed here, because within merge_call the scalars are values of all replicas
         by_rate = {
-            each: factors if each == 1 else factors.with_rate_factor(each) for each in dict.fromkeys(self._rates)
+            each: factors if each == 1 else factors.with_rate_factor(each(rate) if callable(each) else each)
+            for each in dict.fromkeys(self._rates)
         }
         # a spike raises the mean by its limit at most, so that norms that stay high are accepted after some steps
         observed = tf.where(is_spike, self._spike_factor * mean, tf.where(is_applied, norm, mean))
@@ -182,3 +188,25 @@ def scheduled_rate(
     if schedule == "wsd" and decay == "1-sqrt":
         falling = 1 - tf.sqrt(1 - left)
     return peak * tf.clip_by_value(tf.minimum(rising, falling), 0.0, 1.0)
+
+
+def configured_rate(config: PretrainConfig, num_steps: int) -> RateOfStep:
+    """The rates of a run, or of one of its phases, of `num_steps` steps: those of `scheduled_rate`."""
+    warmup_steps = math.ceil(num_steps * config.warmup_share)
+
+    def rate_of(step: tf.Tensor) -> tf.Tensor:
+        shape = config.learning_rate, config.decay_share, config.decay
+        return scheduled_rate(config.schedule, step, num_steps, warmup_steps, *shape)
+
+    return rate_of
+
+
+def rising_rate(low: float, high: float, num_steps: int) -> RateOfStep:
+    """Rates that rise geometrically from `low` at the first of `num_steps` steps to `high` at the last.
+
+    >>> rate_of = rising_rate(1e-4, 1e-2, 3)
+    >>> [f"{float(rate_of(tf.constant(step))):g}" for step in range(3)]
+    ['0.0001', '0.001', '0.01']
+    """
+    rates = np.geomspace(low, high, num_steps).astype(np.float32)
+    return lambda step: tf.gather(tf.constant(rates), step)

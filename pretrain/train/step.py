@@ -2,9 +2,9 @@
 
 # B rows of a batch, K reported quantities, N steps of one execution
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ import tensorflow as tf
 from pretrain.config import PretrainConfig
 from pretrain.objectives.objective import Batch, BatchObjective, Objective, cut_rows, map_tensors
 from pretrain.train.cached_gradients import cached_gradients
-from pretrain.train.optimizer import AdamW, scheduled_rate
+from pretrain.train.optimizer import AdamW, RateFactor, RateOfStep, configured_rate
 from pretrain.train.replicas import Replicas
 from stackbert.core.errors import require
 
@@ -48,7 +48,8 @@ class StepMetrics(NamedTuple):
 class TrainStep:
     """Trains some variables with one objective for `num_steps` steps; make it in the scope of its `replicas`.
 
-    `row_masks` are factors on the gradients of some variables' rows.
+    `row_masks` are factors on the gradients of some variables' rows. `rate_of` gives each step its learning rate; by
+    default it has the configuration's. An objective's own weights then keep the head's rate throughout.
     """
 
     def __init__(
@@ -59,10 +60,14 @@ class TrainStep:
         config: PretrainConfig,
         replicas: Replicas,
         row_masks: RowMasks = MappingProxyType({}),
+        rate_of: RateOfStep | None = None,
     ) -> None:
-        self.objective, self._variables, self._num_steps = objective, list(variables), num_steps
+        self.objective, self._variables = objective, list(variables)
+        self._rate_of = rate_of or configured_rate(config, num_steps)
         self._config, self._replicas, self._row_masks = config, replicas, row_masks
-        head_rate = config.head_learning_rate / config.learning_rate
+        head_rate: RateFactor = config.head_learning_rate / config.learning_rate
+        if rate_of:
+            head_rate = partial(tf.divide, tf.constant(config.head_learning_rate))
         heads = {variable.ref() for variable in objective.weights.values()}
         rates = [head_rate if variable.ref() in heads else 1.0 for variable in variables]
         self.optimizer = AdamW(variables, config.weight_decay, config.clip_norm, config.spike_factor, rates)
@@ -82,16 +87,7 @@ class TrainStep:
             for variable, gradient in zip(self._variables, gradients, strict=True)
         ]
         *reported, num_masked, num_tokens, num_stopping = tf.unstack(sums)
-        warmup_steps = math.ceil(self._num_steps * config.warmup_share)
-        rate = scheduled_rate(
-            config.schedule,
-            self.optimizer.steps,
-            self._num_steps,
-            warmup_steps,
-            config.learning_rate,
-            config.decay_share,
-            config.decay,
-        )
+        rate = self._rate_of(self.optimizer.steps)
         divisor = tf.maximum(num_masked, 1.0)
         norm = self.optimizer.apply(gradients, rate, divisor)
         means = [quantity / divisor for quantity in reported]

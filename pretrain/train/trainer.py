@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pretrain.config import PretrainConfig
+from pretrain.config import OF_TARGETS, PretrainConfig
 from pretrain.init.initial_checkpoint import build_initial_checkpoint, tokenizer_of_base
 from pretrain.model.card import write_card
 from pretrain.model.encoder import Encoder
@@ -67,7 +67,7 @@ class Trainer:
         replicas.check("batch_rows", config.batch_rows)
         num_micro_batches(config.batch_rows // replicas.count, config.micro_batch_rows)  # raises where there are none
 
-        reads_targets = config.objective in ("tags", "words")
+        reads_targets = config.objective in OF_TARGETS
         self.train_rows, validation_rows = (
             load_rows(rows, split, with_targets=reads_targets) for split in ("train", "validation")
         )

@@ -14,7 +14,7 @@ from corpora.config import CorpusConfig, LabelConfig, PlanConfig
 from finetune.config import CompareConfig, FinetuneConfig, FinetunePreflightConfig
 from finetune.deploy.config import PredictConfig, ServeConfig
 from pretrain.config import MergeConfig, PretrainConfig
-from pretrain.measure.config import BenchConfig, PreflightConfig, PretrainPlanConfig
+from pretrain.measure.config import BenchConfig, FindRateConfig, PreflightConfig, PretrainPlanConfig
 from stackbert import __version__, cli
 from stackbert.core.errors import StackbertError
 from stackbert.study import Study
@@ -34,6 +34,7 @@ CONFIGS = {
     "tokenizer bench": (EncodeBenchConfig,),
     "pretrain run": (PretrainConfig,),
     "pretrain compare-starts": (PretrainConfig,),
+    "pretrain find-rate": (PretrainConfig, FindRateConfig),
     "pretrain bench": (BenchConfig,),
     "pretrain curves": (),
     "pretrain merge": (MergeConfig,),

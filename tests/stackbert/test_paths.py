@@ -36,6 +36,7 @@ GOOD = {
     "tokenizer bench": "{posts} {tokenizer} --base {tokenizer} --pairs 1 --megabytes 1",
     "pretrain run": "{rows} {tokenizer} --base {base} --tokens 64 --batch-rows 2 --out out",
     "pretrain compare-starts": "{rows} {tokenizer} --base {base} --batch-rows 2",
+    "pretrain find-rate": "{rows} {tokenizer} --base {base} --steps 10 --batch-rows 2",
     "pretrain curves": "--runs a {rows} --out out.svg",
     "pretrain merge": "{base} {base} --out out",
     "pretrain convert": "{base} --out out",

@@ -27,6 +27,7 @@ LINES = {
     "tokenizer bench": "{corpus} {broken} --base {good}",
     "pretrain run": "{rows} {good} --base {broken} --steps 1 --out {out}",
     "pretrain compare-starts": "{rows} {good} --base {broken}",
+    "pretrain find-rate": "{rows} {good} --base {broken}",
     "pretrain plan": "{rows} {good} --base {broken}",
     "pretrain merge": "{broken} {good} --out {out}",
     "pretrain convert": "{broken} --out {out}",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pretrain.train.optimizer import BETA_1, BETA_2, EPSILON, AdamW, scheduled_rate
+from pretrain.train.optimizer import BETA_1, BETA_2, EPSILON, AdamW, rising_rate, scheduled_rate
 
 
 def test_two_steps_by_hand():
@@ -50,6 +50,29 @@ def test_a_phase_can_be_decay_alone():
 
 def test_cosine_is_halfway_down_halfway_through():
     assert float(scheduled_rate("cosine", tf.constant(6), 10, 2, 1.0)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_rising_rates_are_geometric_also_within_a_compiled_step(compiled):
+    step, rate_of = tf.Variable(0, dtype=tf.int64), rising_rate(1e-6, 1e-2, 9)
+    rate = tf.function(lambda: rate_of(step), jit_compile=compiled, autograph=False)
+    found = []
+    for _ in range(9):
+        found.append(rate().numpy())
+        step.assign_add(1)
+    np.testing.assert_array_equal(np.array(found), np.geomspace(1e-6, 1e-2, 9).astype("f4"))
+
+
+def test_a_rate_of_its_own_does_not_depend_on_the_others():
+    """A factor that is a function of the rate: the weight moves as with a constant rate of 0.5."""
+    alone, own, other = (tf.Variable([[1.0]]) for _ in range(3))
+    first = AdamW([own, other], 0.1, 1e9, rates=[lambda rate: 0.5 / rate, 1.0])
+    second = AdamW([alone], 0.1, 1e9)
+    for rate in (1e-3, 1e-2, 1e-1):
+        first.apply([tf.constant([[1.0]])] * 2, tf.constant(rate))
+        second.apply([tf.constant([[1.0]])], tf.constant(0.5))
+    np.testing.assert_allclose(own.numpy(), alone.numpy(), rtol=1e-5)
+    assert abs(other.numpy().item() - 1) < 0.2
 
 
 def test_updates_with_spikes_and_non_finite_gradients_are_skipped_and_counted():
