@@ -67,7 +67,7 @@ def convert_where_needed(name: str, out: Path) -> str:
             f"'stackbert[convert]'; or, where that is installed, run 'stackbert pretrain convert {name} --out FOLDER', "
             "and name FOLDER in its place"
         )
-    print(f"\n== converted {name} -> {out}" + (" (already finished)" if out.exists() else ""), flush=True)
+    print(f"\n== converted {name} -> {out}", flush=True)
     convert_checkpoint(name, out)
     return str(out)
 

@@ -293,4 +293,4 @@ def _run_phase(out: Path, phase: PhaseStages, labels: Path, base: str) -> None:
 
 
 def _announce(stage: str, folder: Path) -> None:
-    print(f"\n== {stage} -> {folder}" + (" (already finished)" if folder.exists() else ""), flush=True)
+    print(f"\n== {stage} -> {folder}", flush=True)

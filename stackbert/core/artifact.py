@@ -90,11 +90,11 @@ def build_artifact(
     require_folder_place(out, *(path for path in inputs.values() if isinstance(path, Path)))
     request = _request(stage, config, inputs)
     if out.exists():
-        return _load_requested(out, request)
+        return _already_finished(out, request)
     out.parent.mkdir(parents=True, exist_ok=True)
     with locked(out):
         if out.exists():  # another process has made it meanwhile
-            return _load_requested(out, request)
+            return _already_finished(out, request)
         staging = staging_folder(out)
         prepare(staging, request, resumable)
         with unread_output_ignored(), full_disk_explained(staging), refusals_marked(staging, resumable):
@@ -141,6 +141,13 @@ def made_with(out: Path, config: Any) -> Manifest | None:
     found = load_manifest(out)
     refuse_other(found_request(found), found_request(found) | {"config": _plain(config)}, out, "was made")
     return found
+
+
+def _already_finished(out: Path, request: dict[str, Any]) -> Manifest:
+    """The manifest of `out`, which is told to be the requested artifact; raises ArtifactError if it is not."""
+    manifest = _load_requested(out, request)
+    print(f"{out}: already finished, with these settings and inputs", flush=True)
+    return manifest
 
 
 def _load_requested(out: Path, request: dict[str, Any]) -> Manifest:

@@ -52,7 +52,7 @@ def announced(line: str, arrow: str, stages: list[str]) -> str:
     'comparison: minilm'
     """
     if line.startswith("== "):
-        return line.partition(arrow)[2].removesuffix(" (already finished)")
+        return line.partition(arrow)[2]
     stage = f"comparison: {line.partition(' (')[0]}"
     return stage if stage in stages else ""
 

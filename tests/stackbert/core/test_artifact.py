@@ -55,8 +55,20 @@ def test_the_manifest_records_configuration_inputs_and_files(tmp_path: Path) -> 
     assert identify(tmp_path / "deep" / "out") == manifest.identity
 
 
-def test_a_finished_request_is_not_repeated(tmp_path: Path) -> None:
-    assert make(tmp_path / "out") == make(tmp_path / "out", work=never)
+def test_a_finished_request_is_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = make(tmp_path / "out")
+    assert capsys.readouterr().out == ""
+    assert made == make(tmp_path / "out", work=never)
+    assert capsys.readouterr().out == f"{tmp_path / 'out'}: already finished, with these settings and inputs\n"
+
+
+def test_what_was_made_with_other_settings_is_not_called_finished(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "out")
+    with pytest.raises(ArtifactError, match=r"config\.size: 1 -> 2"):
+        make(tmp_path / "out", Config(size=2), work=never)
+    assert "finished" not in capsys.readouterr().out
 
 
 def test_another_request_lists_every_difference(tmp_path: Path) -> None:
