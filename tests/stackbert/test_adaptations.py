@@ -249,7 +249,8 @@ def test_a_study_continues_with_the_phase_that_is_missing(finished, monkeypatch,
     shutil.rmtree(last)
     run_study(study)
     assert fingerprint(last) == before
-    begun = [line for line in capsys.readouterr().out.splitlines() if line.startswith("==") and "finished" not in line]
+    _, *stages = capsys.readouterr().out.split("\n== ")
+    begun = [stage.splitlines()[0] for stage in stages if "already finished" not in stage]
     assert len([line for line in begun if "pretraining" in line]) == 1
 
 
