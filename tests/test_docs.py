@@ -1,8 +1,10 @@
 """The documentation says what is so: settings, commands, options, links, paths and tests that it names exist."""
 
+import ast
 import dataclasses
 import importlib.util
 import inspect
+import json
 import re
 import shlex
 import subprocess
@@ -157,6 +159,24 @@ def test_named_files_and_modules_exist(page):
         assert "NAME" in path or (ROOT / path.rstrip(".")).exists(), path
     for module in MODULE.findall(text):
         assert importlib.util.find_spec(module), module
+
+
+def python_blocks(page: Path) -> list[str]:
+    """The Python code of a page or notebook."""
+    if page.suffix != ".ipynb":
+        return blocks(page, "python")
+    return [
+        "".join(cell["source"]) for cell in json.loads(page.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"
+    ]
+
+
+@pytest.mark.parametrize("page", [*TODAY, *DOCS.rglob("*.ipynb")], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_imported_names_of_the_project_exist(page):
+    imports = [node for block in python_blocks(page) for node in ast.walk(ast.parse(block))]
+    for node in [node for node in imports if isinstance(node, ast.ImportFrom)]:
+        if str(node.module).partition(".")[0] in FOLDERS.split("|"):
+            module = importlib.import_module(node.module)
+            assert all(hasattr(module, each.name) for each in node.names), ast.unparse(node)
 
 
 @today_by_name
