@@ -126,6 +126,13 @@ def test_micro_batches_and_steps_of_one_execution_give_the_same(changes, runs, t
     assert_same_points(runs.run(tmp_path / "run", **changes), runs)
 
 
+@pytest.mark.slow
+def test_xla_can_compile_the_whole_step(runs, tmp_path, monkeypatch):
+    """As on one GPU."""
+    monkeypatch.setattr(Replicas, "compiles_step", True)
+    assert_same_points(runs.run(tmp_path / "run", steps_per_execution=5, evaluations=1), runs)
+
+
 @pytest.mark.parametrize(
     ("devices", "is_compiled"),
     [(2, True), pytest.param(2, False, marks=pytest.mark.slow), pytest.param(4, False, marks=pytest.mark.slow)],
