@@ -122,6 +122,9 @@ class PretrainConfig:
     """Weight of the distillation loss: the cosine distance between each text's vectors (mean and first token) and those
     of the frozen base, which reads the text unmasked. 10 suits sentence encoders such as MiniLM. Steps take about 1.5
     times as long. 0: no distillation."""
+    distill_decay_share: float = 0.0
+    """Fraction of the steps, at the end, over which distill_weight decays linearly to 0 (teacher annealing). 0: it does
+    not decay."""
     precision: Precision = "auto"
     """Data type of matrix products and activations; weights stay float32. 'auto': bfloat16 where it is faster."""
     seed: int = 0
@@ -169,15 +172,7 @@ class PretrainConfig:
         budgets = [name for name in ("steps", "epochs", "minutes") if getattr(self, name)]
         require(len(budgets) <= 1, f"{' and '.join(budgets)}: set one of them")
         require(not 0 < self.spike_factor <= 1, f"spike_factor {self.spike_factor}: must be above 1, or 0")
-        require(
-            not (self.distill_weight and is_random(self.base)),
-            f"distill_weight {self.distill_weight:g}: {self.base} has random weights and cannot be a teacher; give a "
-            "trained base, or distill_weight 0",
-        )
-        require(
-            not (self.distill_weight and self.objective != "masked_lm"),
-            f"distill_weight {self.distill_weight:g}: goes with objective masked_lm only",
-        )
+        self._check_distillation()
         require(
             not (self.objective == "words" and "+" in self.tag_pooling),
             f"tag_pooling {self.tag_pooling}: objective words needs one vector of the encoder's width; set mean or cls",
@@ -195,6 +190,24 @@ class PretrainConfig:
         require(first < 1, f"new_rows_first and embeddings_first: their sum is {first:g}, must be below 1")
         require(0 < self.decay_share <= 1, f"decay_share {self.decay_share}: must be above 0, and 1 at most")
         require(0 <= self.warmup_share <= 1, f"warmup_share {self.warmup_share}: must be from 0 to 1")
+
+    def _check_distillation(self) -> None:
+        require(
+            not (self.distill_weight and is_random(self.base)),
+            f"distill_weight {self.distill_weight:g}: {self.base} has random weights and cannot be a teacher; give a "
+            "trained base, or distill_weight 0",
+        )
+        require(
+            not (self.distill_weight and self.objective != "masked_lm"),
+            f"distill_weight {self.distill_weight:g}: goes with objective masked_lm only",
+        )
+        share = self.distill_decay_share
+        require(0 <= share <= 1, f"distill_decay_share {share}: must be from 0 to 1")
+        require(
+            not (share and not self.distill_weight),
+            f"distill_decay_share {share:g}: there is no distillation whose weight decays; set distill_weight, or "
+            "distill_decay_share 0",
+        )
 
     @property
     def recorded(self) -> "PretrainConfig":

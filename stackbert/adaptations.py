@@ -19,7 +19,7 @@ BUDGETS = ("tokens", "steps", "epochs", "minutes")
 """A phase that sets one of them has none of [pretrain]'s."""
 OF_THE_FIRST_PHASE = ("transfer", "new_rows_first", "embeddings_first")
 """Settings for a new vocabulary; the phases after the first begin from a checkpoint that has it."""
-OF_MASKED_TOKENS = ("distill_weight",)
+OF_MASKED_TOKENS = ("distill_weight", "distill_decay_share")
 """Settings of [pretrain] that phases of another objective do not take."""
 
 

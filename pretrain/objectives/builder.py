@@ -80,7 +80,7 @@ def _masked_lm(
     checkpoint, teacher_reader = load_teacher(config.base, reader, row_length, has_new_vocabulary)
     teacher = Encoder(checkpoint.architecture, checkpoint.weights, encoder.dtype)
     return ConfiguredObjective(
-        Distillation(encoder, teacher, config.distill_weight),
+        Distillation(encoder, teacher, config.distill_weight, config.distill_decay_share),
         DistillCollator(masker, teacher_reader),
         teacher_reader.row_length(row_length),
         DistillCollator(validated, teacher_reader),

@@ -2,7 +2,8 @@
 
 Masked language modelling alone degrades the base's text vectors, and a new vocabulary more so. The teacher is the
 unchanged base. It reads the same texts, unmasked and with its own tokenizer, and a cosine loss draws the encoder's text
-vectors towards the teacher's (the loss of DistilBERT: Sanh et al. 2019, arXiv 1910.01108, section 3).
+vectors towards the teacher's (the loss of DistilBERT: Sanh et al. 2019, arXiv 1910.01108, section 3). Its weight can
+decay to 0 at the end of a run (teacher annealing: Clark et al. 2019, arXiv 1907.04829).
 """
 
 # B rows, T tokens of a row, U tokens of the teacher's row, S texts of a row, P masked positions, M = B x P, H hidden
@@ -50,7 +51,8 @@ class Distillation:
     """Masked language modelling plus `weight` times the distillation loss.
 
     A text's distillation loss counts once for each of its masked positions, so that its sums over slices of a batch add
-    up as the cross entropy's do.
+    up as the cross entropy's do. Over the last `decay_share` of a run's steps the weight decays; what is reported is
+    the loss without the weight.
     """
 
     metrics: tuple[str, ...] = ("loss", "accuracy", "distill_loss")
@@ -58,8 +60,15 @@ class Distillation:
     ignored: tuple[str, ...] = ()
     masks_tokens = True
 
-    def __init__(self, encoder: Encoder, teacher: Encoder, weight: float) -> None:
-        self._encoder, self._teacher, self._weight = encoder, teacher, weight
+    def __init__(self, encoder: Encoder, teacher: Encoder, weight: float | tf.Tensor, decay_share: float = 0.0) -> None:
+        self._encoder, self._teacher, self._weight, self._decay_share = encoder, teacher, weight, decay_share
+
+    def at_step(self, step: tf.Tensor, total_steps: int) -> "Distillation":
+        """The objective with the weight of step number `step`, from 0, of a run of `total_steps`."""
+        if not self._decay_share:
+            return self
+        weight = self._weight * decayed(step, total_steps, self._decay_share)
+        return Distillation(self._encoder, self._teacher, weight)
 
     def losses(self, batch: DistillBatch) -> Losses:
         """Sums over the masked positions: cross entropy in nats, correct predictions, and distillation loss."""
@@ -71,6 +80,18 @@ class Distillation:
         loss, num_correct = self._encoder.mlm_loss(states_MH, targets_M, weights_M)
         reported_K = tf.stack([loss, num_correct, distill_loss])
         return Losses(loss + self._weight * distill_loss, reported_K, tf.reduce_sum(weights_M))
+
+
+def decayed(step: tf.Tensor, total_steps: int, decay_share: float) -> tf.Tensor:
+    """What the weight is multiplied by at step number `step`, from 0: 1, then linear decay to 0 after the last step.
+
+    It decays over the last `decay_share` of all steps, as the learning rate of schedule 'wsd' does.
+
+    >>> [round(float(decayed(tf.constant(step), 10, 0.4)), 2) for step in (0, 5, 6, 7, 8, 9, 10)]
+    [1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+    decay_steps = math.ceil(total_steps * decay_share)
+    return tf.clip_by_value(tf.cast(total_steps - step, tf.float32) / decay_steps, 0.0, 1.0)
 
 
 def distill_losses(hidden_BTH: tf.Tensor, batch: DistillBatch, teacher: Encoder) -> tf.Tensor:

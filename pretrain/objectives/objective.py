@@ -70,6 +70,14 @@ class BatchObjective(Objective, Protocol):
         """The losses of the batch whose rows have these vectors."""
 
 
+@runtime_checkable
+class ScheduledObjective(Objective, Protocol):
+    """An objective whose total changes along a run; what it reports does not."""
+
+    def at_step(self, step: tf.Tensor, total_steps: int) -> Objective:
+        """The objective of step number `step`, from 0, of a run of `total_steps`; its weights are the same."""
+
+
 def trained_weights(encoder_weights: Mapping[str, tf.Variable], objective: Objective) -> dict[str, tf.Variable]:
     """What an objective trains: the encoder's weights that its losses depend on, then its own."""
     own = {name: variable for name, variable in encoder_weights.items() if not name.startswith(objective.ignored)}

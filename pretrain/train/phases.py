@@ -14,7 +14,7 @@ from pretrain.model.encoder import Encoder
 from pretrain.objectives.objective import Objective, trained_weights
 from pretrain.train.optimizer import AdamW
 from pretrain.train.replicas import Replicas
-from pretrain.train.step import CompiledStep, RowMasks, TrainStep, compile_step
+from pretrain.train.step import CompiledStep, RowMasks, TrainStep, compile_step, scheduled_objective
 from tokenizer.encoding.reader import TextReader
 
 WORD_TABLE = "embeddings/word"
@@ -54,10 +54,11 @@ class Phases:
         def add(
             name: str, variables: list[tf.Variable], num_steps: int, rows: RowMasks, config: PretrainConfig
         ) -> None:
-            step = TrainStep(objective, variables, num_steps, config, replicas, rows)
-            end = num_steps + (self._phases[-1].end if self._phases else 0)
+            begin = self._phases[-1].end if self._phases else 0
+            objective_of = scheduled_objective(objective, begin, total_steps)
+            step = TrainStep(objective, variables, num_steps, config, replicas, rows, objective_of=objective_of)
             execute = compile_step(step, replicas, config.steps_per_execution)
-            self._phases.append(Phase(name, end, step.optimizer, execute))
+            self._phases.append(Phase(name, begin + num_steps, step.optimizer, execute))
 
         weights = trained_weights(encoder.weights, objective)
         self._variables = list(weights.values())

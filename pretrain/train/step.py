@@ -13,12 +13,21 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pretrain.config import PretrainConfig
-from pretrain.objectives.objective import Batch, BatchObjective, Objective, cut_rows, map_tensors
+from pretrain.objectives.objective import (
+    Batch,
+    BatchObjective,
+    Objective,
+    ScheduledObjective,
+    cut_rows,
+    map_tensors,
+)
 from pretrain.train.cached_gradients import cached_gradients
 from pretrain.train.optimizer import AdamW, RateFactor, RateOfStep, configured_rate
 from pretrain.train.replicas import Replicas
 from stackbert.core.errors import require
 
+ObjectiveOfStep = Callable[[tf.Tensor], Objective]
+"""The objective of a step, from its number (from 0)."""
 RowMasks = Mapping[Any, npt.NDArray[np.float32]]
 """By the reference of a variable, (rows, 1)."""
 OWN_METRICS = 5  # values of StepMetrics after the objective's means
@@ -49,7 +58,8 @@ class TrainStep:
     """Trains some variables with one objective for `num_steps` steps; make it in the scope of its `replicas`.
 
     `row_masks` are factors on the gradients of some variables' rows. `rate_of` gives each step its learning rate; by
-    default it has the configuration's. An objective's own weights then keep the head's rate throughout.
+    default it has the configuration's. An objective's own weights then keep the head's rate throughout. `objective_of`
+    gives each step its objective, with the weights of `objective`; by default all steps have that.
     """
 
     def __init__(
@@ -61,8 +71,10 @@ class TrainStep:
         replicas: Replicas,
         row_masks: RowMasks = MappingProxyType({}),
         rate_of: RateOfStep | None = None,
+        objective_of: ObjectiveOfStep | None = None,
     ) -> None:
         self.objective, self._variables = objective, list(variables)
+        self._objective_of = objective_of or (lambda step: objective)
         self._rate_of = rate_of or configured_rate(config, num_steps)
         self._config, self._replicas, self._row_masks = config, replicas, row_masks
         head_rate: RateFactor = config.head_learning_rate / config.learning_rate
@@ -78,8 +90,9 @@ class TrainStep:
         `num_stopping` is 1 where this replica's worker was asked to stop, which all workers thus learn.
         """
         config, replicas = self._config, self._replicas
+        objective = self._objective_of(self.optimizer.steps)
         gradients, sums = share_of_gradients(
-            self.objective, batch, self._variables, config.micro_batch_rows, replicas, compile_gradients
+            objective, batch, self._variables, config.micro_batch_rows, replicas, compile_gradients
         )
         *gradients, sums = replicas.sum([*gradients, tf.concat([sums, [num_stopping]], 0)])
         gradients = [
@@ -92,6 +105,13 @@ class TrainStep:
         norm = self.optimizer.apply(gradients, rate, divisor)
         means = [quantity / divisor for quantity in reported]
         return tf.stack([*means, norm, num_masked, num_tokens, num_stopping, rate])
+
+
+def scheduled_objective(objective: Objective, first_step: int, total_steps: int) -> ObjectiveOfStep:
+    """The objectives of a run's steps from number `first_step` on, of `total_steps`."""
+    if not isinstance(objective, ScheduledObjective):
+        return lambda step: objective
+    return lambda step: objective.at_step(first_step + step, total_steps)
 
 
 def share_of_gradients(

@@ -212,7 +212,9 @@ class Trainer:
 
     def _describe(self, dtype: tf.DType) -> list[str]:
         config = self._config
-        notes = [f"distillation from the base's text vectors, weight {config.distill_weight:g}"]
+        share = config.distill_decay_share
+        decay = f", which decays to 0 over the last {100 * share:g} % of the steps" if share else ""
+        notes = [f"distillation from the base's text vectors, weight {config.distill_weight:g}{decay}"]
         notes = notes if config.distill_weight else []
         notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
         if self._replicas.count > 1:

@@ -107,10 +107,12 @@ def test_a_phase_with_a_budget_of_its_own_has_none_of_the_study():
 
 
 def test_what_belongs_to_a_new_vocabulary_or_to_masked_tokens_is_not_handed_on():
-    shared = {"transfer": "random", "embeddings_first": 0.5, "distill_weight": 10.0}
+    distilled = {"distill_weight": 10.0, "distill_decay_share": 0.5}
+    shared = {"transfer": "random", "embeddings_first": 0.5, **distilled}
     assert resolved({}, **shared) == PretrainConfig(**shared)
-    assert resolved({}, is_first=False, **shared) == PretrainConfig(distill_weight=10.0)
-    assert resolved({"objective": "tags"}, **shared).distill_weight == 0.0
+    assert resolved({}, is_first=False, **shared) == PretrainConfig(**distilled)
+    tags = resolved({"objective": "tags"}, **shared)
+    assert (tags.distill_weight, tags.distill_decay_share) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("objective", known_targets())
