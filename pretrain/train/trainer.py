@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pretrain.config import OF_TARGETS, PretrainConfig
+from pretrain.config import OF_TARGETS, PretrainConfig, unused_settings
 from pretrain.init.initial_checkpoint import build_initial_checkpoint, tokenizer_of_base
 from pretrain.model.card import write_card
 from pretrain.model.encoder import Encoder
@@ -217,10 +217,7 @@ class Trainer:
         notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
         if self._replicas.count > 1:
             notes.append(f"{self._replicas.count} devices share each batch")
-        unused = [name for name in ("new_rows_first", "embeddings_first") if getattr(config, name)]
-        if unused and not self.has_new_vocabulary:
-            notes.append(f"{' and '.join(unused)}: no effect, as the vocabulary is the base's own")
-        return notes
+        return [*notes, *unused_settings(config, self.has_new_vocabulary, self.initial.has_mlm_head)]
 
     def _print(self, text: str) -> None:
         if self._folder:
