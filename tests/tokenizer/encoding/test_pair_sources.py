@@ -161,8 +161,6 @@ def test_duplicates_of_one_of_two_questions_with_an_id_are_refused(tokenizer, tm
     for folder, own in zip(folders, posts, strict=True):
         write_posts(own, folder)
     paths = [path for folder in folders for path in shards(folder)]
-    with pytest.raises(
-        StackbertError, match=r"two questions without a site have the id 2, 'How do I sort a list.*site"
-    ):
+    with pytest.raises(StackbertError, match=r"two questions without a site have the id 2, 'How do I.*site"):
         save_pair_links(paths, ("duplicates",), tmp_path / "links")
     save_pair_links(paths[:1], ("duplicates",), tmp_path / "links")
