@@ -104,8 +104,8 @@ class _PackedTexts:
 
 def _limits(labels: Path, names: Sequence[str], splits: Mapping[str, Split]) -> str:
     """What the texts of a probe cannot tell, in words; raises StackbertError where they tell labels from no other."""
-    has_train_L, has_dev_L = (splits[name].targets.any(axis=0) for name in SPLITS)
-    both = int((has_train_L & has_dev_L).sum())
+    has_train_L, has_dev_L = (splits[name].targets.max(axis=0).tolist() for name in SPLITS)
+    both = sum(map(min, has_train_L, has_dev_L))
     require(
         both > 1,
         f"{labels}: labels on both train and dev texts of the probe: {both} of {len(names)}; it needs two or more. "
