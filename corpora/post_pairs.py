@@ -9,7 +9,7 @@ must be in the shards: a post that was left out of a text, as contamination or a
 
 import hashlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -135,7 +135,7 @@ def _originals(paths: Sequence[Path]) -> dict[int, str]:
         for row in batch.filter(pc.equal(batch["kind"], "question")).to_pylist():
             key = _key(site_of(row["url"]), row["id"])
             if row["title"].strip() and _find(keys_D, key) is not None:
-                titles.setdefault(key, row["title"])
+                _require_same(titles.setdefault(key, row["title"]), row)
     if not titles:
         found = f"none of the {len(keys_D):,} questions that were named" if wanted else "no question that names one"
         raise StackbertError(
@@ -144,6 +144,17 @@ def _originals(paths: Sequence[Path]) -> dict[int, str]:
             "'duplicates' out"
         )
     return dict(sorted(titles.items()))
+
+
+def _require_same(title: str, row: Mapping[str, Any]) -> None:
+    """Raise StackbertError where two questions have the same site and id: which one is duplicated cannot be known."""
+    if title != row["title"]:
+        site = site_of(row["url"])
+        where = f"of {site}" if site else "without a site"
+        raise StackbertError(
+            f"pair_sources 'duplicates': two questions {where} have the id {row['id']}, {title!r} and "
+            f"{row['title']!r}; build each site's corpus with its own 'site', and label one corpus of a site only"
+        )
 
 
 def _batches(paths: Sequence[Path], columns: list[str], title: str) -> Iterator[Any]:

@@ -215,6 +215,38 @@ class PretrainConfig:
         return replace(self, **{name: getattr(PretrainConfig, name) for name in EXECUTION_FIELDS})
 
 
+def unused_settings(config: PretrainConfig, has_new_vocabulary: bool, has_mlm_head: bool) -> list[str]:
+    """A note for each setting that is not at its default and has no effect beside the others.
+
+    `has_mlm_head` is whether the base has one.
+    """
+    has_new_tokens = has_new_vocabulary and not is_random(config.base)
+    of_masks, new = config.objective == "masked_lm", "a vocabulary that is not the base's own"
+    reads_texts = bool(config.probe_labels) or config.objective in ("tags", "pairs", "words")
+    used = {
+        **dict.fromkeys(("mask_rate", "mask_share", "random_share", "whole_words"), (of_masks, "objective masked_lm")),
+        "new_token_rate": (of_masks and has_new_tokens, f"objective masked_lm and {new}"),
+        "head_learning_rate": (config.objective in OF_TARGETS, "objective tags or words"),
+        "tag_pooling": (reads_texts, "objective tags, pairs or words, or probe_labels"),
+        "temperature": (config.objective == "pairs", "objective pairs"),
+        **dict.fromkeys(("decay", "decay_share"), (config.schedule == "wsd", "schedule wsd")),
+        "head_bias": (
+            config.objective in OF_TOKENS and not has_mlm_head,
+            "objective masked_lm or causal, and a base without an MLM head",
+        ),
+        "transfer": (has_new_tokens, new),
+        **dict.fromkeys(("new_rows_first", "embeddings_first"), (has_new_vocabulary, new)),
+        **dict.fromkeys(("transfer_contexts", "transfer_tokens"), (config.transfer == "distill", "transfer distill")),
+        "probe_texts": (bool(config.probe_labels), "probe_labels"),
+        "probe_patience": (config.stop_by == "probe", "stop_by probe"),
+    }
+    return [
+        f"{name} {getattr(config, name)}: no effect; used only with {condition}"
+        for name, (is_used, condition) in used.items()
+        if not is_used and getattr(config, name) != getattr(PretrainConfig, name)
+    ]
+
+
 @dataclass(frozen=True)
 class MergeConfig:
     """Interpolation between a base and its adapted checkpoint."""

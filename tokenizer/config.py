@@ -151,6 +151,17 @@ class EncodeConfig:
                 f"max_text_tokens {self.max_text_tokens}: targets '{self.targets}' has pair_tokens",
             )
 
+    @property
+    def unused(self) -> list[str]:
+        """A note for each setting that is not at its default and has no effect with these targets."""
+        used_with = {"pair_sources": ("pairs",), "pair_tokens": ("pairs", "words"), "bag_tokens": ("words",)}
+        used_with |= dict.fromkeys(("min_tag_posts", "leave_out_variants"), ("tags",))
+        return [
+            f"{name}: no effect; used only with targets {' or '.join(targets)}"
+            for name, targets in used_with.items()
+            if self.targets not in targets and getattr(self, name) != getattr(EncodeConfig, name)
+        ]
+
 
 @dataclass(frozen=True)
 class EncodeBenchConfig:

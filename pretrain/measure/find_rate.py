@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pretrain.config import OF_TARGETS, PretrainConfig
+from pretrain.config import OF_TARGETS, PretrainConfig, unused_settings
 from pretrain.init.initial_checkpoint import build_initial_checkpoint, tokenizer_of_base
 from pretrain.measure.config import FindRateConfig
 from pretrain.measure.rate_curve import RateCurve, RateSuggestion, read_curve, suggest_rate
@@ -131,6 +131,7 @@ def _train(
         f"{dtype.name} products, {num_steps:,} steps of {config.batch_rows * row_length:,} tokens, learning rate from "
         f"{test.low:g} to {test.high:g}"
     )
+    notes += unused_settings(config, has_new_vocabulary, initial.has_mlm_head)
     return notes, _execute(execute, batches, num_steps)
 
 

@@ -2,7 +2,7 @@
 
 # N texts, B rows of a batch, T tokens, S texts of a row, P width of a vector, L labels
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ MAX_TOKENS = 128
 """Of a text: its beginning tells most, and an evaluation stays short."""
 ROWS_PER_DEVICE = 32
 """In one forward pass."""
+FEW_DEV_TEXTS = 100  # the standard error of a share of them is up to 0.05
 
 
 class ProbeBatch(NamedTuple):
@@ -42,7 +43,8 @@ class Probe:
     """Some train and dev texts of the labelled set in `labels`, at most `max_texts` of each, always the same ones.
 
     Batches have `batch_rows` rows of at most `row_length` tokens. Raises StackbertError where the folder is no labelled
-    set of two labels or more, or where an encoder with the record `taught` would know the answers.
+    set, where fewer than two labels are on train and dev texts alike, so that all encoders could score the same, and
+    where an encoder with the record `taught` would know the answers.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Probe:
         }
         sizes = " and ".join(f"{len(split.texts):,} {name}" for name, split in chosen.items())
         self.description = f"probe: logistic regression on the frozen encoder's vectors of {sizes} texts of {labels}"
+        self.description += _limits(labels, names, chosen)
 
     def score(self, vectors_of: VectorsOf) -> float:
         """Weighted F1 on dev of a classifier fitted on the train texts, of an encoder that makes these vectors."""
@@ -97,6 +100,21 @@ class _PackedTexts:
         for indices_N, vectors_BSP, slots_N in found:
             vectors_NP[indices_N] = vectors_BSP.reshape(-1, vectors_BSP.shape[-1])[slots_N]
         return vectors_NP
+
+
+def _limits(labels: Path, names: Sequence[str], splits: Mapping[str, Split]) -> str:
+    """What the texts of a probe cannot tell, in words; raises StackbertError where they tell labels from no other."""
+    has_train_L, has_dev_L = (splits[name].targets.max(axis=0).tolist() for name in SPLITS)
+    both = sum(map(min, has_train_L, has_dev_L))
+    require(
+        both > 1,
+        f"{labels}: labels on both train and dev texts of the probe: {both} of {len(names)}; it needs two or more. "
+        "Raise probe_texts, or give a labelled set with more dev texts",
+    )
+    unscored = [name for name, has_dev in zip(names, has_dev_L, strict=True) if not has_dev]
+    limits = f"; on none of these dev texts, and not in the score: {', '.join(unscored)}" if unscored else ""
+    count = len(splits["dev"].texts)
+    return limits + (f"; with {count} dev texts, differences of some points can be chance" * (count < FEW_DEV_TEXTS))
 
 
 def _some(split: Split, count: int) -> Split:

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pretrain.config import OF_TARGETS, PretrainConfig
+from pretrain.config import OF_TARGETS, PretrainConfig, unused_settings
 from pretrain.init.initial_checkpoint import build_initial_checkpoint, tokenizer_of_base
 from pretrain.model.card import write_card
 from pretrain.model.encoder import Encoder
@@ -28,9 +28,9 @@ from pretrain.train.state import STOPPED_EXIT_CODE, RunState, Stopped
 from pretrain.train.step import StepMetrics, num_micro_batches
 from pretrain.train.timing import WARM_UP_EXECUTIONS, step_seconds
 from pretrain.train.validation import Evaluations, Validation, spread
+from pretrain.train.validation import TrainingError as TrainingError
 from stackbert.core.artifact import REQUEST, SCRATCH, write_json
 from stackbert.core.checkpoints import CHECKPOINTS, export_folder
-from stackbert.core.errors import StackbertError
 from stackbert.core.progress import Progress
 from tokenizer.encoding.packed_rows import load_rows, tokenizer_of_rows
 from tokenizer.encoding.reader import load_reader
@@ -39,10 +39,6 @@ from tokenizer.files.tokenizer_files import check_writing
 DTYPES = (tf.float32, tf.bfloat16)  # a training state holds an index
 MAX_LOSS = 50.0  # nats; beyond it training has diverged: ln of any vocabulary size is below 13
 MAX_NONFINITE_STEPS = 10  # steps in a row whose gradient is not finite; the optimizer skips each of their updates
-
-
-class TrainingError(StackbertError):
-    """The loss diverged, or a device no longer answers."""
 
 
 @dataclass(frozen=True)
@@ -219,10 +215,7 @@ class Trainer:
         notes.append(f"{dtype.name} products, {self.total_steps:,} steps of {self.batch_tokens:,} tokens")
         if self._replicas.count > 1:
             notes.append(f"{self._replicas.count} devices share each batch")
-        unused = [name for name in ("new_rows_first", "embeddings_first") if getattr(config, name)]
-        if unused and not self.has_new_vocabulary:
-            notes.append(f"{' and '.join(unused)}: no effect, as the vocabulary is the base's own")
-        return notes
+        return [*notes, *unused_settings(config, self.has_new_vocabulary, self.initial.has_mlm_head)]
 
     def _print(self, text: str) -> None:
         if self._folder:

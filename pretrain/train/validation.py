@@ -19,12 +19,17 @@ from pretrain.train.best_weights import BestWeights
 from pretrain.train.replicas import Replicas
 from pretrain.train.step import compile_evaluation
 from stackbert.core.artifact import write_json
+from stackbert.core.errors import StackbertError
 from tokenizer.encoding.packed_rows import PackedRows
 
 DEV_F1 = "dev_weighted_f1"
 F1_SCALE = 10**6
 """Workers agree on integers: F1 is rounded to six digits."""
 History = list[dict[str, float]]
+
+
+class TrainingError(StackbertError):
+    """The loss diverged, or a device no longer answers."""
 
 
 class Validation:
@@ -104,8 +109,16 @@ class Evaluations:
         return bool(self._replicas.agree(len(later) >= self._patience))
 
     def run(self, step: int, tokens: int) -> None:
-        """Evaluate, print, log and record; all workers call it together."""
+        """Evaluate, print, log and record; all workers call it together.
+
+        Raises TrainingError where the loss is not finite.
+        """
         found = self._validation.run()
+        if not math.isfinite(found["loss"]):
+            raise TrainingError(
+                f"validation at step {step}: loss {found['loss']}, and the same command would fail at the same step. "
+                "Start another run in another folder, with a lower learning_rate or precision float32"
+            )
         if self._probe:
             found[DEV_F1] = self._score(self._probe)
         self._history.append({"step": step, "tokens": tokens, **found})

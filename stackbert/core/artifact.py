@@ -15,6 +15,7 @@ from typing import Any
 
 from stackbert.core.errors import ArtifactError as ArtifactError
 from stackbert.core.hashing import file_sha256, json_sha256
+from stackbert.core.place import MANIFEST as MANIFEST
 from stackbert.core.place import require_folder_place, staging_folder
 from stackbert.core.staging import REQUEST as REQUEST
 from stackbert.core.staging import SCRATCH as SCRATCH
@@ -29,7 +30,6 @@ from stackbert.core.staging import (
 )
 from stackbert.core.staging import write_json as write_json
 
-MANIFEST = "manifest.json"
 RECORDED_VERSIONS = (
     "stackbert",
     "numpy",

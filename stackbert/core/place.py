@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stackbert.core.errors import ArtifactError
 
+MANIFEST = "manifest.json"
 HOME_ADVICE = "'~' is not a folder but a shell's word for your home folder; write the path in full"
 
 
@@ -31,6 +32,7 @@ def require_folder_place(out: Path, *inputs: Path) -> None:
         raise ArtifactError(f"{out}: is a file; name a folder that does not exist yet")
     for path in inputs:
         _require_apart(out, entries, path)
+    _require_outside_outputs(out)
 
 
 def require_file_place(path: Path, *inputs: Path) -> None:
@@ -45,6 +47,7 @@ def require_file_place(path: Path, *inputs: Path) -> None:
     _require_writable(path)
     for each in inputs:
         _require_apart(path, [path], each)
+    _require_outside_outputs(path)
     path.parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -97,3 +100,10 @@ def _require_apart(out: Path, written: Iterable[Path], path: Path) -> None:
             raise ArtifactError(f"{out}: is inside the input {path}, which it would change; name a folder outside")
         if entry in source.parents:
             raise ArtifactError(f"{out}: holds the input {path}; name another output")
+
+
+def _require_outside_outputs(out: Path) -> None:
+    """No folder above `out` is the finished output of a stage, which would no longer be what its manifest says."""
+    for folder in Path(os.path.realpath(out)).parents:
+        if (folder / MANIFEST).is_file():
+            raise ArtifactError(f"{out}: is inside {folder}, a finished output, which it would change; name another")

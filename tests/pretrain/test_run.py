@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pretrain.config import PretrainConfig
+from pretrain.config import PretrainConfig, unused_settings
 from pretrain.init import token_distillation
 from pretrain.model.checkpoint import load_checkpoint
 from pretrain.run import run_pretraining
@@ -164,3 +164,42 @@ def test_fill_mask_of_pytorch_transformers_reads_tokenizer_and_checkpoint(straig
     assert len(predictions) == 5
     assert all(tokens[prediction["token"]] == prediction["token_str"] for prediction in predictions)
     assert all("c++" in prediction["sequence"] for prediction in predictions)
+
+
+@pytest.mark.parametrize(
+    ("settings", "with_effect"),
+    [
+        ({"temperature": 0.1}, {"objective": "pairs"}),
+        ({"head_learning_rate": 0.1}, {"objective": "words"}),
+        ({"tag_pooling": "cls"}, {"probe_labels": "set"}),
+        ({"objective": "causal", "mask_rate": 0.3}, {"objective": "masked_lm"}),
+        ({"objective": "tags", "whole_words": True}, {"objective": "masked_lm"}),
+        ({"objective": "pairs", "head_bias": "calibrated"}, {"objective": "causal"}),
+        ({"decay": "1-sqrt"}, {"schedule": "wsd"}),
+        ({"schedule": "constant", "decay_share": 0.5}, {"schedule": "wsd"}),
+        ({"base": "minilm", "transfer_contexts": 3}, {"transfer": "distill"}),
+        ({"transfer": "distill"}, {"base": "minilm"}),
+        ({"new_token_rate": 2.0}, {"base": "minilm"}),
+        ({"probe_texts": 9}, {"probe_labels": "set"}),
+        ({"probe_labels": "set", "probe_patience": 0}, {"stop_by": "probe"}),
+    ],
+)
+def test_settings_without_effect_are_told(settings, with_effect):
+    name, value = list(settings.items())[-1]
+    (note,) = unused_settings(config(**settings), True, False)
+    assert note.startswith(f"{name} {value}: no effect; used only with ")
+    assert not unused_settings(config(**settings | with_effect), True, False)
+
+
+def test_what_needs_a_new_vocabulary_or_head_is_told_without_one():
+    new = {"transfer": "random", "new_rows_first": 0.5, "embeddings_first": 0.2, "new_token_rate": 2.0}
+    settings = config(base="minilm", head_bias="calibrated", **new)
+    assert not unused_settings(settings, True, False)
+    found = unused_settings(settings, False, True)
+    assert {note.split()[0] for note in found} == {*new, "head_bias"}
+
+
+def test_a_run_notes_settings_without_effect(small_rows, tmp_path):
+    given = config(temperature=0.1, tokens=1, evaluations=0)
+    made = run_pretraining(small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", given)
+    assert "temperature 0.1: no effect; used only with objective pairs" in made.counts["notes"]

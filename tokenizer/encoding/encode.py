@@ -101,7 +101,7 @@ def _has_links(config: EncodeConfig) -> bool:
 
 
 def _figures(splits: dict[str, dict[str, int]], tags: Mapping[str, int], config: EncodeConfig) -> dict[str, Any]:
-    """The counts for the manifest; prints them."""
+    """The counts for the manifest; prints them, and which settings have no effect."""
     train = splits["train"]
     padding = 1 - train["row_tokens"] / (train["rows"] * config.row_length)
     unknown = train["unknown_tokens"] / train["text_tokens"]
@@ -116,6 +116,8 @@ def _figures(splits: dict[str, dict[str, int]], tags: Mapping[str, int], config:
         print(f"targets: {_pairs(train, config)}, {train['texts'] / train['rows']:.2f} in a row")
     if config.targets == "words":
         print(f"targets: words of {train['texts']:,} bodies, {train['texts'] / train['rows']:.2f} titles in a row")
+    for note in config.unused:
+        print(note)
     return {**splits, "targets": len(tags), "padding_share": round(padding, 5), "unknown_share": round(unknown, 7)}
 
 

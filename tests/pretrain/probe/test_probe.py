@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -91,8 +92,28 @@ def test_a_set_with_one_label_is_refused(labelled, reader, tmp_path):
         probe(folder, reader)
 
 
-def _write(path: Path, texts: list[str]) -> None:
-    rows = [(str(number), text, ["mysql"]) for number, text in enumerate(texts)]
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_a_probe_whose_texts_tell_no_labels_apart_is_refused(split, labelled, reader, tmp_path):
+    """Each encoder would score the same, and the first evaluation, of the base, would be the best one."""
+    folder = tmp_path / "set"
+    shutil.copytree(labelled, folder)
+    _write(folder / f"{split}.parquet", load_labelled(labelled, split).texts)
+    with pytest.raises(StackbertError, match="labels on both train and dev texts of the probe: 1 of 3; it needs two"):
+        probe(folder, reader)
+
+
+def test_what_few_dev_texts_cannot_tell_is_said(labelled, reader, tmp_path):
+    assert probe(labelled, reader).description.endswith("; with 48 dev texts, differences of some points can be chance")
+    folder = tmp_path / "set"
+    shutil.copytree(labelled, folder)
+    texts = load_labelled(labelled, "dev").texts * 3
+    _write(folder / "dev.parquet", texts, ["mysql", "numpy"])
+    said = probe(folder, reader).description
+    assert said.endswith(f"and 144 dev texts of {folder}; on none of these dev texts, and not in the score: node.js")
+
+
+def _write(path: Path, texts: list[str], labels: Sequence[str] = ("mysql",)) -> None:
+    rows = [(str(number), text, [*labels]) for number, text in enumerate(texts)]
     pd.DataFrame(rows, columns=["id", "text", "labels"]).to_parquet(path)
 
 

@@ -14,6 +14,7 @@ from pretrain.model.checkpoint import load_checkpoint, save_checkpoint, with_pos
 from pretrain.probe.linear_probe import dev_weighted_f1
 from pretrain.probe.probe import Probe
 from pretrain.run import run_pretraining
+from pretrain.train.validation import TrainingError
 from stackbert.core.artifact import ArtifactError, load_manifest
 from tests.finetune.questions import write_labelled
 from tests.pretrain.objectives.objective_runs import encoded
@@ -184,3 +185,12 @@ def test_a_phase_of_each_objective_has_a_probe(objective, small_rows, tmp_path):
     counts = run_pretraining(made / "rows", made / "tokenizer", tmp_path / "run", given).counts
     assert 0 < counts["validation_after"]["dev_weighted_f1"] <= 1
     assert counts["exported_step"] in (0, 2)
+
+
+@pytest.mark.parametrize("chooses", [True, False])
+def test_weights_that_diverged_just_before_an_evaluation_are_an_error(chooses, small_rows, settings, tmp_path):
+    """The loss of the step itself, before its update, is still a number."""
+    given = dict(vars(settings)) if chooses else {}
+    diverging = config(**given | {"learning_rate": 1e38, "warmup_share": 0.0, "evaluations": STEPS, "clip_norm": 1e9})
+    with pytest.raises(TrainingError, match=r"validation at step 1: loss nan.*with a lower learning_rate"):
+        run_pretraining(small_rows / "rows", small_rows / "tokenizer", tmp_path / "run", diverging)

@@ -122,3 +122,13 @@ def test_the_folder_of_a_file_to_write_is_made(folder: Path) -> None:
     require_file_place(Path("new/deep/page.md"), Path("data"))
     Path("new/deep/page.md").write_text("x")
     require_file_place(Path("file"))
+
+
+@pytest.mark.parametrize("require", [require_file_place, require_folder_place])
+@pytest.mark.parametrize("place", ["manifest.json", "new", "deep/new"])
+def test_nothing_is_written_into_a_finished_output(place: str, require: Any, folder: Path) -> None:
+    """The output is no input of the command, so that only its manifest tells what it is."""
+    Path("finished").mkdir()
+    Path("finished/manifest.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"is (inside .*finished, a finished output|a file)"):
+        require(Path("finished") / place)

@@ -8,7 +8,7 @@ import pytest
 
 from corpora.config import LabelConfig
 from corpora.labels.label import build_labels
-from corpora.post import read_posts, shards
+from corpora.post import Post, read_posts, shards, write_posts
 from corpora.post_pairs import TextPair, open_pair_links, save_pair_links
 from corpora.text_keys import text_keys
 from stackbert.core.artifact import load_manifest
@@ -141,3 +141,26 @@ def test_a_table_without_answers_is_refused(tokenizer, tmp_path):
 def test_sources_that_cannot_be_are_refused(sources, message):
     with pytest.raises(StackbertError, match=message):
         replace(CONFIG, pair_sources=sources)
+
+
+def test_sources_and_other_settings_without_effect_are_told(labelled, tokenizer, tmp_path, capsys):
+    assert not CONFIG.unused
+    given = EncodeConfig(validation_share=0.1, pair_sources=ALL, pair_tokens=32, bag_tokens=9, min_tag_posts=3)
+    encode_rows(labelled, tokenizer, tmp_path / "rows", given)
+    printed = capsys.readouterr().out
+    assert "pair_sources: no effect; used only with targets pairs\n" in printed
+    assert "pair_tokens: no effect; used only with targets pairs or words\n" in printed
+    assert "bag_tokens: no effect" in printed and "min_tag_posts: no effect" in printed
+
+
+def test_duplicates_of_one_of_two_questions_with_an_id_are_refused(tokenizer, tmp_path):
+    """Two corpora without a site: the title could be the other site's."""
+    post = Post("2", "question", "How do I sort a list?", "With sort or not.", ("python",))
+    posts = [[post, replace(post, id="1", title="How do I sort?", duplicate_of=("2",))], [replace(post, title="Other")]]
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder, own in zip(folders, posts, strict=True):
+        write_posts(own, folder)
+    paths = [path for folder in folders for path in shards(folder)]
+    with pytest.raises(StackbertError, match=r"two questions without a site have the id 2, 'How do I.*site"):
+        save_pair_links(paths, ("duplicates",), tmp_path / "links")
+    save_pair_links(paths[:1], ("duplicates",), tmp_path / "links")
