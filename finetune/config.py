@@ -174,6 +174,13 @@ class CompareConfig:
             all(rate > 0 for rate in self.search_learning_rates),
             f"search_learning_rates {self.search_learning_rates}: must be above 0",
         )
+        for setting, name in (("pooling", "search_poolings"), ("learning_rate", "search_learning_rates")):
+            value, tried = getattr(self.recipe, setting), getattr(self, name)
+            is_named = value != getattr(FinetuneConfig, setting)
+            require(
+                not (tried and is_named and value not in tried),
+                f"recipe.{setting} {value}: is not among {name} {tried}, which replace it; add or remove it",
+            )
 
     @property
     def margin(self) -> float:

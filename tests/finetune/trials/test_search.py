@@ -10,7 +10,7 @@ import pytest
 
 from finetune.compare.compare import compare
 from finetune.compare.comparison import load_comparison
-from finetune.config import CompareConfig
+from finetune.config import CompareConfig, FinetuneConfig
 from finetune.train.features import FeatureStore
 from finetune.trials import trial_runner
 from finetune.trials.search import Candidate, Search, Searcher
@@ -26,7 +26,8 @@ POOLINGS, RATES = ("cls", "mean"), (1e-5, 5e-3)
 
 @pytest.fixture(scope="module")
 def searching(config) -> CompareConfig:
-    return replace(config, search_poolings=POOLINGS, search_learning_rates=RATES, **WITHOUT_BASELINES)
+    recipe = replace(config.recipe, learning_rate=RATES[0])
+    return replace(config, recipe=recipe, search_poolings=POOLINGS, search_learning_rates=RATES, **WITHOUT_BASELINES)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +156,14 @@ def test_choice_does_not_see_test(labelled):
         ({"search_poolings": ("cls",)}, "search_poolings.*two or more"),
         ({"search_poolings": ("cls", "cls")}, "search_poolings.*each once"),
         ({"search_learning_rates": (1e-5, 0.0)}, "above 0"),
+        (
+            {"search_learning_rates": (1e-5, 1e-4), "recipe": FinetuneConfig(learning_rate=5.0)},
+            "recipe.learning_rate 5.0: is not among search_learning_rates",
+        ),
+        (
+            {"search_poolings": ("cls", "mean"), "recipe": FinetuneConfig(pooling="cls+mean")},
+            r"recipe.pooling cls\+mean: is not among search_poolings",
+        ),
     ],
 )
 def test_candidates_that_are_no_choice_are_refused(settings, message):
