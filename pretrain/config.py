@@ -203,11 +203,6 @@ class PretrainConfig:
         )
         share = self.distill_decay_share
         require(0 <= share <= 1, f"distill_decay_share {share}: must be from 0 to 1")
-        require(
-            not (share and not self.distill_weight),
-            f"distill_decay_share {share:g}: there is no distillation whose weight decays; set distill_weight, or "
-            "distill_decay_share 0",
-        )
 
     @property
     def recorded(self) -> "PretrainConfig":
@@ -229,6 +224,7 @@ def unused_settings(config: PretrainConfig, has_new_vocabulary: bool, has_mlm_he
         "head_learning_rate": (config.objective in OF_TARGETS, "objective tags or words"),
         "tag_pooling": (reads_texts, "objective tags, pairs or words, or probe_labels"),
         "temperature": (config.objective == "pairs", "objective pairs"),
+        "distill_decay_share": (config.distill_weight > 0, "distill_weight"),
         **dict.fromkeys(("decay", "decay_share"), (config.schedule == "wsd", "schedule wsd")),
         "head_bias": (
             config.objective in OF_TOKENS and not has_mlm_head,

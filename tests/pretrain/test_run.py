@@ -171,6 +171,7 @@ def test_fill_mask_of_pytorch_transformers_reads_tokenizer_and_checkpoint(straig
     [
         ({"temperature": 0.1}, {"objective": "pairs"}),
         ({"head_learning_rate": 0.1}, {"objective": "words"}),
+        ({"base": "minilm", "distill_decay_share": 0.5}, {"distill_weight": 10.0}),
         ({"tag_pooling": "cls"}, {"probe_labels": "set"}),
         ({"objective": "causal", "mask_rate": 0.3}, {"objective": "masked_lm"}),
         ({"objective": "tags", "whole_words": True}, {"objective": "masked_lm"}),

@@ -39,7 +39,6 @@ def test_cleaned_texts_and_section_budgets_exclude_each_other():
         (PretrainConfig, "decay_share", 0.0),
         (PretrainConfig, "distill_decay_share", -0.1),
         (PretrainConfig, "distill_decay_share", 1.5),
-        (PretrainConfig, "distill_decay_share", 0.5),
         (BenchConfig, "steps", 0),
         (BenchConfig, "mask_rate", 1.0),
         (MergeConfig, "share", 0.0),

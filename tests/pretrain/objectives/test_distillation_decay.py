@@ -14,7 +14,6 @@ from pretrain.train.optimizer import scheduled_rate
 from pretrain.train.phases import EMBEDDING_PREFIXES, Phases
 from pretrain.train.replicas import Replicas
 from pretrain.train.step import accumulate_gradients
-from stackbert.core.errors import StackbertError
 from tests.pretrain.objectives.objective_runs import ObjectiveRuns, history, straight_run
 from tests.pretrain.runs import STEPS, config, fingerprint
 from tests.pretrain.tiny import VOCAB_SIZE, masked_batch, tiny_checkpoint
@@ -155,8 +154,3 @@ def assert_same_points(out, runs: ObjectiveRuns) -> None:
     straight = {point["step"]: point for point in history(runs.straight)}
     for point in history(out):
         assert point == pytest.approx(straight[point["step"]], rel=1e-5)
-
-
-def test_decay_without_distillation_is_refused():
-    with pytest.raises(StackbertError, match=r"distill_decay_share 0\.5: there is no distillation whose weight decays"):
-        config(base="minilm", distill_decay_share=0.5)
