@@ -176,10 +176,11 @@ class CompareConfig:
         )
         for setting, name in (("pooling", "search_poolings"), ("learning_rate", "search_learning_rates")):
             value, tried = getattr(self.recipe, setting), getattr(self, name)
-            is_named = value != getattr(FinetuneConfig, setting)
+            is_default = value == getattr(FinetuneConfig, setting)
             require(
-                not (tried and is_named and value not in tried),
-                f"recipe.{setting} {value}: is not among {name} {tried}, which replace it; add or remove it",
+                not tried or is_default or value in tried,
+                f"recipe.{setting} {value}: is not among {name} {tried}, one of which replaces it; add it there, or "
+                "leave it out of the recipe",
             )
 
     @property

@@ -27,8 +27,7 @@ from pretrain.train.replicas import GONE, Replicas, explain_gone
 from pretrain.train.state import STOPPED_EXIT_CODE, RunState, Stopped
 from pretrain.train.step import StepMetrics, num_micro_batches
 from pretrain.train.timing import WARM_UP_EXECUTIONS, step_seconds
-from pretrain.train.validation import Evaluations, Validation, spread
-from pretrain.train.validation import TrainingError as TrainingError
+from pretrain.train.validation import Evaluations, TrainingError, Validation, spread
 from stackbert.core.artifact import REQUEST, SCRATCH, write_json
 from stackbert.core.checkpoints import CHECKPOINTS, export_folder
 from stackbert.core.progress import Progress

@@ -1,5 +1,6 @@
 """Where an output may be written: checked before any work, so that nothing is computed that cannot be kept."""
 
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -105,5 +106,14 @@ def _require_apart(out: Path, written: Iterable[Path], path: Path) -> None:
 def _require_outside_outputs(out: Path) -> None:
     """No folder above `out` is the finished output of a stage, which would no longer be what its manifest says."""
     for folder in Path(os.path.realpath(out)).parents:
-        if (folder / MANIFEST).is_file():
+        if _is_output(folder):
             raise ArtifactError(f"{out}: is inside {folder}, a finished output, which it would change; name another")
+
+
+def _is_output(folder: Path) -> bool:
+    """Whether the folder has a manifest of a stage; web applications have a file of that name, too."""
+    try:
+        found = json.loads((folder / MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and {"stage", "identity"} <= found.keys()

@@ -13,7 +13,7 @@ from pretrain.init import token_distillation
 from pretrain.model.checkpoint import load_checkpoint
 from pretrain.run import run_pretraining
 from pretrain.train.state import RunState
-from pretrain.train.trainer import TrainingError
+from pretrain.train.validation import TrainingError
 from stackbert.core.artifact import SCRATCH
 from stackbert.core.errors import StackbertError
 from tests.pretrain.processes import finish, start, wait_for

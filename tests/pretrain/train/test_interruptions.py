@@ -18,7 +18,8 @@ from pretrain.run import run_pretraining
 from pretrain.train.batches import TrainingBatches
 from pretrain.train.state import STOPPED_EXIT_CODE, Stopped
 from pretrain.train.step import StepMetrics
-from pretrain.train.trainer import MAX_NONFINITE_STEPS, TrainingError
+from pretrain.train.trainer import MAX_NONFINITE_STEPS
+from pretrain.train.validation import TrainingError
 from stackbert.core.artifact import ArtifactError, build_artifact, load_manifest
 from tests.disks import resize
 from tests.pretrain.processes import finish, start, start_code

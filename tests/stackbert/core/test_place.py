@@ -129,6 +129,13 @@ def test_the_folder_of_a_file_to_write_is_made(folder: Path) -> None:
 def test_nothing_is_written_into_a_finished_output(place: str, require: Any, folder: Path) -> None:
     """The output is no input of the command, so that only its manifest tells what it is."""
     Path("finished").mkdir()
-    Path("finished/manifest.json").write_text("{}")
+    Path("finished/manifest.json").write_text('{"stage": "corpora build", "identity": "0"}')
     with pytest.raises(ArtifactError, match=r"is (inside .*finished, a finished output|a file)"):
         require(Path("finished") / place)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "no JSON", '{"name": "a web application"}'])
+@pytest.mark.parametrize("require", [require_file_place, require_folder_place])
+def test_a_manifest_of_something_else_does_not_make_an_output(require: Any, content: str, folder: Path) -> None:
+    Path("manifest.json").write_text(content)
+    require(Path("new/out"))
